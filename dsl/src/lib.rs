@@ -1,0 +1,5 @@
+//! The kcc tile DSL: staged tiles, tracing and eager execution.
+//!
+//! This crate never links LLVM.
+
+pub mod ir;

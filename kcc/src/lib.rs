@@ -1,0 +1,1 @@
+//! kcc: the facade library and the command-line compiler.

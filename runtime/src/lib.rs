@@ -1,0 +1,1 @@
+//! Devices, tensors, launches, JIT cache and packs. Links no LLVM by default.
