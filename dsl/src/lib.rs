@@ -2,4 +2,5 @@
 //!
 //! This crate never links LLVM.
 
+pub mod exchange;
 pub mod ir;
