@@ -6,10 +6,14 @@
 //! Kernel { params, values: [Type], locs, body: Block { ops: [Op { kind, operands, results, regions, loc }] } }
 //! ```
 
+mod builder;
+mod infer;
 mod kernel;
 mod op;
 mod types;
 
+pub use builder::Builder;
+pub use infer::{Inferred, infer};
 pub use kernel::{Block, Kernel, Loc, LocId, Op, Param, ParamKind, ValueId};
 pub use op::{
     AtomicOp, BinaryOp, Cache, CmpOp, OpKind, Ordering, Precision, ReduceOp, ScaledFormat, Scope, UnaryOp,
