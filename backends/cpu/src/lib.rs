@@ -1,1 +1,3 @@
-//! The CPU backend of kcc: lowers kt to vectorised loops.
+//! The CPU backend of kcc: lowers tile kernels to vectorised loops.
+
+pub mod emit;

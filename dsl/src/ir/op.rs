@@ -80,7 +80,8 @@ pub enum CmpOp {
 pub enum ReduceOp {
     Sum,
     Prod,
-    /// As [`BinaryOp::Min`] / [`BinaryOp::Max`]; of no element but NaN: NaN.
+    /// As [`BinaryOp::Min`] / [`BinaryOp::Max`], folded from the identity (+inf / -inf, for integers the largest /
+    /// smallest value): NaN elements are ignored, and NaNs alone give the identity.
     Min,
     Max,
     And,

@@ -1,0 +1,244 @@
+//! A writer of MLIR text that hoists and shares as it goes.
+//!
+//! Loops open scopes. A pure operation is written into the outermost scope in which all its operands exist, and
+//! only once per scope, so that the text needs neither loop-invariant code motion nor common-subexpression
+//! elimination afterwards:
+//!
+//! ```text
+//! scope 0   %p = gep %base[%row]          <- written here although the loop below was already open
+//!   scope 1   scf.for %i …  %q = gep %p[%i]
+//! ```
+
+mod ops;
+mod ty;
+
+pub use ops::Ix;
+pub use ty::{K, Ty, V};
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+#[derive(Default)]
+struct Scope {
+    text: String,
+    shared: HashMap<String, V>,
+}
+
+/// A loop or branch that is open.
+pub struct Open {
+    header: String,
+    results: Vec<V>,
+}
+
+/// What the target can do; set once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa {
+    /// f32 lanes of a register block vector: 16 (AVX-512) or 8 (AVX2).
+    pub lanes: usize,
+    /// AVX-512 F, BW, DQ, VL, CD.
+    pub avx512: bool,
+    /// AVX-512-BF16 (`vdpbf16ps`).
+    pub bf16: bool,
+    /// AVX-512-VNNI.
+    pub vnni: bool,
+}
+
+/// The writer.
+pub struct Emit {
+    /// What the target can do.
+    pub isa: Isa,
+    scopes: Vec<Scope>,
+    next: u32,
+}
+
+impl Emit {
+    /// A writer with one scope: the function's body.
+    pub fn new(isa: Isa) -> Self {
+        Emit { isa, scopes: vec![Scope::default()], next: 0 }
+    }
+
+    /// Depth of the innermost open scope.
+    pub fn level(&self) -> u16 {
+        (self.scopes.len() - 1) as u16
+    }
+
+    /// A fresh value defined in the innermost scope.
+    pub fn fresh(&mut self, ty: Ty) -> V {
+        let level = self.level();
+        self.fresh_at(ty, level)
+    }
+
+    fn fresh_at(&mut self, ty: Ty, level: u16) -> V {
+        self.next += 1;
+        V { id: self.next, level, ty }
+    }
+
+    /// Writes a pure operation as far out as its operands allow; equal text gives the same value.
+    pub fn pure(&mut self, ty: Ty, rhs: String, operands: &[V]) -> V {
+        let level = operands.iter().map(|v| v.level).max().unwrap_or(0);
+        self.pure_at(level, ty, rhs)
+    }
+
+    fn pure_at(&mut self, level: u16, ty: Ty, rhs: String) -> V {
+        if let Some(v) = self.scopes[level as usize].shared.get(&rhs) {
+            return *v;
+        }
+        let v = self.fresh_at(ty, level);
+        let scope = &mut self.scopes[level as usize];
+        let _ = writeln!(scope.text, "{v} = {rhs}");
+        scope.shared.insert(rhs, v);
+        v
+    }
+
+    /// Writes an operation that must stay in the innermost scope and is never shared.
+    pub fn here(&mut self, ty: Ty, rhs: String) -> V {
+        let v = self.fresh(ty);
+        self.line(format!("{v} = {rhs}"));
+        v
+    }
+
+    /// Writes an operation that reads memory no further out than `floor`; not shared.
+    pub fn reading(&mut self, floor: u16, ty: Ty, rhs: String, operands: &[V]) -> V {
+        let level = operands.iter().map(|v| v.level).max().unwrap_or(0).max(floor);
+        let v = self.fresh_at(ty, level);
+        let _ = writeln!(self.scopes[level as usize].text, "{v} = {rhs}");
+        v
+    }
+
+    /// Writes a statement without result into the innermost scope.
+    pub fn line(&mut self, text: String) {
+        let scope = self.scopes.last_mut().expect("a scope is open");
+        scope.text.push_str(&text);
+        scope.text.push('\n');
+    }
+
+    /// Opens `scf.for %iv = lo to hi step step` over i64 with carried values; gives the induction variable and the
+    /// carried values of the body.
+    pub fn begin_for(&mut self, lo: V, hi: V, step: V, inits: &[V]) -> (Open, V, Vec<V>) {
+        let results: Vec<V> = inits.iter().map(|v| self.fresh(v.ty)).collect();
+        self.scopes.push(Scope::default());
+        let iv = self.fresh(Ty::i64());
+        let args: Vec<V> = inits.iter().map(|v| self.fresh(v.ty)).collect();
+        let mut header = String::new();
+        if let Some(first) = results.first() {
+            let _ = write!(header, "{first}_r:{} = ", results.len());
+        }
+        let _ = write!(header, "scf.for {iv} = {lo} to {hi} step {step}");
+        if !args.is_empty() {
+            let pairs: Vec<String> = args.iter().zip(inits).map(|(a, i)| format!("{a} = {i}")).collect();
+            let tys: Vec<String> = args.iter().map(|a| a.ty.to_string()).collect();
+            let _ = write!(header, " iter_args({}) -> ({})", pairs.join(", "), tys.join(", "));
+        }
+        let _ = write!(header, " : i64 {{");
+        (Open { header, results }, iv, args)
+    }
+
+    /// Closes a `for`; gives the carried values after it.
+    pub fn end_for(&mut self, open: Open, yields: &[V]) -> Vec<V> {
+        self.yield_(yields);
+        self.close(open, "}")
+    }
+
+    /// Opens the first branch of `scf.if`; `results` are the types that both branches yield.
+    pub fn begin_if(&mut self, cond: V, results: &[Ty]) -> Open {
+        let results: Vec<V> = results.iter().map(|t| self.fresh(*t)).collect();
+        let mut header = String::new();
+        if let Some(first) = results.first() {
+            let _ = write!(header, "{first}_r:{} = ", results.len());
+        }
+        let _ = write!(header, "scf.if {cond}");
+        if !results.is_empty() {
+            let tys: Vec<String> = results.iter().map(|a| a.ty.to_string()).collect();
+            let _ = write!(header, " -> ({})", tys.join(", "));
+        }
+        header.push_str(" {");
+        self.scopes.push(Scope::default());
+        Open { header, results }
+    }
+
+    /// Ends the first branch and opens the second.
+    pub fn begin_else(&mut self, open: &mut Open, yields: &[V]) {
+        self.yield_(yields);
+        let scope = self.scopes.pop().expect("the first branch is open");
+        let _ = write!(open.header, "\n{}}} else {{", scope.text);
+        self.scopes.push(Scope::default());
+    }
+
+    /// Closes an `if`; gives its results.
+    pub fn end_if(&mut self, open: Open, yields: &[V]) -> Vec<V> {
+        self.yield_(yields);
+        self.close(open, "}")
+    }
+
+    /// Opens the condition region of `scf.while`; gives the region's arguments.
+    pub fn begin_while(&mut self, inits: &[V]) -> (Open, Vec<V>) {
+        let results: Vec<V> = inits.iter().map(|v| self.fresh(v.ty)).collect();
+        self.scopes.push(Scope::default());
+        let args: Vec<V> = inits.iter().map(|v| self.fresh(v.ty)).collect();
+        let mut header = String::new();
+        if let Some(first) = results.first() {
+            let _ = write!(header, "{first}_r:{} = ", results.len());
+        }
+        let pairs: Vec<String> = args.iter().zip(inits).map(|(a, i)| format!("{a} = {i}")).collect();
+        let tys: Vec<String> = args.iter().map(|a| a.ty.to_string()).collect();
+        let _ = write!(
+            header,
+            "scf.while ({}) : ({}) -> ({}) {{",
+            pairs.join(", "),
+            tys.join(", "),
+            tys.join(", ")
+        );
+        (Open { header, results }, args)
+    }
+
+    /// Ends the condition region with `cond` and the values passed on; gives the arguments of the body.
+    pub fn while_body(&mut self, open: &mut Open, cond: V, pass: &[V]) -> Vec<V> {
+        let names: Vec<String> = pass.iter().map(V::to_string).collect();
+        let tys: Vec<String> = pass.iter().map(|v| v.ty.to_string()).collect();
+        if pass.is_empty() {
+            self.line(format!("scf.condition({cond})"));
+        } else {
+            self.line(format!("scf.condition({cond}) {} : {}", names.join(", "), tys.join(", ")));
+        }
+        let scope = self.scopes.pop().expect("the condition is open");
+        self.scopes.push(Scope::default());
+        let args: Vec<V> = pass.iter().map(|v| self.fresh(v.ty)).collect();
+        let list: Vec<String> = args.iter().map(|a| format!("{a}: {}", a.ty)).collect();
+        let _ = write!(open.header, "\n{}}} do {{\n^bb0({}):", scope.text, list.join(", "));
+        args
+    }
+
+    /// Closes a `while`; gives the values passed by the last condition.
+    pub fn end_while(&mut self, open: Open, yields: &[V]) -> Vec<V> {
+        self.yield_(yields);
+        self.close(open, "}")
+    }
+
+    fn yield_(&mut self, yields: &[V]) {
+        if yields.is_empty() {
+            return self.line("scf.yield".into());
+        }
+        let names: Vec<String> = yields.iter().map(V::to_string).collect();
+        let tys: Vec<String> = yields.iter().map(|v| v.ty.to_string()).collect();
+        self.line(format!("scf.yield {} : {}", names.join(", "), tys.join(", ")));
+    }
+
+    fn close(&mut self, open: Open, end: &str) -> Vec<V> {
+        let scope = self.scopes.pop().expect("a scope is open");
+        let parent = self.scopes.last_mut().expect("the outermost scope stays");
+        let _ = writeln!(parent.text, "{}\n{}{end}", open.header, scope.text);
+        // `%7_r#0` is what MLIR calls the first result of `%7_r:3`; give each its own name through V's printing.
+        let first = open.results.first().map(|v| v.id);
+        let level = self.level();
+        let mut out = Vec::with_capacity(open.results.len());
+        for (i, v) in open.results.iter().enumerate() {
+            out.push(V { id: first.unwrap_or(0) | (i as u32 + 1) << 24, level, ty: v.ty });
+        }
+        out
+    }
+
+    /// The text of the outermost scope.
+    pub fn finish(mut self) -> String {
+        self.scopes.pop().map(|s| s.text).unwrap_or_default()
+    }
+}

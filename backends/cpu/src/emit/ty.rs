@@ -1,0 +1,121 @@
+//! Types and values of the emitted text.
+
+use std::fmt;
+
+/// Kind of a scalar or of a vector's lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum K {
+    I1,
+    I8,
+    I16,
+    I32,
+    I64,
+    F16,
+    BF16,
+    F32,
+    Ptr,
+}
+
+impl K {
+    /// Bytes in memory (`I1` is stored as one byte by the callers).
+    pub fn bytes(self) -> usize {
+        match self {
+            K::I1 | K::I8 => 1,
+            K::I16 | K::F16 | K::BF16 => 2,
+            K::I32 | K::F32 => 4,
+            K::I64 | K::Ptr => 8,
+        }
+    }
+
+    /// Whether it is a floating-point kind.
+    pub fn is_float(self) -> bool {
+        matches!(self, K::F16 | K::BF16 | K::F32)
+    }
+
+    /// The integer kind of the same width.
+    pub fn int(self) -> K {
+        match self {
+            K::F16 | K::BF16 => K::I16,
+            K::F32 => K::I32,
+            K::Ptr => K::I64,
+            k => k,
+        }
+    }
+}
+
+impl fmt::Display for K {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            K::I1 => "i1",
+            K::I8 => "i8",
+            K::I16 => "i16",
+            K::I32 => "i32",
+            K::I64 => "i64",
+            K::F16 => "f16",
+            K::BF16 => "bf16",
+            K::F32 => "f32",
+            K::Ptr => "!llvm.ptr",
+        })
+    }
+}
+
+/// A scalar (`lanes` = 0) or vector type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ty {
+    /// Kind of the element.
+    pub k: K,
+    /// Number of lanes; 0 for a scalar.
+    pub lanes: u16,
+}
+
+impl Ty {
+    /// A scalar type.
+    pub const fn scalar(k: K) -> Ty {
+        Ty { k, lanes: 0 }
+    }
+
+    /// A vector type.
+    pub const fn vector(k: K, lanes: usize) -> Ty {
+        Ty { k, lanes: lanes as u16 }
+    }
+
+    /// The type of addresses' offsets and of loop counters.
+    pub const fn i64() -> Ty {
+        Ty::scalar(K::I64)
+    }
+
+    /// Same lanes, other kind.
+    pub const fn with(self, k: K) -> Ty {
+        Ty { k, lanes: self.lanes }
+    }
+
+    /// Whether it is a vector.
+    pub fn is_vector(self) -> bool {
+        self.lanes > 0
+    }
+}
+
+impl fmt::Display for Ty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.lanes == 0 { self.k.fmt(f) } else { write!(f, "vector<{}x{}>", self.lanes, self.k) }
+    }
+}
+
+/// An SSA value of the emitted text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct V {
+    /// Number; the top eight bits, if set, are 1 + the index in a multi-result operation.
+    pub id: u32,
+    /// Depth of the scope that defines it.
+    pub level: u16,
+    /// Type.
+    pub ty: Ty,
+}
+
+impl fmt::Display for V {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, index) = (self.id & 0xff_ffff, self.id >> 24);
+        if index == 0 { write!(f, "%v{low}") } else { write!(f, "%v{low}_r#{}", index - 1) }
+    }
+}
