@@ -3,6 +3,8 @@
 //! It lives here because both sides depend on this crate and neither may depend on the other: the runtime links
 //! no LLVM, and the compiler may run as a child process. Every type is plain data (serde).
 
+pub mod frame;
+
 use crate::ir::{Kernel, Loc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
