@@ -159,7 +159,7 @@ model() {
 
 # What `make lint` needs beyond the toolchain.
 lint() {
-  cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
+  { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1 ||
     die "rustfmt or clippy is missing - run: rustup component add rustfmt clippy"
 }
 
