@@ -1,0 +1,55 @@
+//! What a backend must provide: the lowering of a kernel to upstream MLIR, and how to get from there to code.
+
+use crate::error::Error;
+use crate::llvm::{Machine, Output};
+use kcc_dsl::exchange::{ArgSpec, CpuMeta};
+use kcc_dsl::ir::Kernel;
+use std::collections::BTreeMap;
+
+/// A kernel, lowered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lowered {
+    /// An MLIR module in dialects that [`Target::mlir_passes`] turns into the `llvm` dialect.
+    pub text: String,
+    /// The symbol that the object will export.
+    pub symbol: String,
+    /// Facts for the launcher.
+    pub cpu: CpuMeta,
+}
+
+/// A backend, for one resolved target.
+pub trait Target: Send + Sync {
+    /// The target's full name, with `native` resolved: `cpu:znver4`.
+    fn name(&self) -> &str;
+
+    /// Says what of the kernel this target cannot do.
+    ///
+    /// # Errors
+    /// The first operation that is not supported, with its place and what to write instead.
+    fn check(&self, kernel: &Kernel) -> Result<(), Error>;
+
+    /// Lowers a kernel that [`Target::check`] accepted. `args` has one entry per parameter.
+    ///
+    /// # Errors
+    /// An unknown option or one with a bad value; bugs.
+    fn lower(
+        &self,
+        kernel: &Kernel,
+        args: &[ArgSpec],
+        options: &BTreeMap<String, String>,
+    ) -> Result<Lowered, Error>;
+
+    /// MLIR pipeline that leaves only the `llvm` dialect.
+    fn mlir_passes(&self) -> &str;
+
+    /// LLVM pipeline.
+    fn llvm_passes(&self) -> &str;
+
+    /// The machine to generate code for.
+    fn machine(&self) -> Machine;
+
+    /// What the target's loader takes.
+    fn output(&self) -> Output {
+        Output::Object
+    }
+}

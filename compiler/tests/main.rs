@@ -1,0 +1,3 @@
+//! Integration tests of the compiler; one binary, since each one links LLVM.
+
+mod emit;
