@@ -9,7 +9,14 @@
 //!   scope 1   scf.for %i …  %q = gep %p[%i]
 //! ```
 
+mod arith;
+mod cast;
+mod elem;
+mod integer;
+mod math;
 mod ops;
+mod reduce;
+mod round;
 mod ty;
 
 pub use ops::Ix;
@@ -154,6 +161,18 @@ impl Emit {
         header.push_str(" {");
         self.scopes.push(Scope::default());
         Open { header, results }
+    }
+
+    /// Says, once the first branch is written, what both branches yield.
+    pub fn if_results(&mut self, open: &mut Open, yields: &[V]) {
+        if yields.is_empty() {
+            return;
+        }
+        let level = self.level().saturating_sub(1);
+        open.results = yields.iter().map(|v| self.fresh_at(v.ty, level)).collect();
+        let tys: Vec<String> = yields.iter().map(|v| v.ty.to_string()).collect();
+        let head = open.header.trim_end_matches(" {").to_string();
+        open.header = format!("{}_r:{} = {head} -> ({}) {{", open.results[0], tys.len(), tys.join(", "));
     }
 
     /// Ends the first branch and opens the second.

@@ -14,6 +14,8 @@ pub enum K {
     F16,
     BF16,
     F32,
+    /// Intermediate results only: no tile has this element type.
+    F64,
     Ptr,
 }
 
@@ -24,13 +26,13 @@ impl K {
             K::I1 | K::I8 => 1,
             K::I16 | K::F16 | K::BF16 => 2,
             K::I32 | K::F32 => 4,
-            K::I64 | K::Ptr => 8,
+            K::I64 | K::F64 | K::Ptr => 8,
         }
     }
 
     /// Whether it is a floating-point kind.
     pub fn is_float(self) -> bool {
-        matches!(self, K::F16 | K::BF16 | K::F32)
+        matches!(self, K::F16 | K::BF16 | K::F32 | K::F64)
     }
 
     /// The integer kind of the same width.
@@ -38,7 +40,7 @@ impl K {
         match self {
             K::F16 | K::BF16 => K::I16,
             K::F32 => K::I32,
-            K::Ptr => K::I64,
+            K::F64 | K::Ptr => K::I64,
             k => k,
         }
     }
@@ -55,6 +57,7 @@ impl fmt::Display for K {
             K::F16 => "f16",
             K::BF16 => "bf16",
             K::F32 => "f32",
+            K::F64 => "f64",
             K::Ptr => "!llvm.ptr",
         })
     }

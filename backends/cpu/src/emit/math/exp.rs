@@ -1,0 +1,146 @@
+//! `exp2` and `exp`.
+
+use super::{Emit, ROUNDER};
+use crate::emit::{K, Ty, V};
+
+/// `(2^x - 1) / x` on [-1/2, 1/2].
+const EXP2_ROUND: [f32; 6] = [
+    0.6931471824645996,
+    0.24022647738456726,
+    0.05550359562039375,
+    0.009618504904210567,
+    0.0013391023967415094,
+    0.0001532716996734962,
+];
+/// `2^x` on [-1/2, 1/2], enough for 11 bits.
+const EXP2_ROUND_FAST: [f32; 5] =
+    [0.9999992251396179, 0.693121612071991, 0.24024821817874908, 0.05591951310634613, 0.00956776738166809];
+/// `(2^x - 1) / x` on [0, 1].
+const EXP2_FLOOR: [f32; 6] = [
+    0.6931470632553101,
+    0.24022908508777618,
+    0.05548618361353874,
+    0.009673775173723698,
+    0.0012482289457693696,
+    0.000215659718378447,
+];
+/// `2^x` on [0, 1], enough for 11 bits.
+const EXP2_FLOOR_FAST: [f32; 5] =
+    [1.0000026226043701, 0.6930034160614014, 0.24144375324249268, 0.05201109126210213, 0.013533893041312695];
+/// `(e^x - 1 - x) / x^2` on [-ln 2 / 2, ln 2 / 2].
+const EXP: [f32; 5] = [
+    0.4999999403953552,
+    0.16666516661643982,
+    0.041668280959129333,
+    0.008369248360395432,
+    0.0013820742024108768,
+];
+
+const LN2_HI: f32 = std::f32::consts::LN_2;
+/// `ln 2 - LN2_HI`
+const LN2_LO: f32 = -1.904_654_3e-9;
+
+impl Emit {
+    /// `2^x`.
+    pub fn exp2(&mut self, x: V) -> V {
+        if self.is_zmm(x.ty) {
+            return self.exp2_floor(x, |e, r| {
+                let p = e.polynomial(r, &EXP2_FLOOR);
+                e.one_plus_product(p, r)
+            });
+        }
+        self.exp2_round(x, |e, r| {
+            let p = e.polynomial(r, &EXP2_ROUND);
+            e.one_plus_product(p, r)
+        })
+    }
+
+    /// `2^x` to 2^-18, for results that are then rounded to 16 bits or fewer.
+    pub fn exp2_fast(&mut self, x: V) -> V {
+        if self.is_zmm(x.ty) {
+            return self.exp2_floor(x, |e, r| e.polynomial(r, &EXP2_FLOOR_FAST));
+        }
+        self.exp2_round(x, |e, r| e.polynomial(r, &EXP2_ROUND_FAST))
+    }
+
+    /// `e^x`.
+    pub fn exp(&mut self, x: V) -> V {
+        // Beyond these the result is infinity or 0 already; NaN passes.
+        let x = self.at_most(x, 89.0);
+        let x = self.at_least(x, -104.0);
+        let rounder = self.f32_like(x.ty, ROUNDER);
+        let shifted = self.fma_const(x, std::f32::consts::LOG2_E, rounder);
+        let n = self.op2("arith.subf", shifted, rounder);
+        let r = self.fma_const(n, -LN2_HI, x);
+        let r = self.fma_const(n, -LN2_LO, r);
+        let q = self.polynomial(r, &EXP);
+        let one = self.f32_like(r.ty, 1.0);
+        let p = self.fma(q, r, one);
+        let p = self.fma(p, r, one);
+        if self.is_zmm(x.ty) { self.scalef(p, n) } else { self.scale_by_bits(p, shifted) }
+    }
+
+    fn one_plus_product(&mut self, p: V, r: V) -> V {
+        let one = self.f32_like(r.ty, 1.0);
+        self.fma(p, r, one)
+    }
+
+    /// `x - floor(x)` is one instruction, and the scaling takes the floor of its exponent by itself; both do what is
+    /// right for infinities and NaN.
+    fn exp2_floor(&mut self, x: V, two_to: impl Fn(&mut Emit, V) -> V) -> V {
+        let (floor, all, mode) = (self.int(K::I32, 9), self.int(K::I16, -1), self.int(K::I32, 4));
+        let ty = x.ty;
+        let r = self.pure(
+            ty,
+            format!(
+                "llvm.call_intrinsic \"llvm.x86.avx512.mask.reduce.ps.512\"({x}, {floor}, {x}, {all}, {mode}) : \
+                 ({ty}, i32, {ty}, i16, i32) -> {ty}"
+            ),
+            &[x],
+        );
+        let p = two_to(self, r);
+        self.scalef(p, x)
+    }
+
+    fn exp2_round(&mut self, x: V, two_to: impl Fn(&mut Emit, V) -> V) -> V {
+        let x = self.at_most(x, 129.0);
+        let x = self.at_least(x, -151.0);
+        let rounder = self.f32_like(x.ty, ROUNDER);
+        let shifted = self.op2("arith.addf", x, rounder);
+        let n = self.op2("arith.subf", shifted, rounder);
+        let r = self.op2("arith.subf", x, n);
+        let p = two_to(self, r);
+        self.scale_by_bits(p, shifted)
+    }
+
+    /// `p · 2^floor(n)`, AVX-512.
+    fn scalef(&mut self, p: V, n: V) -> V {
+        let (all, mode) = (self.int(K::I16, -1), self.int(K::I32, 4));
+        let ty: Ty = p.ty;
+        self.pure(
+            ty,
+            format!(
+                "llvm.call_intrinsic \"llvm.x86.avx512.mask.scalef.ps.512\"({p}, {n}, {p}, {all}, {mode}) : \
+                 ({ty}, {ty}, {ty}, i16, i32) -> {ty}"
+            ),
+            &[p, n],
+        )
+    }
+
+    /// `p · 2^n` where `shifted = n + ROUNDER`, |n| ≤ 160 (or `p` is NaN). Two factors, so that each is a normal
+    /// number and only the last product rounds.
+    fn scale_by_bits(&mut self, p: V, shifted: V) -> V {
+        let bits = self.bits(shifted, K::I32);
+        let n = self.int2("arith.subi", bits, ROUNDER.to_bits() as i64);
+        let first = self.int2("arith.shrsi", n, 1);
+        let second = self.op2("arith.subi", n, first);
+        let mut p = p;
+        for n in [first, second] {
+            let biased = self.int2("arith.addi", n, 127);
+            let bits = self.int2("arith.shli", biased, 23);
+            let factor = self.bits(bits, K::F32);
+            p = self.op2("arith.mulf", p, factor);
+        }
+        p
+    }
+}
