@@ -19,6 +19,8 @@ mod launch;
 mod memory;
 pub mod print;
 pub mod round;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use error::EagerError;
