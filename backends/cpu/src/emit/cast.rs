@@ -53,8 +53,8 @@ impl Emit {
             Elem::U8 => (0.0, 255.0),
             _ => {
                 let ty = x.ty.with(Emit::reg(to));
-                let name = if to.is_signed() { "llvm.intr.fptosi.sat" } else { "llvm.intr.fptoui.sat" };
-                return self.pure(ty, format!("{name} {x} : {} to {ty}", x.ty), &[x]);
+                let name = if to.is_signed() { "llvm.fptosi.sat" } else { "llvm.fptoui.sat" };
+                return self.pure(ty, format!("llvm.call_intrinsic \"{name}\"({x}) : ({}) -> {ty}", x.ty), &[x]);
             }
         };
         let x = self.nan_to_zero(x);

@@ -280,3 +280,21 @@ impl Emit {
         self.pure(ty, format!("vector.extract {v}[{lane}] : {} from {}", v.ty.k, v.ty), &[v])
     }
 }
+
+impl Emit {
+    /// All lanes +0.0.
+    pub fn zero_float(&mut self, ty: Ty) -> V {
+        let text = if ty.is_vector() { format!("arith.constant dense<0.0> : {ty}") } else { format!("arith.constant 0.0 : {ty}") };
+        self.pure(ty, text, &[])
+    }
+
+    /// A coordinate as i64 lanes: consecutive indices, or one index in every lane.
+    pub fn ix_lanes(&mut self, c: crate::lower::Coord, lanes: usize) -> V {
+        let v = self.ix(c.ix);
+        if !c.lane || v.ty.is_vector() {
+            return self.splat(v, lanes);
+        }
+        let iota = self.iota(K::I64, lanes);
+        self.op2("arith.addi", v, iota)
+    }
+}

@@ -1,0 +1,556 @@
+//! Contractions over a run-time K: whole loops that became one product.
+//!
+//! The lane operand is packed once into panels and kept in scratch memory for the programs that follow, as long as
+//! they ask for the same block; the other is read in place, row by row, where its rows are contiguous along K.
+//!
+//! ```text
+//! K range  |---- chunk ----|---- chunk ----|-- last --|     chunks before the last accumulate in scratch memory,
+//!                                                           the last one runs in the nest with its epilogue
+//! ```
+
+use super::dot::{Kind, Role, Source, Tiling};
+use super::nest::{lane_segments, segments};
+use super::{Buffer, Coord, Lower, Result, Stride};
+use crate::emit::{Emit, Ix, K, Ty, V};
+use crate::plan::Nest;
+use crate::plan::contract::{Contract, Side};
+use kcc_dsl::exchange::SCRATCH_HEADER;
+use kcc_dsl::ir::{Elem, OpKind, TileType};
+
+/// Largest panel, in bytes: a share of the second-level cache and of the memory behind it.
+const PANEL_BYTES: usize = 1 << 20;
+/// Bounds of a chunk of K.
+const CHUNK: (usize, usize) = (256, 4096);
+/// Chunk when the other operand must be converted too.
+const CONVERTED_CHUNK: usize = 1024;
+/// Header slots that say which block a panel holds.
+const TAG_SLOTS: u64 = 4;
+
+/// What a block of a contraction needs beside the packed panel.
+#[derive(Clone)]
+pub struct Edges<'k> {
+    rows: Rows<'k>,
+    /// Steps along K in this chunk, i64.
+    steps: V,
+    /// Whether a single element is left after the pairs.
+    odd: Option<V>,
+    /// Partial sums, and whether there are any.
+    partial: (Buffer, V),
+}
+
+/// Where the broadcast operand's rows are.
+#[derive(Clone)]
+enum Rows<'k> {
+    /// In the view of this side, from this K on.
+    View(Side<'k>, V),
+    /// Converted, with this distance between rows.
+    Packed(Source),
+}
+
+impl<'k> Lower<'k> {
+    fn minmax(&mut self, name: &str, a: V, b: V) -> V {
+        self.e.op2(name, a, b)
+    }
+
+    /// Prepares a contraction and writes the chunks before its last.
+    pub(super) fn contraction(&mut self, n: &Nest<'k>, c: &Contract<'k>) -> Result<Tiling<'k>> {
+        let w = self.w();
+        let (lane_side, row_side) = if n.lane == 1 { (c.b, c.a) } else { (c.a, c.b) };
+        let elem = self.f.tile(c.dot.operands[0]).elem;
+        let kind = self.kind(elem);
+        let (rows, cols) = (n.shape[1 - n.lane], n.shape[n.lane]);
+        let padded = cols.next_multiple_of(w);
+        let in_place = self.rows_in_place(&row_side, elem, kind);
+        let mut chunk = (PANEL_BYTES / (padded * kind.lane().bytes()) * kind.depth()).clamp(CHUNK.0, CHUNK.1);
+        if !in_place {
+            chunk = chunk.min(CONVERTED_CHUNK);
+        }
+        let chunk = chunk / 64 * 64;
+        // Inside the loop the loads' offset along K is the loop's variable; here coordinates are absolute.
+        let zero = self.e.int(K::I32, 0);
+        self.scalars.insert(c.loop_op.regions[0].args[0], zero);
+        for op in &c.loop_op.regions[0].ops {
+            if op.results.iter().all(|r| self.f.rank(*r) == 0) {
+                self.scalar_op(op);
+            }
+        }
+        let (k0, length) = self.k_range(c);
+        let panel = self.reserve(((chunk.div_ceil(kind.depth()) * padded + w) * kind.lane().bytes()) as i64);
+        let converted = (!in_place).then(|| {
+            let ptr = self.reserve(((rows * (chunk + w) + w) * kind.unit().bytes()) as i64);
+            let k = if kind == Kind::F32 { 1 } else { 2 };
+            Source { ptr, unit: kind.unit(), x: Stride::Known((chunk + w) as i64), k: Stride::Known(k) }
+        });
+        let acc_elem = if kind == Kind::PairI16 { Elem::I32 } else { Elem::F32 };
+        let partial = self.allocate(&TileType::new(acc_elem, &n.shape), n.lane);
+        let (mr, nv) = self.register_block(rows, padded / w);
+        let lane = Source { ptr: panel, unit: kind.lane(), x: Stride::Known(1), k: Stride::Known(padded as i64) };
+        let size = self.e.i64(chunk as i64);
+        let one = self.e.i64(1);
+        let zero = self.e.i64(0);
+        // Chunks before the last: (length - 1) / chunk, rounded down, none for an empty range.
+        let last = self.e.op2("arith.subi", length, one);
+        let last = self.minmax("arith.maxsi", last, zero);
+        let before = self.e.op2("arith.divui", last, size);
+        let some = self.e.cmpi("ugt", before, zero);
+        let mut tiling = Tiling {
+            result: c.loop_op.results[0],
+            acc: c.loop_op.operands[3],
+            mr,
+            nv,
+            kind,
+            lane,
+            broadcast: lane,
+            steps: Ix::from(0),
+            contract: None,
+        };
+        let init = c.loop_op.operands[3];
+        let (open, i, _) = self.e.begin_for(zero, before, one, &[]);
+        {
+            let floor = std::mem::replace(&mut self.floor, self.e.level());
+            let start = self.e.mul(i, size);
+            let from = self.e.op2("arith.addi", k0, start);
+            let later = self.e.cmpi("ugt", i, zero);
+            let edges = Edges {
+                partial: (partial.clone(), later),
+                ..self.chunk(c, n, &lane_side, &row_side, &tiling, converted, from, size, None)
+            };
+            tiling.contract = Some(edges);
+            self.accumulate_chunk(n, &tiling, &partial, padded / w, rows);
+            self.floor = floor;
+        }
+        self.e.end_for(open, &[]);
+        self.settle();
+        let start = self.e.mul(before, size);
+        let from = self.e.op2("arith.addi", k0, start);
+        let left = self.e.op2("arith.subi", length, start);
+        let tag = match lane_side.load.kind {
+            OpKind::Load { .. } => self.panel_tag(&lane_side, from, left),
+            _ => None,
+        };
+        let edges = Edges {
+            partial: (partial, some),
+            ..self.chunk(c, n, &lane_side, &row_side, &tiling, converted, from, left, tag)
+        };
+        tiling.contract = Some(edges);
+        let _ = init;
+        Ok(tiling)
+    }
+
+    /// Whether the register block can read rows of this operand where they lie.
+    fn rows_in_place(&self, side: &Side<'k>, elem: Elem, kind: Kind) -> bool {
+        match kind {
+            Kind::F32 => elem == Elem::F32,
+            Kind::PairBf16 => elem == Elem::BF16 && self.f.unit_axis(side.load.operands[0]) == Some(side.k_axis),
+            Kind::PairI16 => false,
+        }
+    }
+
+    /// First K and number of K that both operands have: elements outside a view count as zero.
+    fn k_range(&mut self, c: &Contract<'k>) -> (V, V) {
+        let ops = &c.loop_op.operands;
+        let (lo, hi) = (self.index(ops[0]), self.index(ops[1]));
+        let (lo, hi) = (self.e.ix(lo), self.e.ix(hi));
+        let step = crate::plan::contract::constant(self.f, ops[2]).unwrap_or(1);
+        let (zero, size) = (self.e.i64(0), self.e.i64(step));
+        let span = self.e.op2("arith.subi", hi, lo);
+        let span = self.minmax("arith.maxsi", span, zero);
+        let round = self.e.i64(step - 1);
+        let trips = self.e.op2("arith.addi", span, round);
+        let trips = self.e.op2("arith.divui", trips, size);
+        let reach = self.e.op2("arith.muli", trips, size);
+        let mut end = self.e.op2("arith.addi", lo, reach);
+        for side in [c.a, c.b] {
+            let d = self.view(side.load.operands[0]).dims[side.k_axis];
+            end = self.minmax("arith.minsi", end, d);
+        }
+        let begin = self.minmax("arith.maxsi", lo, zero);
+        let length = self.e.op2("arith.subi", end, begin);
+        let length = self.minmax("arith.maxsi", length, zero);
+        (begin, length)
+    }
+
+    /// Whether the panel already holds this block; the tag is renewed if not.
+    fn panel_tag(&mut self, side: &Side<'k>, from: V, length: V) -> Option<V> {
+        let slot = 2 + TAG_SLOTS * self.panels;
+        if (slot + TAG_SLOTS) * 8 > SCRATCH_HEADER {
+            return None;
+        }
+        self.panels += 1;
+        let view = self.view(side.load.operands[0]);
+        let off = self.index(side.load.operands[2 - side.k_axis]);
+        let at = [Coord::at(off)];
+        let p = self.address(view.ptr, Emit::mem(view.elem), &at, &[view.strides[1 - side.k_axis]]);
+        let p = self.e.pure(Ty::i64(), format!("llvm.ptrtoint {p} : !llvm.ptr to i64"), &[p]);
+        let mut same = Vec::new();
+        let here = self.e.level();
+        let mut slots = Vec::new();
+        // One more than the length, so that a fresh header never matches.
+        let one = self.e.i64(1);
+        let mark = self.e.op2("arith.addi", length, one);
+        for (i, now) in [p, from, mark].into_iter().enumerate() {
+            let at = self.e.address(self.scratch, K::I64, &[], (slot + i as u64) as i64);
+            let was = self.e.load(here, at, Ty::i64());
+            same.push(self.e.cmpi("eq", was, now));
+            slots.push((at, now));
+        }
+        let same = self.all(&same);
+        for (at, now) in slots {
+            self.e.store(now, at);
+        }
+        same
+    }
+
+    /// Packs one chunk of K and says how to read it.
+    #[allow(clippy::too_many_arguments)]
+    fn chunk(
+        &mut self,
+        c: &Contract<'k>,
+        n: &Nest<'k>,
+        lane_side: &Side<'k>,
+        row_side: &Side<'k>,
+        t: &Tiling<'k>,
+        converted: Option<Source>,
+        from: V,
+        length: V,
+        packed: Option<V>,
+    ) -> Edges<'k> {
+        let (kind, cols) = (t.kind, n.shape[n.lane]);
+        let skip = packed.map(|p| {
+            let mut open = self.e.begin_if(p, &[]);
+            self.e.begin_else(&mut open, &[]);
+            self.memo.truncate(self.e.level() as usize);
+            open
+        });
+        self.pack_panel(lane_side, kind, &t.lane, cols, from, length);
+        if let Some(open) = skip {
+            self.e.end_if(open, &[]);
+            self.settle();
+        }
+        let rows = match converted {
+            Some(dest) => {
+                self.pack_row_block(row_side, kind, &dest, n.shape[1 - n.lane], from, length);
+                Rows::Packed(dest)
+            }
+            None => Rows::View(*row_side, from),
+        };
+        let _ = c;
+        let (steps, odd) = if kind == Kind::F32 {
+            (length, None)
+        } else {
+            let one = self.e.i64(1);
+            let steps = self.e.op2("arith.shrui", length, one);
+            let bit = self.e.op2("arith.andi", length, one);
+            let odd = self.e.cmpi("eq", bit, one);
+            (steps, Some(odd))
+        };
+        let none = Buffer { ptr: t.lane.ptr, elem: Elem::F32, shape: Vec::new(), strides: Vec::new() };
+        let never = self.e.int(K::I1, 0);
+        Edges { rows, steps, odd, partial: (none, never) }
+    }
+
+    /// Element(s) of a side's load at an absolute K, without the loop around it.
+    fn side_at(&mut self, side: &Side<'k>, x: Coord, k: Coord) -> V {
+        let mut pt = [x; 2];
+        pt[side.k_axis] = k;
+        self.load_point(side.load, &pt)
+    }
+
+    /// Packs `length` of K from `from` on, lanes along the other axis.
+    fn pack_panel(&mut self, side: &Side<'k>, kind: Kind, to: &Source, cols: usize, from: V, length: V) {
+        let full = self.other_axis_inside(side, cols);
+        self.checked(full, &mut |s| {
+            let w = s.w();
+            let (zero, one) = (s.e.i64(0), s.e.i64(1));
+            let signed = s.f.tile(side.value).elem.is_signed();
+            let row = |s: &mut Self, k: V, pair: bool| {
+                let depth = s.e.i64(kind.depth() as i64);
+                let first = s.e.mul(k, depth);
+                let first = s.e.op2("arith.addi", first, from);
+                s.over(&lane_segments(cols, w, 4), w as i64, Vec::new(), &mut |s, ix, size, _| {
+                    for c in 0..size {
+                        let ix = ix.plus((c * w) as i64);
+                        let x = Coord::lanes(ix);
+                        let a = s.side_at(side, x, Coord::at(first));
+                        let packed = if kind == Kind::F32 {
+                            a
+                        } else {
+                            let b = pair.then(|| s.side_at(side, x, Coord::at(Ix::from(first).plus(1))));
+                            s.e.pair(kind == Kind::PairBf16, signed, a, b)
+                        };
+                        let at = [Coord::at(k), Coord::at(ix)];
+                        let p = s.address(to.ptr, to.unit, &at, &[to.k, Stride::Known(1)]);
+                        s.e.store(packed, p);
+                    }
+                    Vec::new()
+                });
+            };
+            let steps = if kind == Kind::F32 { length } else { s.e.op2("arith.shrui", length, one) };
+            let (open, k, _) = s.e.begin_for(zero, steps, one, &[]);
+            row(s, k, true);
+            s.e.end_for(open, &[]);
+            s.settle();
+            if kind != Kind::F32 {
+                let bit = s.e.op2("arith.andi", length, one);
+                let odd = s.e.cmpi("eq", bit, one);
+                let mut open = s.e.begin_if(odd, &[]);
+                row(s, steps, false);
+                s.e.begin_else(&mut open, &[]);
+                s.e.end_if(open, &[]);
+                s.settle();
+            }
+        });
+    }
+
+    /// Converts `rows` rows of K, K contiguous, zero after the end so that pairs are whole.
+    fn pack_row_block(&mut self, side: &Side<'k>, kind: Kind, to: &Source, rows: usize, from: V, length: V) {
+        let signed = self.f.tile(side.value).elem.is_signed();
+        let w = self.w();
+        // Vectors of K run past the end of the range: every access is checked against it.
+        self.over(&segments(rows, 1), 1, Vec::new(), &mut |s, row, _, _| {
+            let (zero, step) = (s.e.i64(0), s.e.i64(w as i64));
+            let (open, k, _) = s.e.begin_for(zero, length, step, &[]);
+            let masked = std::mem::replace(&mut s.masked, true);
+            let floor = std::mem::replace(&mut s.floor, s.e.level());
+            let at = s.e.op2("arith.addi", k, from);
+            let x = s.side_at(side, Coord::at(row), Coord::lanes(at));
+            let x = s.e.splat(x, w);
+            let inside = s.inside(Coord::lanes(k), Ix::from(0), length);
+            let none = if x.ty.k.is_float() { s.e.zero_float(x.ty) } else { s.e.int_like(x.ty, 0) };
+            let x = s.e.select(inside, x, none);
+            let unit = match kind {
+                Kind::F32 => x,
+                Kind::PairBf16 => s.e.to_mem(x, Elem::BF16),
+                Kind::PairI16 => s.e.widen_int(x, signed, K::I16),
+            };
+            let p = s.address(to.ptr, to.unit, &[Coord::at(row), Coord::at(k)], &[to.x, Stride::Known(1)]);
+            s.e.store(unit, p);
+            (s.masked, s.floor) = (masked, floor);
+            s.e.end_for(open, &[]);
+            s.settle();
+            Vec::new()
+        });
+    }
+
+    /// Whether a side's block along M or N stays inside its view.
+    fn other_axis_inside(&mut self, side: &Side<'k>, extent: usize) -> Option<V> {
+        let OpKind::Load { .. } = side.load.kind else { return None };
+        let axis = 1 - side.k_axis;
+        let dim = self.view(side.load.operands[0]).dims[axis];
+        let off = self.index(side.load.operands[1 + axis]);
+        let end = self.e.ix(off.plus(extent as i64));
+        let below = self.e.cmpi("sle", end, dim);
+        let (o, zero) = (self.e.ix(off), self.e.i64(0));
+        let above = self.e.cmpi("sge", o, zero);
+        self.all(&[below, above])
+    }
+
+    /// Runs `f` without bounds checks if `full`, else with them.
+    fn checked(&mut self, full: Option<V>, f: &mut dyn FnMut(&mut Self)) {
+        let Some(full) = full else {
+            let masked = std::mem::replace(&mut self.masked, true);
+            f(self);
+            self.masked = masked;
+            return;
+        };
+        let mut open = self.e.begin_if(full, &[]);
+        let floor = std::mem::replace(&mut self.floor, self.e.level());
+        let masked = std::mem::replace(&mut self.masked, false);
+        f(self);
+        self.e.begin_else(&mut open, &[]);
+        self.memo.truncate(self.e.level() as usize);
+        self.masked = true;
+        f(self);
+        (self.masked, self.floor) = (masked, floor);
+        self.e.end_if(open, &[]);
+        self.settle();
+    }
+
+    /// Adds one chunk into the partial sums.
+    fn accumulate_chunk(&mut self, n: &Nest<'k>, t: &Tiling<'k>, partial: &Buffer, vectors: usize, rows: usize) {
+        let w = self.w();
+        let lanes = segments(vectors, t.nv);
+        self.over(&lanes, w as i64, Vec::new(), &mut |s, lane, ls, _| {
+            s.over(&segments(rows, t.mr), 1, Vec::new(), &mut |s, row, rs, _| {
+                let mut points = Vec::new();
+                for r in 0..rs {
+                    for c in 0..ls {
+                        let mut pt = vec![Coord::at(row.plus(r as i64)); 2];
+                        pt[n.lane] = Coord::lanes(lane.plus((c * w) as i64));
+                        points.push(pt);
+                    }
+                }
+                let masked = std::mem::replace(&mut s.masked, true);
+                let accs = s.multiply(t, (row, rs), (lane, ls), &points);
+                s.masked = masked;
+                for (p, a) in points.iter().zip(accs) {
+                    s.write_buffer(partial, p, a);
+                }
+                Vec::new()
+            })
+        });
+    }
+
+    /// Accumulators of a block after this chunk.
+    pub(super) fn multiply_long(
+        &mut self,
+        t: &Tiling<'k>,
+        edges: &Edges<'k>,
+        row: (Ix, usize),
+        lane: (Ix, usize),
+        points: &[Vec<Coord>],
+        inits: Vec<V>,
+    ) -> Vec<V> {
+        let w = self.w();
+        let (partial, some) = &edges.partial;
+        let floor = std::mem::replace(&mut self.floor, self.e.level());
+        let mut accs: Vec<V> = points
+            .iter()
+            .zip(inits)
+            .map(|(p, x)| {
+                let y = self.read_buffer(partial, p);
+                self.e.select(*some, y, x)
+            })
+            .collect();
+        let before = accs.clone();
+        let (mut ptrs, mut valid, mut step) = (Vec::new(), Vec::new(), Stride::Known(1));
+        for r in 0..row.1 {
+            let at = row.0.plus(r as i64);
+            match &edges.rows {
+                Rows::Packed(s) => {
+                    ptrs.push(self.address(s.ptr, s.unit, &[Coord::at(at)], &[s.x]));
+                    step = s.k;
+                    valid.push(None);
+                }
+                Rows::View(side, from) => {
+                    let (p, ok) = self.row_pointer(side, at, *from);
+                    ptrs.push(p);
+                    valid.push(Some(ok));
+                    let k = self.view(side.load.operands[0]).strides[side.k_axis];
+                    step = if t.kind == Kind::F32 { k } else { Stride::Known(2) };
+                }
+            }
+        }
+        let unit = t.kind.unit();
+        let rows = RowPointers { ptrs, unit, step };
+        const UNROLL: i64 = 4;
+        let (zero, four, one) = (self.e.i64(0), self.e.i64(UNROLL), self.e.i64(1));
+        let mask = self.e.i64(-UNROLL);
+        let main = self.e.op2("arith.andi", edges.steps, mask);
+        let (open, iv, args) = self.e.begin_for(zero, main, four, &accs);
+        accs = args;
+        for u in 0..UNROLL {
+            self.multiply_rows(t, &rows, lane, Ix::from(iv).plus(u), &mut accs, false);
+        }
+        accs = self.e.end_for(open, &accs);
+        self.settle();
+        let (open, iv, args) = self.e.begin_for(main, edges.steps, one, &accs);
+        accs = args;
+        self.multiply_rows(t, &rows, lane, Ix::from(iv), &mut accs, false);
+        accs = self.e.end_for(open, &accs);
+        self.settle();
+        if let Some(odd) = edges.odd {
+            let mut open = self.e.begin_if(odd, &[]);
+            self.e.if_results(&mut open, &accs);
+            let mut last = accs.clone();
+            self.multiply_rows(t, &rows, lane, Ix::from(edges.steps), &mut last, true);
+            self.e.begin_else(&mut open, &last);
+            accs = self.e.end_if(open, &accs);
+            self.settle();
+        }
+        for (r, ok) in valid.iter().enumerate() {
+            let Some(ok) = ok else { continue };
+            for c in 0..lane.1 {
+                let i = r * lane.1 + c;
+                accs[i] = self.e.select(*ok, accs[i], before[i]);
+            }
+        }
+        self.floor = floor;
+        let _ = w;
+        accs
+    }
+
+    /// Address of a row of the broadcast operand at K = `from`, and whether the row exists (if not, some row that
+    /// does).
+    fn row_pointer(&mut self, side: &Side<'k>, row: Ix, from: V) -> (V, V) {
+        let view = self.view(side.load.operands[0]);
+        let axis = 1 - side.k_axis;
+        let (at, col) = match side.load.kind {
+            OpKind::LoadRows { .. } => {
+                let i = self.eval(side.load.operands[1], &[Coord::at(row)]);
+                (self.e.conv("arith.extsi", i, K::I64), Ix::from(0))
+            }
+            _ => {
+                let off = self.index(side.load.operands[1 + axis]);
+                let at = self.e.add(row, off);
+                (self.e.ix(at), Ix::from(0))
+            }
+        };
+        let _ = col;
+        let dim = view.dims[axis];
+        let ok = self.e.cmpi("ult", at, dim);
+        let zero = self.e.i64(0);
+        let at = self.e.select(ok, at, zero);
+        let pt = [Coord::at(at), Coord::at(from)];
+        let strides = [view.strides[axis], view.strides[side.k_axis]];
+        let p = self.address(view.ptr, Emit::mem(view.elem), &pt, &strides);
+        // A view without rows has no row 0 either; then there is no K to read (its extent is 0 or nothing is read).
+        let none = self.e.cmpi("eq", dim, zero);
+        let safe = self.scratch;
+        let p = self.e.select(none, safe, p);
+        (p, ok)
+    }
+}
+
+/// One address per row of a block.
+pub(super) struct RowPointers {
+    pub ptrs: Vec<V>,
+    pub unit: K,
+    pub step: Stride,
+}
+
+impl<'k> Lower<'k> {
+    /// One step along K of a block; `half`: the last element of an odd K, alone.
+    pub(super) fn multiply_rows(
+        &mut self,
+        t: &Tiling<'k>,
+        rows: &RowPointers,
+        lane: (Ix, usize),
+        k: Ix,
+        accs: &mut [V],
+        half: bool,
+    ) {
+        let (w, floor) = (self.w(), self.e.level());
+        let vec = Ty::vector(t.kind.lane(), w);
+        let lanes: Vec<V> = (0..lane.1)
+            .map(|c| {
+                let at = [Coord::at(lane.0.plus((c * w) as i64)), Coord::at(k)];
+                let p = self.address(t.lane.ptr, t.lane.unit, &at, &[t.lane.x, t.lane.k]);
+                self.e.load_unaligned(floor, p, vec, 4)
+            })
+            .collect();
+        for (r, row) in rows.ptrs.iter().enumerate() {
+            let p = self.address(*row, rows.unit, &[Coord::at(k)], &[rows.step]);
+            let s = if half {
+                let x = self.e.load_unaligned(floor, p, Ty::scalar(K::I16), 2);
+                self.e.conv("arith.extui", x, K::I32)
+            } else {
+                self.e.load_unaligned(floor, p, Ty::scalar(t.kind.lane()), rows.unit.bytes())
+            };
+            let s = self.e.splat(s, w);
+            for (c, l) in lanes.iter().enumerate() {
+                let i = r * lane.1 + c;
+                accs[i] = self.fused(t.kind, accs[i], s, *l);
+            }
+        }
+    }
+
+    /// Addresses of the rows of a prepared operand.
+    pub(super) fn rows_of(&mut self, s: &Source, role: Role, row: (Ix, usize)) -> RowPointers {
+        debug_assert_eq!(role, Role::Broadcast);
+        let ptrs = (0..row.1)
+            .map(|r| self.address(s.ptr, s.unit, &[Coord::at(row.0.plus(r as i64))], &[s.x]))
+            .collect();
+        RowPointers { ptrs, unit: s.unit, step: s.k }
+    }
+}

@@ -1,0 +1,125 @@
+//! Writes a kernel as loops over scratch memory and views, following the plan.
+//!
+//! ```text
+//! function   entry, arguments, order of programs
+//! block      steps of a block in order          control   for, while, if
+//! nest       loops over the elements of a shape  dot       register blocks
+//! eval       one element (or vector of elements) of a tile
+//! memory     views, addresses, masks             buffers   scratch memory
+//! serial     operations done element by element (sort, top_k, histogram, …)
+//! ```
+
+mod atomic;
+mod block;
+mod buffers;
+mod contract;
+mod control;
+mod dot;
+mod eval;
+mod function;
+mod memory;
+mod nest;
+mod pack;
+mod scalar;
+mod serial;
+
+pub use function::{Output, lower};
+
+use crate::emit::{Emit, Ix, V};
+use crate::plan::Facts;
+use buffers::Buffer;
+use kcc_dsl::ir::{LocId, ValueId};
+use memory::View;
+use std::collections::HashMap;
+
+/// Why a kernel cannot be lowered for this target.
+#[derive(Clone, Debug)]
+pub struct Unsupported {
+    /// Where the author wrote it.
+    pub loc: LocId,
+    /// The fact.
+    pub message: String,
+    /// The remedy.
+    pub help: String,
+}
+
+/// The lowering's result.
+pub type Result<T> = std::result::Result<T, Unsupported>;
+
+/// A coordinate along one axis: an index, or `lanes` consecutive indices that start there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Coord {
+    /// First (or only) index.
+    pub ix: Ix,
+    /// Whether it stands for consecutive indices in vector lanes.
+    pub lane: bool,
+}
+
+impl Coord {
+    fn at(ix: impl Into<Ix>) -> Coord {
+        Coord { ix: ix.into(), lane: false }
+    }
+
+    fn lanes(ix: impl Into<Ix>) -> Coord {
+        Coord { ix: ix.into(), lane: true }
+    }
+}
+
+/// A distance in memory, in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stride {
+    /// Known.
+    Known(i64),
+    /// Known at launch.
+    Value(V),
+}
+
+type Point = Vec<Coord>;
+
+struct Lower<'k> {
+    e: Emit,
+    f: &'k Facts<'k>,
+    lanes: &'k [u8],
+    scalars: HashMap<ValueId, V>,
+    views: HashMap<ValueId, View>,
+    buffers: HashMap<ValueId, Buffer>,
+    /// Scratch memory of a carried tile in which its next value is computed in place.
+    shared: HashMap<ValueId, Buffer>,
+    prepared: HashMap<(ValueId, dot::Role), dot::Source>,
+    /// Elements already computed, per scope.
+    memo: Vec<HashMap<(ValueId, Point), V>>,
+    /// Packed panels that programs may find again.
+    panels: u64,
+    scratch: V,
+    scratch_bytes: i64,
+    /// Whether loads and stores must check bounds.
+    masked: bool,
+    /// Loads may not be written further out than this scope.
+    floor: u16,
+    assertions: Vec<(String, LocId)>,
+    prints: Vec<(String, Vec<kcc_dsl::ir::TileType>)>,
+}
+
+impl Lower<'_> {
+    fn w(&self) -> usize {
+        self.e.isa.lanes
+    }
+
+    /// Forgets what was computed in scopes that are closed.
+    fn settle(&mut self) {
+        self.memo.truncate(self.e.level() as usize + 1);
+    }
+
+    fn remember(&mut self, v: ValueId, pt: &[Coord], x: V) {
+        let level = x.level as usize;
+        if self.memo.len() <= level {
+            self.memo.resize_with(level + 1, HashMap::new);
+        }
+        self.memo[level].insert((v, pt.to_vec()), x);
+    }
+
+    fn recall(&self, v: ValueId, pt: &[Coord]) -> Option<V> {
+        let key = (v, pt.to_vec());
+        self.memo.iter().rev().find_map(|m| m.get(&key).copied())
+    }
+}
