@@ -11,6 +11,7 @@ mod infer;
 mod kernel;
 mod op;
 mod types;
+mod validate;
 
 pub use builder::Builder;
 pub use infer::{Inferred, infer};
@@ -19,3 +20,4 @@ pub use op::{
     AtomicOp, BinaryOp, Cache, CmpOp, OpKind, Ordering, Precision, ReduceOp, ScaledFormat, Scope, UnaryOp,
 };
 pub use types::{Const, Elem, TileType, Type};
+pub use validate::validate;

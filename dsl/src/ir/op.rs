@@ -154,7 +154,7 @@ pub enum ScaledFormat {
 ///
 /// Every operation has its operands in [`super::Op::operands`] in the order given here and its results in
 /// [`super::Op::results`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OpKind {
     // ---- program -----------------------------------------------------------------------------------
     /// `() -> i32`: this program's index along grid axis 0, 1 or 2.

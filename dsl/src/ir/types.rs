@@ -64,7 +64,7 @@ impl Elem {
     }
 
     /// Size in memory, in bytes (`bool` is one byte, 0 or 1).
-    pub fn bytes(self) -> usize {
+    pub const fn bytes(self) -> usize {
         match self {
             Elem::Bool | Elem::I8 | Elem::U8 | Elem::F8E4M3 | Elem::F8E5M2 => 1,
             Elem::I16 | Elem::F16 | Elem::BF16 => 2,

@@ -1,0 +1,39 @@
+//! Reading and writing elements at computed indices.
+
+use super::{IndexTiles, View};
+use crate::elem::Elem;
+use crate::ir::OpKind;
+use crate::shape::Shape;
+use crate::stage::{emit, emit1, tile_type};
+use crate::tile::Tile;
+
+impl<T: Elem, const R: usize> View<T, R> {
+    /// One element per index; `other` where the mask does not hold or the index is outside the view.
+    #[track_caller]
+    pub fn gather<S: Shape>(
+        &self,
+        index: impl IndexTiles<R, S>,
+        mask: Tile<bool, S>,
+        other: Tile<T, S>,
+    ) -> Tile<T, S> {
+        let mut operands = vec![self.id()];
+        operands.extend(index.indices());
+        operands.extend([mask.id(), other.id()]);
+        Tile::from_id(emit1(OpKind::Gather, &operands, tile_type::<T, S>()))
+    }
+
+    /// Writes one element per index where the mask holds and the index is inside the view. Two equal indices: one of
+    /// the values.
+    #[track_caller]
+    pub fn scatter<S: Shape>(
+        &mut self,
+        index: impl IndexTiles<R, S>,
+        mask: Tile<bool, S>,
+        value: Tile<T, S>,
+    ) {
+        let mut operands = vec![self.id()];
+        operands.extend(index.indices());
+        operands.extend([mask.id(), value.id()]);
+        emit(OpKind::Scatter, &operands, &[]);
+    }
+}

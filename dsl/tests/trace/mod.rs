@@ -1,0 +1,3 @@
+//! Kernels of the usual kinds, traced.
+
+mod attention;
