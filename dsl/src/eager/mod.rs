@@ -16,9 +16,11 @@ mod error;
 pub mod eval;
 mod interpret;
 mod launch;
+mod machine;
 mod memory;
 pub mod print;
 pub mod round;
+mod run;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -27,4 +29,5 @@ pub use error::EagerError;
 pub use interpret::interpret;
 pub use launch::{OnPrint, Options, Printed, Report};
 pub use memory::{EagerArg, EagerBuffer};
+pub use run::run;
 pub use value::{Data, Value};

@@ -109,13 +109,14 @@ impl Memory {
         if rows.len() != m || v.dims.len() != 2 {
             return Err(Fault::from(format!("{} row indices for {m} rows", rows.len())));
         }
-        if let Some(row) = rows.iter().find(|&&r| self.strict && !(0 <= r && r < v.dims[0])) {
+        // -1 is how a kernel says "no row": these operations have no mask.
+        if let Some(row) = rows.iter().find(|&&r| self.strict && !(-1 <= r && r < v.dims[0])) {
             return Err(Fault::new(format!(
                 "row index {row} is outside `{}`, which has {} rows",
                 v.name, v.dims[0]
             ))
             .help(
-                "clamp or check the index before its use; outside of strict mode the row reads as padding",
+                "clamp the index, or make it -1 where there is no row; outside of strict mode the row reads as padding",
             ));
         }
         Ok((rows.to_vec(), n))
