@@ -61,10 +61,12 @@ def exp_families():
     half = LN2 / 2
     fit("EXP", lambda x: (np.exp(x) - 1 - x) / x**2, -half * L(1.01), half * L(1.01), range(5),
         lambda x: x**2 / np.exp(x))
-    fit("EXP2_ROUND", lambda x: (np.exp(x * LN2) - 1) / x, -0.501, 0.501, range(6), lambda x: np.abs(x) / np.exp(x * LN2))
-    fit("EXP2_ROUND_FAST", lambda x: np.exp(x * LN2), -0.501, 0.501, range(5), lambda x: 1 / np.exp(x * LN2))
+    fit("EXP2_ROUND", lambda x: (np.exp(x * LN2) - 1) / x, -0.501, 0.501, range(6),
+        lambda x: np.abs(x) / np.exp(x * LN2))
+    fit("EXP2_ROUND_FAST", lambda x: (np.exp(x * LN2) - 1) / x, -0.501, 0.501, range(4),
+        lambda x: np.abs(x) / np.exp(x * LN2))
     fit("EXP2_FLOOR", lambda x: (np.exp(x * LN2) - 1) / x, 0, 1, range(6), lambda x: np.abs(x) / np.exp(x * LN2))
-    fit("EXP2_FLOOR_FAST", lambda x: np.exp(x * LN2), 0, 1, range(5), lambda x: 1 / np.exp(x * LN2))
+    fit("EXP2_FLOOR_FAST", lambda x: (np.exp(x * LN2) - 1) / x, 0, 1, range(4), lambda x: np.abs(x) / np.exp(x * LN2))
 
 
 def log_families():

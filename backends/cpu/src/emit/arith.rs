@@ -1,6 +1,6 @@
 //! Element-wise operations of one, two and three operands.
 
-use super::{Emit, V};
+use super::{Emit, K, V};
 use kcc_dsl::ir::{BinaryOp, CmpOp, Const, Elem, UnaryOp};
 
 impl Emit {
@@ -9,7 +9,7 @@ impl Emit {
         if !elem.is_float() {
             return self.int_unary(op, elem, x);
         }
-        let narrow = elem != Elem::F32;
+        let short = !matches!(elem, Elem::F32 | Elem::F16);
         let y = match op {
             UnaryOp::Not => return x,
             // A value of a narrow type stays one under these.
@@ -19,7 +19,7 @@ impl Emit {
             UnaryOp::Ceil => return self.op1("math.ceil", x),
             UnaryOp::Round => return self.op1("math.roundeven", x),
             UnaryOp::Exp => self.exp(x),
-            UnaryOp::Exp2 if narrow => self.exp2_fast(x),
+            UnaryOp::Exp2 if short => self.exp2_fast(x),
             UnaryOp::Exp2 => self.exp2(x),
             UnaryOp::Log => self.log(x),
             UnaryOp::Log2 => self.log2(x),
@@ -139,11 +139,33 @@ impl Emit {
 
     /// `a * b + c`; floats with one rounding, integers wrap.
     pub fn fma_elem(&mut self, elem: Elem, a: V, b: V, c: V) -> V {
+        if elem == Elem::F32 {
+            return self.fma(a, b, c);
+        }
         if elem.is_float() {
-            let y = self.fma(a, b, c);
-            return self.round(elem, y);
+            return self.fma_narrow(elem, a, b, c);
         }
         let product = self.op2("arith.muli", a, b);
         self.op2("arith.addi", product, c)
+    }
+
+    /// The product of two narrow floats is exact in `f64`. So is the sum, as far as it matters, except in `bf16`,
+    /// whose exponents lie far apart: there what the addition lost (Knuth's TwoSum) makes the sum odd.
+    fn fma_narrow(&mut self, elem: Elem, a: V, b: V, c: V) -> V {
+        let (a, b) = self.unify(a, b);
+        let (a, b) = (self.conv("arith.extf", a, K::F64), self.conv("arith.extf", b, K::F64));
+        let product = self.op2("arith.mulf", a, b);
+        let c = self.conv("arith.extf", c, K::F64);
+        let (product, c) = self.unify(product, c);
+        let mut sum = self.op2("arith.addf", product, c);
+        if elem == Elem::BF16 {
+            let c_part = self.op2("arith.subf", sum, product);
+            let product_part = self.op2("arith.subf", sum, c_part);
+            let c_lost = self.op2("arith.subf", c, c_part);
+            let product_lost = self.op2("arith.subf", product, product_part);
+            let lost = self.op2("arith.addf", c_lost, product_lost);
+            sum = self.make_odd(sum, lost);
+        }
+        self.round_wide(elem, sum)
     }
 }

@@ -51,17 +51,31 @@ impl Emit {
             Elem::I8 => (-128.0, 127.0),
             Elem::I16 => (-32768.0, 32767.0),
             Elem::U8 => (0.0, 255.0),
-            _ => {
-                let ty = x.ty.with(Emit::reg(to));
-                let name = if to.is_signed() { "llvm.fptosi.sat" } else { "llvm.fptoui.sat" };
-                return self.pure(ty, format!("llvm.call_intrinsic \"{name}\"({x}) : ({}) -> {ty}", x.ty), &[x]);
-            }
+            _ => return self.float_to_wide_int(to, x),
         };
         let x = self.nan_to_zero(x);
         let x = self.at_least(x, lo);
         let x = self.at_most(x, hi);
         let wide = self.conv("arith.fptosi", x, K::I32);
         self.conv("arith.trunci", wide, Emit::reg(to))
+    }
+
+    /// To an integer type whose largest value no `f32` has: 2^31, 2^32 or 2^63 is the first that is too large.
+    fn float_to_wide_int(&mut self, to: Elem, x: V) -> V {
+        let (name, least, bound, largest) = match to {
+            Elem::I32 => ("arith.fptosi", -2_147_483_648.0, 2_147_483_648.0, i32::MAX.into()),
+            Elem::U32 => ("arith.fptoui", 0.0, 4_294_967_296.0, -1),
+            _ => ("arith.fptosi", -9_223_372_036_854_775_808.0, 9_223_372_036_854_775_808.0, i64::MAX),
+        };
+        let x = self.nan_to_zero(x);
+        let x = self.at_least(x, least);
+        let limit = self.f32_like(x.ty, bound);
+        let over = self.cmpf("oge", x, limit);
+        let zero = self.f32_like(x.ty, 0.0);
+        let inside = self.select(over, zero, x);
+        let whole = self.conv(name, inside, Emit::reg(to));
+        let largest = self.int_like(whole.ty, largest);
+        self.select(over, largest, whole)
     }
 
     fn nan_to_zero(&mut self, x: V) -> V {
@@ -84,10 +98,31 @@ impl Emit {
         self.select(above, c, x)
     }
 
+    /// One rounding. Only `bf16` has values beyond 2^24 that an `f32` on the way could spoil.
     fn int_to_float(&mut self, from: Elem, to: Elem, x: V) -> V {
         let name = if from.is_signed() { "arith.sitofp" } else { "arith.uitofp" };
+        if to == Elem::BF16 && matches!(from, Elem::I32 | Elem::U32 | Elem::I64) {
+            let x = if from == Elem::I64 { self.fit_f64(x) } else { x };
+            let wide = self.conv(name, x, K::F64);
+            return self.round_wide(to, wide);
+        }
         let x = self.conv(name, x, K::F32);
         self.round(to, x)
+    }
+
+    /// An `i64` that `f64` holds and that rounds to 22 bits or fewer as `x` does: beyond 2^53 the low eleven bits
+    /// become one sticky bit.
+    fn fit_f64(&mut self, x: V) -> V {
+        const STEP: i64 = 1 << 11;
+        let low = self.int2("arith.andi", x, STEP - 1);
+        // Carries into the sticky bit unless `low` is 0.
+        let carried = self.int2("arith.addi", low, STEP - 1);
+        let whole = self.op2("arith.ori", x, carried);
+        let sticky = self.int2("arith.andi", whole, -STEP);
+        let shifted = self.int2("arith.addi", x, 1 << 53);
+        let limit = self.int_like(x.ty, 1 << 54);
+        let small = self.cmpi("ule", shifted, limit);
+        self.select(small, x, sticky)
     }
 
     fn int_to_int(&mut self, from: Elem, to: Elem, x: V) -> V {

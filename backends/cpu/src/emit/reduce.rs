@@ -14,6 +14,10 @@ impl Emit {
             // -1 wraps to the largest value.
             _ => (0, -1),
         };
+        // A constant of an 8-bit float saturates, but f8e5m2 has infinities, and data may hold them.
+        if elem == Elem::F8E5M2 && matches!(op, ReduceOp::Min | ReduceOp::Max) {
+            return self.f32(if op == ReduceOp::Min { f32::INFINITY } else { f32::NEG_INFINITY });
+        }
         let c = match op {
             ReduceOp::Min if elem.is_float() => Const::float(f32::INFINITY),
             ReduceOp::Max if elem.is_float() => Const::float(f32::NEG_INFINITY),

@@ -68,6 +68,37 @@ impl Emit {
         self.copy_sign(rounded, v)
     }
 
+    /// Rounds an `f64` once to a float narrower than `f32`. On the way the `f32` is rounded to odd, after which a
+    /// second rounding to at most 22 bits is exact (Boldo and Melquiond, 2008).
+    pub(super) fn round_wide(&mut self, elem: Elem, v: V) -> V {
+        let nearest = self.conv("arith.truncf", v, K::F32);
+        let back = self.conv("arith.extf", nearest, K::F64);
+        let lost = self.op2("arith.subf", v, back);
+        let odd = self.make_odd(nearest, lost);
+        self.round(elem, odd)
+    }
+
+    /// `nearest` is a value rounded to nearest and `lost` what it lacks (`f64`): gives the value rounded to
+    /// odd, which is the value towards zero with its last bit set unless nothing was lost.
+    pub(super) fn make_odd(&mut self, nearest: V, lost: V) -> V {
+        let k = nearest.ty.k;
+        let bits = self.bits(nearest, k.int());
+        let mut lost_bits = self.bits(lost, K::I64);
+        if k == K::F32 {
+            let upper = self.int2("arith.shrui", lost_bits, 32);
+            lost_bits = self.conv("arith.trunci", upper, K::I32);
+        }
+        let difference = self.op2("arith.xori", bits, lost_bits);
+        // All ones where the signs differ: one step towards zero.
+        let step = self.int2("arith.shrsi", difference, 8 * k.bytes() as i64 - 1);
+        let inner = self.op2("arith.addi", bits, step);
+        let odd = self.int2("arith.ori", inner, 1);
+        let zero = self.f64_like(lost.ty, 0.0);
+        let inexact = self.cmpf("one", lost, zero);
+        let chosen = self.select(inexact, odd, bits);
+        self.bits(chosen, k)
+    }
+
     /// `magnitude`, which is not negative, with the sign of `sign` (`f32`).
     pub(super) fn copy_sign(&mut self, magnitude: V, sign: V) -> V {
         let bits = self.bits(sign, K::I32);

@@ -12,9 +12,9 @@ const EXP2_ROUND: [f32; 6] = [
     0.0013391023967415094,
     0.0001532716996734962,
 ];
-/// `2^x` on [-1/2, 1/2], enough for 11 bits.
-const EXP2_ROUND_FAST: [f32; 5] =
-    [0.9999992251396179, 0.693121612071991, 0.24024821817874908, 0.05591951310634613, 0.00956776738166809];
+/// The same, enough for 11 bits.
+const EXP2_ROUND_FAST: [f32; 4] =
+    [0.693123996257782, 0.24024103581905365, 0.05590809881687164, 0.009583018720149994];
 /// `(2^x - 1) / x` on [0, 1].
 const EXP2_FLOOR: [f32; 6] = [
     0.6931470632553101,
@@ -24,9 +24,9 @@ const EXP2_FLOOR: [f32; 6] = [
     0.0012482289457693696,
     0.000215659718378447,
 ];
-/// `2^x` on [0, 1], enough for 11 bits.
-const EXP2_FLOOR_FAST: [f32; 5] =
-    [1.0000026226043701, 0.6930034160614014, 0.24144375324249268, 0.05201109126210213, 0.013533893041312695];
+/// The same, enough for 11 bits.
+const EXP2_FLOOR_FAST: [f32; 4] =
+    [0.6930448412895203, 0.2412802278995514, 0.05224243924021721, 0.013426699675619602];
 /// `(e^x - 1 - x) / x^2` on [-ln 2 / 2, ln 2 / 2].
 const EXP: [f32; 5] = [
     0.4999999403953552,
@@ -41,26 +41,18 @@ const LN2_HI: f32 = std::f32::consts::LN_2;
 const LN2_LO: f32 = -1.904_654_3e-9;
 
 impl Emit {
-    /// `2^x`.
+    /// `2^x`; exact where `x` is an integer.
     pub fn exp2(&mut self, x: V) -> V {
-        if self.is_zmm(x.ty) {
-            return self.exp2_floor(x, |e, r| {
-                let p = e.polynomial(r, &EXP2_FLOOR);
-                e.one_plus_product(p, r)
-            });
-        }
-        self.exp2_round(x, |e, r| {
-            let p = e.polynomial(r, &EXP2_ROUND);
-            e.one_plus_product(p, r)
-        })
+        if self.is_zmm(x.ty) { self.exp2_floor(x, &EXP2_FLOOR) } else { self.exp2_round(x, &EXP2_ROUND) }
     }
 
-    /// `2^x` to 2^-18, for results that are then rounded to 16 bits or fewer.
+    /// `2^x` for results that are then rounded to 8 bits or fewer; exact where `x` is an integer.
     pub fn exp2_fast(&mut self, x: V) -> V {
         if self.is_zmm(x.ty) {
-            return self.exp2_floor(x, |e, r| e.polynomial(r, &EXP2_FLOOR_FAST));
+            self.exp2_floor(x, &EXP2_FLOOR_FAST)
+        } else {
+            self.exp2_round(x, &EXP2_ROUND_FAST)
         }
-        self.exp2_round(x, |e, r| e.polynomial(r, &EXP2_ROUND_FAST))
     }
 
     /// `e^x`.
@@ -80,14 +72,9 @@ impl Emit {
         if self.is_zmm(x.ty) { self.scalef(p, n) } else { self.scale_by_bits(p, shifted) }
     }
 
-    fn one_plus_product(&mut self, p: V, r: V) -> V {
-        let one = self.f32_like(r.ty, 1.0);
-        self.fma(p, r, one)
-    }
-
     /// `x - floor(x)` is one instruction, and the scaling takes the floor of its exponent by itself; both do what is
     /// right for infinities and NaN.
-    fn exp2_floor(&mut self, x: V, two_to: impl Fn(&mut Emit, V) -> V) -> V {
+    fn exp2_floor(&mut self, x: V, c: &[f32]) -> V {
         let (floor, all, mode) = (self.int(K::I32, 9), self.int(K::I16, -1), self.int(K::I32, 4));
         let ty = x.ty;
         let r = self.pure(
@@ -98,19 +85,26 @@ impl Emit {
             ),
             &[x],
         );
-        let p = two_to(self, r);
+        let p = self.one_plus(r, c);
         self.scalef(p, x)
     }
 
-    fn exp2_round(&mut self, x: V, two_to: impl Fn(&mut Emit, V) -> V) -> V {
+    fn exp2_round(&mut self, x: V, c: &[f32]) -> V {
         let x = self.at_most(x, 129.0);
         let x = self.at_least(x, -151.0);
         let rounder = self.f32_like(x.ty, ROUNDER);
         let shifted = self.op2("arith.addf", x, rounder);
         let n = self.op2("arith.subf", shifted, rounder);
         let r = self.op2("arith.subf", x, n);
-        let p = two_to(self, r);
+        let p = self.one_plus(r, c);
         self.scale_by_bits(p, shifted)
+    }
+
+    /// `1 + r (c[0] + c[1] r + …)`
+    fn one_plus(&mut self, r: V, c: &[f32]) -> V {
+        let p = self.polynomial(r, c);
+        let one = self.f32_like(r.ty, 1.0);
+        self.fma(p, r, one)
     }
 
     /// `p · 2^floor(n)`, AVX-512.

@@ -65,7 +65,7 @@ impl Emit {
     }
 
     /// An f64 constant with the lanes of `ty`.
-    fn f64_like(&mut self, ty: Ty, c: f64) -> V {
+    pub(super) fn f64_like(&mut self, ty: Ty, c: f64) -> V {
         let ty = ty.with(K::F64);
         let bits = c.to_bits();
         if ty.is_vector() {
