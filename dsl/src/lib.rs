@@ -26,6 +26,8 @@ pub mod debug;
 pub mod eager;
 pub mod elem;
 pub mod exchange;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod ir;
 pub mod kernel;
 pub mod philox;
