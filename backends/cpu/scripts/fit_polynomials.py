@@ -53,8 +53,15 @@ def fit(name, f, lo, hi, powers, weight, round_to=np.float32):
     rest = y - sum((L(c) * x ** p for c, p in zip(done, powers)), L(0))
     print(f"// {name}: powers {powers[0]}..={powers[-1]} on [{float(lo):.4g}, {float(hi):.4g}], "
           f"relative error {float(np.abs(rest * w).max()):.2e}")
-    print(f"const {name}: [f32; {len(done)}] = [{', '.join(repr(float(c)) for c in done)}];")
+    print(f"const {name}: [f32; {len(done)}] = [{', '.join(literal(c) for c in done)}];")
     return done
+
+
+def literal(c):
+    """The shortest text that reads back as this f32."""
+    if abs(c) >= 1e-4:
+        return np.format_float_positional(c, unique=True)
+    return np.format_float_scientific(c, unique=True, exp_digits=1)
 
 
 def exp_families():

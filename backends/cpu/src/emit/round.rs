@@ -13,8 +13,8 @@ struct F8 {
     mantissa: i64,
 }
 
-const E4M3: F8 = F8 { max: 448.0, min_normal: 0.015625, mantissa: 3 };
-const E5M2: F8 = F8 { max: 57344.0, min_normal: 6.103515625e-5, mantissa: 2 };
+const E4M3: F8 = F8 { max: 448.0, min_normal: 1.0 / 64.0, mantissa: 3 };
+const E5M2: F8 = F8 { max: 57344.0, min_normal: 1.0 / 16384.0, mantissa: 2 };
 
 /// Explicit mantissa bits of `f32`.
 const MANTISSA: i64 = 23;

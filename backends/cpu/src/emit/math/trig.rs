@@ -4,10 +4,9 @@ use super::Emit;
 use crate::emit::{K, V};
 
 /// `(sin x / x - 1) / x^2` as a polynomial of `x^2`, |x| ≤ π/4.
-const SIN: [f32; 4] =
-    [-0.1666666716337204, 0.008333379402756691, -0.0001985307171707973, 2.832680138453725e-06];
+const SIN: [f32; 4] = [-0.16666667, 0.008333379, -0.00019853072, 2.8326801e-6];
 /// `(cos x - 1) / x^2` as a polynomial of `x^2`, |x| ≤ π/4.
-const COS: [f32; 4] = [-0.5, 0.04166664555668831, -0.0013887309469282627, 2.4432336431345902e-05];
+const COS: [f32; 4] = [-0.5, 0.041666646, -0.001388731, 2.4432336e-5];
 
 /// π/2 in two pieces; products with an integer below 2^48 are kept by fma to 2^-54.
 const PIO2_HI: f64 = std::f64::consts::FRAC_PI_2;
