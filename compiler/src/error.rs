@@ -157,6 +157,19 @@ impl Error {
     }
 }
 
+impl From<Vec<Diagnostic>> for Error {
+    fn from(all: Vec<Diagnostic>) -> Self {
+        let one = |d: Diagnostic| match d.severity {
+            Severity::Bug => Error::Bug { loc: d.loc, message: d.message },
+            Severity::Warning | Severity::Error => {
+                Error::Source { loc: d.loc, message: d.message, help: d.help }
+            }
+        };
+        let errors = all.into_iter().map(one).collect();
+        Error::all(errors).unwrap_or_else(|| bug("an error without a message"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

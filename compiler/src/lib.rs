@@ -2,9 +2,15 @@
 
 pub mod dialect;
 pub mod error;
+pub mod import;
+pub mod link;
 pub mod llvm;
+pub mod mlir;
+pub mod passes;
+pub mod read;
 pub mod target;
 pub mod timings;
+pub mod verify;
 
 pub use error::{Error, at, bug, nowhere};
 pub use target::{Lowered, Target};

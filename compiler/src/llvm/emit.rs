@@ -1,10 +1,10 @@
 //! MLIR text → object, assembly or LLVM IR, in process.
 
 use super::Machine;
-use super::context::Lease;
-use super::diagnostics::{LlvmErrors, collect};
-use super::mlir;
+use super::diagnostics::LlvmErrors;
 use crate::error::{Error, bug};
+use crate::mlir::diagnostics::collect;
+use crate::mlir::{self, Lease};
 use crate::timings::Timings;
 use inkwell::module::Module as LlvmModule;
 use inkwell::passes::PassBuilderOptions;

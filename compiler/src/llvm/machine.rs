@@ -1,9 +1,9 @@
 //! The machine that code is generated for, and LLVM's view of it.
 
-use super::context::initialize_llvm;
 use crate::error::{Error, nowhere};
 use inkwell::OptimizationLevel;
-use inkwell::targets::{CodeModel, RelocMode, Target, TargetMachine, TargetTriple};
+use inkwell::targets::{CodeModel, InitializationConfig, RelocMode, Target, TargetMachine, TargetTriple};
+use std::sync::Once;
 
 /// A machine, in LLVM's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,4 +45,10 @@ impl Machine {
                     .help("choose another target (`kcc targets` lists them)")
             })
     }
+}
+
+/// Makes sure that LLVM's code generators are registered.
+fn initialize_llvm() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| Target::initialize_all(&InitializationConfig::default()));
 }

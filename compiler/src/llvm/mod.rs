@@ -6,11 +6,9 @@
 //! Errors of MLIR and LLVM are collected by handlers on both contexts: neither prints, neither ends the process
 //! (except for LLVM's `report_fatal_error`, which nothing can catch: targets validate before they come here).
 
-pub mod context;
-pub mod diagnostics;
+mod diagnostics;
 mod emit;
 mod machine;
-pub mod mlir;
 
 pub use emit::{Output, emit};
 pub use machine::Machine;

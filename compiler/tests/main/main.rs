@@ -1,3 +1,5 @@
 //! Integration tests of the compiler; one binary, since each one links LLVM.
 
 mod emit;
+mod roundtrip;
+mod samples;

@@ -10,7 +10,7 @@ use melior::utility::parse_pass_pipeline;
 use std::ffi::CString;
 
 /// What MLIR calls the source of text that comes from no file.
-const UNNAMED: &str = "-";
+pub(crate) const UNNAMED: &str = "-";
 
 /// Parses and verifies a module. `name` stands for the file in errors.
 ///

@@ -130,10 +130,3 @@ impl Drop for Lease {
         }
     }
 }
-
-/// Makes sure that LLVM's code generators are registered.
-pub(crate) fn initialize_llvm() {
-    use inkwell::targets::{InitializationConfig, Target};
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| Target::initialize_all(&InitializationConfig::default()));
-}

@@ -1,0 +1,11 @@
+//! MLIR as the compiler uses it: contexts, diagnostics, modules as text, and handles to walk and change them.
+
+pub(crate) mod build;
+pub mod context;
+pub mod diagnostics;
+pub mod handle;
+mod text;
+
+pub use context::Lease;
+pub(crate) use text::UNNAMED;
+pub use text::{parse, print, run_passes};
