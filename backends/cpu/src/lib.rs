@@ -1,5 +1,9 @@
 //! The CPU backend of kcc: lowers tile kernels to vectorised loops.
 
+pub mod chips;
 pub mod emit;
 pub mod lower;
 pub mod plan;
+pub mod target;
+
+pub use target::Cpu;

@@ -20,12 +20,13 @@ const LN2_HI: f32 = std::f32::consts::LN_2;
 const LN2_LO: f32 = -1.904_654_3e-9;
 
 impl Emit {
-    /// `2^x`; exact where `x` is an integer.
+    /// `2^x`; exact where `x` is an integer. Error: 1.56 ulp (16 lanes with AVX-512), 0.83 ulp (otherwise).
     pub fn exp2(&mut self, x: V) -> V {
         if self.is_zmm(x.ty) { self.exp2_floor(x, &EXP2_FLOOR) } else { self.exp2_round(x, &EXP2_ROUND) }
     }
 
-    /// `2^x` for results that are then rounded to 8 bits or fewer; exact where `x` is an integer.
+    /// `2^x` for results that are then rounded to 8 bits or fewer; exact where `x` is an integer. Error: 50 ulp of
+    /// `f32`, that is 2^-18.
     pub fn exp2_fast(&mut self, x: V) -> V {
         if self.is_zmm(x.ty) {
             self.exp2_floor(x, &EXP2_FLOOR_FAST)
@@ -34,7 +35,7 @@ impl Emit {
         }
     }
 
-    /// `e^x`.
+    /// `e^x`. Error: 0.86 ulp.
     pub fn exp(&mut self, x: V) -> V {
         // Beyond these the result is infinity or 0 already; NaN passes.
         let x = self.at_most(x, 89.0);

@@ -20,7 +20,7 @@ const ERF_NEAR: f32 = 0.92;
 const ERF_END: f32 = 4.0;
 
 impl Emit {
-    /// `tanh x`.
+    /// `tanh x`. Error: 1.67 ulp.
     pub fn tanh(&mut self, x: V) -> V {
         let magnitude = self.op1("math.absf", x);
         let square = self.op2("arith.mulf", x, x);
@@ -42,7 +42,7 @@ impl Emit {
         self.copy_sign(y, x)
     }
 
-    /// `erf x`.
+    /// `erf x`. Error: 1.22 ulp.
     pub fn erf(&mut self, x: V) -> V {
         let magnitude = self.op1("math.absf", x);
         let square = self.op2("arith.mulf", x, x);

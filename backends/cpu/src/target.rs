@@ -1,0 +1,101 @@
+//! The CPU as a target of the compiler.
+
+use crate::chips::{Chip, find};
+use crate::lower::{Unsupported, lower};
+use kcc_compiler::llvm::Machine;
+use kcc_compiler::{Error, Lowered, Target, at, bug};
+use kcc_dsl::exchange::{ArgSpec, CpuMeta};
+use kcc_dsl::ir::{Elem, Kernel, OpKind};
+use std::collections::BTreeMap;
+
+/// From the lowering's dialects to `llvm`. Vector operations go first, as they become loops and shuffles.
+const MLIR_PASSES: &str = "convert-vector-to-llvm{enable-x86vector=true \
+vector-transpose-lowering=shuffle16x16},convert-scf-to-cf,convert-arith-to-llvm,convert-ub-to-llvm,\
+convert-math-to-llvm,convert-index-to-llvm,convert-cf-to-llvm,convert-func-to-llvm,reconcile-unrealized-casts";
+
+/// Measured: more passes cost compile time and give the same speed.
+const LLVM_PASSES: &str = "function(early-cse,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse,simplifycfg)";
+
+/// The CPU backend for one chip.
+pub struct Cpu {
+    chip: &'static Chip,
+    name: String,
+}
+
+impl Cpu {
+    /// The target of that full name: `cpu:native`, `cpu:x86-64-v3`, …; `None` if there is no such row, or if
+    /// `native` is a processor below x86-64-v3.
+    pub fn open(name: &str) -> Option<Cpu> {
+        let chip = find(name.strip_prefix("cpu:")?)?;
+        Some(Cpu { chip, name: format!("cpu:{}", chip.name) })
+    }
+
+    /// The chip's row.
+    pub fn chip(&self) -> &'static Chip {
+        self.chip
+    }
+}
+
+impl Target for Cpu {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self, kernel: &Kernel) -> Result<(), Error> {
+        let mut bad = None;
+        kernel.walk(&mut |op| {
+            if bad.is_none()
+                && let OpKind::Dot { .. } = op.kind
+                && let Some(t) = op.operands.first().and_then(|v| kernel.ty(*v).tile())
+                && matches!(t.elem, Elem::Bool | Elem::I16 | Elem::I32 | Elem::I64 | Elem::U32)
+            {
+                bad = Some(
+                    at(kernel.loc(op.loc))
+                        .unsupported(format!("`dot` of {} operands on {}", t.elem, self.name))
+                        .help("cast the operands to f32, f16, bf16 or i8"),
+                );
+            }
+        });
+        bad.map_or(Ok(()), Err)
+    }
+
+    fn lower(
+        &self,
+        kernel: &Kernel,
+        args: &[ArgSpec],
+        _options: &BTreeMap<String, String>,
+    ) -> Result<Lowered, Error> {
+        if args.len() != kernel.params.len() {
+            return Err(bug(format!("{} argument facts for {} parameters", args.len(), kernel.params.len())));
+        }
+        let out = lower(kernel, args, self.chip.isa).map_err(|Unsupported { loc, message, help }| {
+            at(kernel.loc(loc)).unsupported(message).help(help)
+        })?;
+        Ok(Lowered {
+            text: out.text,
+            symbol: out.symbol,
+            cpu: CpuMeta {
+                scratch_bytes: out.scratch_bytes,
+                contiguous: out.contiguous,
+                asserts: out.asserts.into_iter().map(|(m, l)| (m, kernel.loc(l).clone())).collect(),
+                prints: out.prints,
+            },
+        })
+    }
+
+    fn mlir_passes(&self) -> &str {
+        MLIR_PASSES
+    }
+
+    fn llvm_passes(&self) -> &str {
+        LLVM_PASSES
+    }
+
+    fn machine(&self) -> Machine {
+        Machine {
+            triple: "x86_64-unknown-linux-gnu".into(),
+            cpu: self.chip.cpu.into(),
+            features: self.chip.features.into(),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Compiled kernels against eager mode.
+
+mod harness;
+mod smoke;
