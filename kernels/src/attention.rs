@@ -1,0 +1,292 @@
+//! Attention over a batch or over packed sequences: `softmax(q · kᵀ · scale + mask) · v`, one pass over the keys.
+//!
+//! A program holds `BM` queries of one head and walks over the keys in blocks of `BN`, keeping the running maximum
+//! and sum of each row (Dao et al., arXiv:2205.14135). Blocks that every query sees whole come first, without a
+//! mask; only the blocks on the diagonal and the last one are masked:
+//!
+//! ```text
+//! keys →   0        BN       2BN      3BN
+//! queries ┌────────┬────────┬───╲────┐
+//!    ↓    │  full  │  full  │mask ╲  │
+//!         └────────┴────────┴──────╲─┘
+//! ```
+//!
+//! Heads of `k` and `v` may be fewer than heads of `q` (grouped queries). A query that sees no key gives zeros.
+
+use crate::error::{Error, Result};
+use crate::launch::{dims, expect, smallest};
+use crate::softmax::{finite_max, reciprocal_or_zero};
+use kcc_dsl::prelude::*;
+use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
+
+/// Running maximum, sum and weighted values of `BM` queries.
+type State<const BM: usize, const D: usize> = (Vector<f32, BM>, Vector<f32, BM>, Matrix<f32, BM, D>);
+
+/// One block of keys from `kv` on: keys at or beyond a query's `limit` (counted like `seen`, the position of the
+/// block within its sequence) are hidden if `MASK`.
+#[function]
+fn attend<T: Float + DotElem, const BM: usize, const BN: usize, const D: usize, const MASK: bool>(
+    q: Matrix<T, BM, D>,
+    k: Matrix<T, BN, D>,
+    v: Matrix<T, BN, D>,
+    seen: Scalar<i32>,
+    limit: Vector<i32, BM>,
+    scale: Scalar<f32>,
+    (max, sum, acc): State<BM, D>,
+) -> State<BM, D> {
+    let mut s = dot(q, k.t()) * scale;
+    if MASK {
+        let keys = seen + arange::<BN>();
+        s = fill_where(keys.row() >= limit.col(), s, f32::NEG_INFINITY);
+    }
+    let new_max = max.max(s.max_rows());
+    let base = if MASK { finite_max(new_max) } else { new_max };
+    let p = (s - base.col()).exp2();
+    let alpha = (max - base).exp2();
+    (new_max, sum * alpha + p.sum_rows(), dot_acc(p.to::<T>(), v, acc * alpha.col()))
+}
+
+/// Attention of a batch. `q`, `o`: `[batch, heads, queries, head]`; `k`, `v`: `[batch, kv heads, keys, head]`;
+/// `lengths[b]`: how many keys of sequence `b` are real. With `CAUSAL`, query `i` sees keys up to
+/// `i + keys - queries`. `scale` is `log2(e) / √head`. Grid: (query blocks, heads, batch).
+#[kernel(instances(
+    <f32, 64, 64, 64, false>, <f32, 64, 64, 64, true>, <f32, 64, 64, 128, false>, <f32, 64, 64, 128, true>,
+    <bf16, 64, 64, 64, false>, <bf16, 64, 64, 64, true>, <bf16, 64, 64, 128, false>, <bf16, 64, 64, 128, true>,
+    <f16, 64, 64, 64, false>,
+))]
+pub fn attention_tile<
+    T: Float + DotElem,
+    const BM: usize,
+    const BN: usize,
+    const D: usize,
+    const CAUSAL: bool,
+>(
+    q: &View<T, 4>,
+    k: &View<T, 4>,
+    v: &View<T, 4>,
+    lengths: &View<i32, 1>,
+    o: &mut View<T, 4>,
+    scale: Scalar<f32>,
+) {
+    let (row, h, b) = (program_id(0) * BM, program_id(1), program_id(2));
+    let kv_head = h / (q.dim(1) / k.dim(1));
+    let (k, v) = (k.at((b, kv_head)), v.at((b, kv_head)));
+    let length = lengths.get(b).min(k.dim(0));
+    let mut limit = Vector::splat(length);
+    let (mut whole, mut end) = (length, length);
+    if CAUSAL {
+        let first = row + k.dim(0) - q.dim(2) + 1;
+        limit = limit.min(first + arange::<BM>());
+        whole = whole.min(first);
+        end = end.min(first + (BM - 1));
+    }
+    let whole = whole.max(Scalar::zeros()) / BN * BN;
+    let qt = q.at((b, h)).load::<BM, D>((row, 0));
+    let mut state = (Vector::full(f32::NEG_INFINITY), Vector::zeros(), Matrix::zeros());
+    for kv in (0..whole).step_by(BN) {
+        let (k, v) = (k.load::<BN, D>((kv, 0)), v.load::<BN, D>((kv, 0)));
+        state = attend::<T, BM, BN, D, false>(qt, k, v, kv, limit, scale, state);
+    }
+    for kv in (whole..end).step_by(BN) {
+        let (k, v) = (k.load::<BN, D>((kv, 0)), v.load::<BN, D>((kv, 0)));
+        state = attend::<T, BM, BN, D, true>(qt, k, v, kv, limit, scale, state);
+    }
+    let (_, sum, acc) = state;
+    o.at_mut((b, h)).store((row, 0), (acc * reciprocal_or_zero(sum).col()).to());
+}
+
+/// Attention within packed sequences: sequence `b` is rows `starts[b]..starts[b + 1]`. `q`, `o`:
+/// `[heads, rows, head]`; `k`, `v`: `[kv heads, rows, head]`. Grid: (query blocks of the longest sequence, heads,
+/// sequences). Otherwise as [`attention_tile`].
+#[kernel(instances(<f32, 32, 32, 32, false>, <bf16, 32, 32, 32, false>, <f16, 32, 32, 32, false>))]
+pub fn attention_packed_tile<
+    T: Float + DotElem,
+    const BM: usize,
+    const BN: usize,
+    const D: usize,
+    const CAUSAL: bool,
+>(
+    q: &View<T, 3>,
+    k: &View<T, 3>,
+    v: &View<T, 3>,
+    starts: &View<i32, 1>,
+    o: &mut View<T, 3>,
+    scale: Scalar<f32>,
+) {
+    let (row, h, b) = (program_id(0) * BM, program_id(1), program_id(2));
+    let kv_head = h / (q.dim(0) / k.dim(0));
+    let (k, v) = (k.at(kv_head), v.at(kv_head));
+    let begin = starts.get(b);
+    let length = starts.get(b + 1) - begin;
+    if row < length {
+        let mut limit = Vector::splat(length);
+        let (mut whole, mut end) = (length, length);
+        if CAUSAL {
+            limit = limit.min(row + 1 + arange::<BM>());
+            whole = whole.min(row + 1);
+            end = end.min(row + BM);
+        }
+        let whole = whole / BN * BN;
+        let qt = q.at(h).load::<BM, D>((begin + row, 0));
+        let mut state = (Vector::full(f32::NEG_INFINITY), Vector::zeros(), Matrix::zeros());
+        for kv in (0..whole).step_by(BN) {
+            let (k, v) = (k.load::<BN, D>((begin + kv, 0)), v.load::<BN, D>((begin + kv, 0)));
+            state = attend::<T, BM, BN, D, false>(qt, k, v, kv, limit, scale, state);
+        }
+        for kv in (whole..end).step_by(BN) {
+            let (k, v) = (k.load::<BN, D>((begin + kv, 0)), v.load::<BN, D>((begin + kv, 0)));
+            state = attend::<T, BM, BN, D, true>(qt, k, v, kv, limit, scale, state);
+        }
+        let (_, sum, acc) = state;
+        let out = (acc * reciprocal_or_zero(sum).col()).to();
+        // Rows beyond the sequence belong to the next one: row -1 is outside the view and is not written.
+        let rows = row + arange::<BM>();
+        let rows = select(rows < length, rows + begin, Tile::full(-1));
+        o.at_mut(h).store_rows(rows, 0, out);
+    }
+}
+
+/// How scores are formed.
+#[derive(Clone, Copy, Debug)]
+pub struct Scores {
+    /// Multiplies `q · k`; usually `1 / √head`.
+    pub scale: f32,
+    /// Whether query `i` sees only keys up to `i + keys - queries`.
+    pub causal: bool,
+}
+
+/// Attention of a batch. `q`, `o`: `[batch, heads, queries, head]`; `k`, `v`: `[batch, kv heads, keys, head]`, `kv heads`
+/// dividing `heads`; `lengths [batch]`: the real keys of each sequence, at most `keys`. Heads of up to 256 elements.
+/// A query that sees no key gives zeros.
+///
+/// # Errors
+/// Dims that do not go together, too long a head, or the launch failed.
+pub fn attention<T: Float + DotElem>(
+    device: &Device,
+    q: &TensorView<'_, T>,
+    (k, v): (&TensorView<'_, T>, &TensorView<'_, T>),
+    lengths: &TensorView<'_, i32>,
+    o: &mut TensorViewMut<'_, T>,
+    scores: Scores,
+) -> Result {
+    let [batch, heads, queries, head] = dims::<4>("attention", "q", &q.dims())?;
+    let [_, kv_heads, keys, _] = dims::<4>("attention", "k", &k.dims())?;
+    expect("attention", "k", &k.dims(), &[batch, kv_heads, keys, head])?;
+    expect("attention", "v", &v.dims(), &k.dims())?;
+    expect("attention", "lengths", &lengths.dims(), &[batch])?;
+    expect("attention", "o", &o.dims(), &q.dims())?;
+    if batch * heads * queries * head == 0 {
+        return Ok(());
+    }
+    supported("attention", heads, kv_heads, head)?;
+    let grid = [queries.div_ceil(64), heads, batch];
+    let args = (q, k, v, lengths, o, scores.scale * std::f32::consts::LOG2_E);
+    if scores.causal {
+        smallest!(head, [32, 64, 96, 128, 256],
+            |D| attention_tile::kernel::<T, 64, 64, D, true>().launch(device, grid, args)?,
+            else {});
+    } else {
+        smallest!(head, [32, 64, 96, 128, 256],
+            |D| attention_tile::kernel::<T, 64, 64, D, false>().launch(device, grid, args)?,
+            else {});
+    }
+    Ok(())
+}
+
+/// Attention within packed sequences: sequence `b` is rows `starts[b]..starts[b + 1]` of `q`, `o`: `[heads, rows, head]`
+/// and of `k`, `v`: `[kv heads, rows, head]`. `longest` is the length of the longest sequence. Heads of up to 256
+/// elements.
+///
+/// # Errors
+/// Dims that do not go together, too long a head, or the launch failed.
+pub fn attention_packed<T: Float + DotElem>(
+    device: &Device,
+    q: &TensorView<'_, T>,
+    (k, v): (&TensorView<'_, T>, &TensorView<'_, T>),
+    (starts, longest): (&TensorView<'_, i32>, usize),
+    o: &mut TensorViewMut<'_, T>,
+    scores: Scores,
+) -> Result {
+    let name = "attention_packed";
+    let [heads, rows, head] = dims::<3>(name, "q", &q.dims())?;
+    let [kv_heads, _, _] = dims::<3>(name, "k", &k.dims())?;
+    let [entries] = dims::<1>(name, "starts", &starts.dims())?;
+    expect(name, "k", &k.dims(), &[kv_heads, rows, head])?;
+    expect(name, "v", &v.dims(), &k.dims())?;
+    expect(name, "o", &o.dims(), &q.dims())?;
+    let longest = longest.min(rows);
+    if heads * rows * head * longest == 0 || entries < 2 {
+        return Ok(());
+    }
+    supported(name, heads, kv_heads, head)?;
+    let grid = [longest.div_ceil(32), heads, entries - 1];
+    let args = (q, k, v, starts, o, scores.scale * std::f32::consts::LOG2_E);
+    if scores.causal {
+        smallest!(head, [32, 64, 96, 128, 256],
+            |D| attention_packed_tile::kernel::<T, 32, 32, D, true>().launch(device, grid, args)?,
+            else {});
+    } else {
+        smallest!(head, [32, 64, 96, 128, 256],
+            |D| attention_packed_tile::kernel::<T, 32, 32, D, false>().launch(device, grid, args)?,
+            else {});
+    }
+    Ok(())
+}
+
+fn supported(kernel: &'static str, heads: usize, kv_heads: usize, head: usize) -> Result {
+    if kv_heads > 0 && heads % kv_heads == 0 && head <= 256 {
+        return Ok(());
+    }
+    let reason = format!(
+        "{heads} heads of {head} over {kv_heads} key heads: key heads must divide heads, of at most 256 elements"
+    );
+    Err(Error::Unsupported { kernel, reason })
+}
+
+/// Sizes of a batch for [`reference`].
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Sequences.
+    pub batch: usize,
+    /// Heads of `q`.
+    pub heads: usize,
+    /// Heads of `k` and `v`; divides `heads`.
+    pub kv_heads: usize,
+    /// Queries per sequence.
+    pub queries: usize,
+    /// Keys per sequence.
+    pub keys: usize,
+    /// Length of a head.
+    pub head: usize,
+}
+
+/// Attention of row-major `q [batch, heads, queries, head]` over `k`, `v [batch, kv_heads, keys, head]`; `scale`
+/// multiplies the scores (no factor `log2(e)`).
+pub fn reference(
+    z: Sizes,
+    (q, k, v): (&[f64], &[f64], &[f64]),
+    lengths: &[usize],
+    causal: bool,
+    scale: f64,
+) -> Vec<f64> {
+    let mut o = vec![0.0; z.batch * z.heads * z.queries * z.head];
+    for (i, o) in o.chunks_mut(z.head.max(1)).enumerate() {
+        let (row, h, b) = (i % z.queries, i / z.queries % z.heads, i / z.queries / z.heads);
+        let visible = if causal { (row + 1 + z.keys).saturating_sub(z.queries) } else { z.keys };
+        let visible = visible.min(lengths[b]);
+        let first = (b * z.kv_heads + h / (z.heads / z.kv_heads)) * z.keys * z.head;
+        let q = &q[i * z.head..(i + 1) * z.head];
+        let key = |j: usize| first + j * z.head..first + (j + 1) * z.head;
+        let s: Vec<f64> =
+            (0..visible).map(|j| scale * q.iter().zip(&k[key(j)]).map(|(a, b)| a * b).sum::<f64>()).collect();
+        let max = s.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let p: Vec<f64> = s.iter().map(|s| (s - max).exp()).collect();
+        let sum: f64 = p.iter().sum();
+        for (j, p) in p.iter().enumerate() {
+            for (o, v) in o.iter_mut().zip(&v[key(j)]) {
+                *o += p / sum * v;
+            }
+        }
+    }
+    o
+}

@@ -1,0 +1,110 @@
+//! Decode attention: one query per head against a cache of keys, the step that makes one token.
+//!
+//! The `G` query heads that share a key head form the rows of one small matrix, so that each key and value is
+//! read from memory once:
+//!
+//! ```text
+//! q [G, D] · k [BN, D]ᵀ → s [G, BN] → online softmax → · v [BN, D]
+//! ```
+
+use crate::error::{Error, Result};
+use crate::launch::{dims, expect, smallest};
+use crate::softmax::{finite_max, reciprocal_or_zero};
+use kcc_dsl::prelude::*;
+use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
+
+/// `q`, `o`: `[batch, kv heads, queries per kv head, head]`; `k`, `v`: `[batch, kv heads, keys, head]`; `lengths[b]`
+/// keys of sequence `b` are real. `scale` is `log2(e) / √head`. Grid: (kv heads, batch).
+#[kernel(instances(<f32, 4, 128, 128>, <f16, 4, 128, 128>, <bf16, 4, 128, 128>))]
+pub fn decode_tile<T: Float + DotElem, const G: usize, const BN: usize, const D: usize>(
+    q: &View<T, 4>,
+    k: &View<T, 4>,
+    v: &View<T, 4>,
+    lengths: &View<i32, 1>,
+    o: &mut View<T, 4>,
+    scale: Scalar<f32>,
+) {
+    let (h, b) = (program_id(0), program_id(1));
+    let (k, v) = (k.at((b, h)), v.at((b, h)));
+    let length = lengths.get(b).min(k.dim(0));
+    let whole = length / BN * BN;
+    let qt = q.at((b, h)).load::<G, D>((0, 0));
+    let mut max = Vector::<f32, G>::full(f32::NEG_INFINITY);
+    let mut sum = Vector::<f32, G>::zeros();
+    let mut acc = Matrix::<f32, G, D>::zeros();
+    for kv in (0..whole).step_by(BN) {
+        let s = dot(qt, k.load::<BN, D>((kv, 0)).t()) * scale;
+        let new_max = max.max(s.max_rows());
+        let p = (s - new_max.col()).exp2();
+        let alpha = (max - new_max).exp2();
+        sum = sum * alpha + p.sum_rows();
+        acc = dot_acc(p.to::<T>(), v.load::<BN, D>((kv, 0)), acc * alpha.col());
+        max = new_max;
+    }
+    for kv in (whole..length).step_by(BN) {
+        let mut s = dot(qt, k.load::<BN, D>((kv, 0)).t()) * scale;
+        let keys = (kv + arange::<BN>()).row();
+        s = fill_where(keys >= Vector::splat(length).col(), s, f32::NEG_INFINITY);
+        let new_max = max.max(s.max_rows());
+        let base = finite_max(new_max);
+        let p = (s - base.col()).exp2();
+        let alpha = (max - base).exp2();
+        sum = sum * alpha + p.sum_rows();
+        acc = dot_acc(p.to::<T>(), v.load::<BN, D>((kv, 0)), acc * alpha.col());
+        max = new_max;
+    }
+    o.at_mut((b, h)).store((0, 0), (acc * reciprocal_or_zero(sum).col()).to());
+}
+
+/// Decode attention with scores scaled by `scale` (usually `1 / √head`). `q`, `o`: `[batch, heads, head]`; `k`, `v`:
+/// `[batch, kv heads, keys, head]`, `kv heads` dividing `heads` into groups of at most 16; `lengths [batch]`: the real
+/// keys of each sequence. Heads of up to 256 elements. A sequence without keys gives zeros.
+///
+/// # Errors
+/// Dims that do not go together, too long a head or too large a group, or the launch failed.
+pub fn decode<T: Float + DotElem>(
+    device: &Device,
+    q: &TensorView<'_, T>,
+    (k, v): (&TensorView<'_, T>, &TensorView<'_, T>),
+    lengths: &TensorView<'_, i32>,
+    o: &mut TensorViewMut<'_, T>,
+    scale: f32,
+) -> Result {
+    let [batch, heads, head] = dims::<3>("decode", "q", &q.dims())?;
+    let [_, kv_heads, keys, _] = dims::<4>("decode", "k", &k.dims())?;
+    expect("decode", "k", &k.dims(), &[batch, kv_heads, keys, head])?;
+    expect("decode", "v", &v.dims(), &k.dims())?;
+    expect("decode", "lengths", &lengths.dims(), &[batch])?;
+    expect("decode", "o", &o.dims(), &q.dims())?;
+    if batch * heads * head == 0 {
+        return Ok(());
+    }
+    if kv_heads == 0 || heads % kv_heads != 0 || heads / kv_heads > 16 || head > 256 {
+        let reason = format!(
+            "{heads} heads of {head} over {kv_heads} key heads: key heads must divide heads into groups of at most \
+             16, of at most 256 elements"
+        );
+        return Err(Error::Unsupported { kernel: "decode", reason });
+    }
+    let group = heads / kv_heads;
+    let grouped = [batch, kv_heads, group, head];
+    let (q, mut o) = (q.clone().reshape(&grouped)?, o.reborrow().reshape(&grouped)?);
+    smallest!(group, [1, 2, 4, 8, 16], |G| by_head::<T, G>(device, &q, (k, v), lengths, &mut o, scale), else Ok(()))
+}
+
+fn by_head<T: Float + DotElem, const G: usize>(
+    device: &Device,
+    q: &TensorView<'_, T>,
+    (k, v): (&TensorView<'_, T>, &TensorView<'_, T>),
+    lengths: &TensorView<'_, i32>,
+    o: &mut TensorViewMut<'_, T>,
+    scale: f32,
+) -> Result {
+    let (batch, kv_heads, head) = (q.dim(0), q.dim(1), q.dim(3));
+    let grid = [kv_heads, batch, 1];
+    let args = (q, k, v, lengths, o, scale * std::f32::consts::LOG2_E);
+    smallest!(head, [32, 64, 96, 128, 256],
+        |D| decode_tile::kernel::<T, G, 128, D>().launch(device, grid, args)?,
+        else {});
+    Ok(())
+}
