@@ -1,1 +1,24 @@
 //! Devices, tensors, launches, JIT cache and packs. Links no LLVM by default.
+//!
+//! ```text
+//! KernelDef ── launch ──▶ checks ──▶ memory cache ──▶ CPU driver: programs on a thread pool
+//!                                     │ miss
+//!                                     trace ──▶ disk cache ──▶ compiler (child process, or linked in)
+//! Device::eager() runs the kernel's own function instead, with every access checked.
+//! ```
+
+pub mod aot;
+mod device;
+mod drivers;
+mod error;
+pub mod jit;
+mod launch;
+mod stats;
+mod tensor;
+
+pub use device::{Builder, CompiledKernel, Device};
+pub use drivers::cpu::detect;
+pub use error::{ArgumentProblem, Error, Result, ViewError};
+pub use launch::{Arg, Argument, Arguments, Extent, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler};
+pub use stats::{Compilation, Origin, Stats};
+pub use tensor::{ALIGN, DynTensor, MAX_RANK, Tensor, TensorView, TensorViewMut};

@@ -1,0 +1,149 @@
+//! How a device is set up.
+
+use super::cpu::Cpu;
+use super::{Device, Inner, Kind};
+use crate::drivers::cpu::detect;
+use crate::error::{Error, Result};
+use crate::jit::{Compiler, DiskCache, default_cache_dir};
+use crate::launch::PrintHandler;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// Choices for a device; each has a default.
+///
+/// ```
+/// use kcc_runtime::Builder;
+/// let device = Builder::open("cpu:2")?.target("cpu:x86-64-v3").no_disk_cache().build();
+/// assert_eq!(device.threads(), 2);
+/// # Ok::<(), kcc_runtime::Error>(())
+/// ```
+pub struct Builder {
+    eager: bool,
+    threads: Option<usize>,
+    target: String,
+    cache: Cache,
+    compiler: Option<Arc<dyn Compiler>>,
+    print: Option<PrintHandler>,
+}
+
+enum Cache {
+    User,
+    In(PathBuf),
+    Off,
+}
+
+impl Builder {
+    fn new(eager: bool) -> Builder {
+        Builder {
+            eager,
+            threads: None,
+            target: detect::NATIVE.into(),
+            cache: Cache::User,
+            compiler: None,
+            print: None,
+        }
+    }
+
+    /// The CPU.
+    pub fn cpu() -> Builder {
+        Builder::new(false)
+    }
+
+    /// The checking device.
+    pub fn eager() -> Builder {
+        Builder::new(true)
+    }
+
+    /// The device of that name: `cpu`, `cpu:2` (two threads), or `eager`.
+    ///
+    /// # Errors
+    /// No such device.
+    pub fn open(name: &str) -> Result<Builder> {
+        match name.split_once(':') {
+            None if name == "cpu" => Ok(Builder::cpu()),
+            None if name == "eager" => Ok(Builder::eager()),
+            Some(("cpu", n)) if n.parse().is_ok_and(|n: usize| (1..=4096).contains(&n)) => {
+                Ok(Builder::cpu().threads(n.parse().unwrap_or(1)))
+            }
+            _ => Err(Error::UnknownDevice { name: name.into() }),
+        }
+    }
+
+    /// Number of threads of a launch, the calling one included; by default as many as the system offers.
+    pub fn threads(mut self, n: usize) -> Builder {
+        self.threads = Some(n.clamp(1, 4096));
+        self
+    }
+
+    /// What to compile for: `cpu:native` (the default) or a name that [`detect::targets`] lists. Checked when the first
+    /// kernel is compiled.
+    pub fn target(mut self, target: &str) -> Builder {
+        self.target = target.into();
+        self
+    }
+
+    /// Keeps compiled kernels in this folder, instead of the user's cache.
+    pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Builder {
+        self.cache = Cache::In(dir.into());
+        self
+    }
+
+    /// Keeps nothing on disk.
+    pub fn no_disk_cache(mut self) -> Builder {
+        self.cache = Cache::Off;
+        self
+    }
+
+    /// Compiles with this compiler.
+    pub fn compiler(mut self, compiler: Arc<dyn Compiler>) -> Builder {
+        self.compiler = Some(compiler);
+        self
+    }
+
+    /// Receives what kernels print; by default it goes to standard output.
+    pub fn on_print(mut self, f: impl Fn(&str) + Send + Sync + 'static) -> Builder {
+        self.print = Some(Arc::new(f));
+        self
+    }
+
+    /// The device.
+    pub fn build(self) -> Device {
+        let kind = if self.eager {
+            Kind::Eager
+        } else {
+            let disk = match self.cache {
+                Cache::User => default_cache_dir().map(DiskCache::new),
+                Cache::In(dir) => Some(DiskCache::new(dir)),
+                Cache::Off => None,
+            };
+            let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into));
+            Kind::Cpu(Box::new(Cpu::new(threads.unwrap_or(1), self.target, disk, self.compiler)))
+        };
+        let print = self.print.unwrap_or_else(|| Arc::new(to_stdout));
+        Device(Arc::new(Inner { kind, print, launches: AtomicU64::new(0) }))
+    }
+}
+
+/// What a kernel's author asked to see, where they see the program's own output.
+fn to_stdout(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    // A closed standard output must not stop a launch.
+    let _ = writeln!(out, "{}", text.strip_suffix('\n').unwrap_or(text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_names_are_checked() {
+        assert_eq!(Device::open("cpu:3").unwrap().threads(), 3);
+        assert!(Device::open("eager").unwrap().is_eager());
+        for bad in ["", "gpu", "cpu:", "cpu:0", "cpu:x", "cpu:-1", "eager:2", "CPU"] {
+            let e = Device::open(bad).unwrap_err().to_string();
+            assert!(e.contains(&format!("`{bad}`")), "{e}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Kernels that are ready to run.
+
+use super::{Device, Runnable};
+use crate::drivers::cpu::Code;
+use crate::error::Result;
+use crate::launch::{Arg, IntoGrid, check, check_grid};
+use kcc_dsl::exchange::ArgSpec;
+use kcc_dsl::ir::Param;
+use smallvec::SmallVec;
+
+/// Compiled code with what a launch checks.
+pub(crate) struct Loaded {
+    pub(crate) name: String,
+    pub(crate) generics: String,
+    pub(crate) params: Vec<Param>,
+    /// Facts that the code relies on.
+    pub(crate) specs: SmallVec<[ArgSpec; 8]>,
+    pub(crate) code: Code,
+}
+
+/// A kernel that was compiled from recorded IR, or loaded from a file; arguments are checked at each launch.
+pub struct CompiledKernel {
+    device: Device,
+    runnable: Runnable,
+}
+
+impl CompiledKernel {
+    pub(super) fn new(device: Device, runnable: Runnable) -> CompiledKernel {
+        CompiledKernel { device, runnable }
+    }
+
+    /// Name with generic arguments.
+    pub fn name(&self) -> String {
+        self.runnable.label().to_string()
+    }
+
+    /// Parameters in order.
+    pub fn params(&self) -> &[Param] {
+        self.runnable.params()
+    }
+
+    /// Runs the kernel on at most `threads` threads (`None`: all of the device's) and waits for its end.
+    ///
+    /// # Errors
+    /// Arguments that do not fit or are laid out otherwise than the code relies on, a grid without programs, a failed
+    /// assertion.
+    pub fn launch(&self, grid: impl IntoGrid, args: &[Arg<'_>], threads: Option<usize>) -> Result<()> {
+        let label = self.runnable.label();
+        let grid = grid.into_grid();
+        check_grid(&label, grid)?;
+        if !check(&label, self.params(), args)? {
+            return Ok(());
+        }
+        if let Runnable::Code(loaded) = &self.runnable {
+            crate::launch::check_specs(&label, &loaded.params, &loaded.specs, args)?;
+        }
+        self.device.run(&self.runnable, grid, args, threads)
+    }
+}

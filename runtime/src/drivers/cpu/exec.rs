@@ -1,0 +1,232 @@
+//! Runs the programs of a grid on a pool of threads.
+//!
+//! ```text
+//! programs 0 ………………………… n      cut into chunks; each thread takes the next chunk until none is left
+//!   contiguous:  one chunk per thread            otherwise: a few per thread, so that no thread waits long
+//! ```
+//! The calling thread works too; a launch on one thread touches no other. Scratch memory is kept per thread.
+
+use super::print::Printer;
+use crate::error::{Error, Result};
+use crate::tensor::Memory;
+use kcc_dsl::exchange::{CpuMeta, SCRATCH_HEADER};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+/// The function that a compiled kernel exports; see [`CpuMeta`].
+pub(crate) type Entry = unsafe extern "C" fn(*const i64, *const i64, i64, i64, *mut u8) -> i64;
+
+/// Chunks per thread where programs share nothing.
+const CHUNKS_PER_THREAD: i64 = 8;
+
+thread_local! {
+    /// This thread's scratch memory; absent while in use, so that a launch from inside a launch (a print handler)
+    /// gets its own.
+    static SCRATCH: Cell<Option<Memory>> = const { Cell::new(None) };
+}
+
+/// The threads of a device; started at the first launch that needs them.
+pub(crate) struct Pool {
+    threads: usize,
+    pool: OnceLock<ThreadPool>,
+}
+
+/// One launch, as its threads see it.
+struct Job<'a> {
+    entry: Entry,
+    meta: &'a CpuMeta,
+    args: &'a [i64],
+    grid: [i64; 3],
+    programs: i64,
+    chunks: i64,
+    next: AtomicI64,
+    failed: AtomicI64,
+    printer: Option<&'a Printer<'a>>,
+}
+
+impl Pool {
+    pub(crate) fn new(threads: usize) -> Pool {
+        Pool { threads: threads.max(1), pool: OnceLock::new() }
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn workers(&self) -> Result<&ThreadPool> {
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool);
+        }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(self.threads - 1)
+            .thread_name(|i| format!("kcc-{}", i + 1))
+            .build()
+            .map_err(|e| Error::System { what: "starting threads", reason: e.to_string() })?;
+        Ok(self.pool.get_or_init(|| pool))
+    }
+
+    /// Runs every program of the grid. Returns the assertion that failed, if one did.
+    ///
+    /// # Safety
+    /// `entry` and `meta` belong together, and `args` holds the slots that the kernel expects, each view's memory valid
+    /// for the launch, written ones not shared.
+    pub(crate) unsafe fn run(
+        &self,
+        entry: Entry,
+        meta: &CpuMeta,
+        args: &[i64],
+        grid: [i64; 3],
+        threads: usize,
+        printer: Option<&Printer<'_>>,
+    ) -> Result<Option<usize>> {
+        let programs = grid[0] * grid[1] * grid[2];
+        let threads = (threads.clamp(1, self.threads) as i64).min(programs);
+        let per_thread = if meta.contiguous { 1 } else { CHUNKS_PER_THREAD };
+        let chunks = if threads == 1 { 1 } else { programs.min(threads * per_thread) };
+        let job = Job {
+            entry,
+            meta,
+            args,
+            grid,
+            programs,
+            chunks,
+            next: AtomicI64::new(0),
+            failed: AtomicI64::new(0),
+            printer,
+        };
+        if threads == 1 {
+            job.work()?;
+        } else {
+            let pool = self.workers()?;
+            let trouble = std::sync::Mutex::new(None);
+            pool.in_place_scope(|scope| {
+                for _ in 1..threads {
+                    scope.spawn(|_| {
+                        if let Err(e) = job.work() {
+                            *trouble.lock().unwrap_or_else(|p| p.into_inner()) = Some(e);
+                        }
+                    });
+                }
+                job.work()
+            })?;
+            if let Some(e) = trouble.into_inner().unwrap_or_else(|p| p.into_inner()) {
+                return Err(e);
+            }
+        }
+        Ok(match job.failed.load(Relaxed) {
+            0 => None,
+            n => Some(usize::try_from(n - 1).unwrap_or(usize::MAX)),
+        })
+    }
+}
+
+impl Job<'_> {
+    /// Takes chunks until none is left or an assertion has failed.
+    fn work(&self) -> Result<()> {
+        let need = self.meta.scratch_bytes.max(SCRATCH_HEADER) as usize;
+        let mut scratch = SCRATCH.take().filter(|m| m.len() >= need);
+        let mut ready = false;
+        loop {
+            let chunk = self.next.fetch_add(1, Relaxed);
+            if chunk >= self.chunks || self.failed.load(Relaxed) != 0 {
+                break;
+            }
+            if scratch.is_none() {
+                scratch = Some(Memory::zeroed(need)?);
+            }
+            let Some(memory) = scratch.as_mut() else { break };
+            if !ready {
+                self.set_header(&mut memory.bytes_mut()[..SCRATCH_HEADER as usize]);
+                ready = true;
+            }
+            let cut = |c: i64| (c as i128 * self.programs as i128 / self.chunks as i128) as i64;
+            // SAFETY: the caller of `Pool::run` vouches for entry, args and grid; scratch is this thread's, aligned
+            // to 64 bytes, long enough, with its header set. Chunks do not overlap.
+            let code = unsafe {
+                (self.entry)(
+                    self.args.as_ptr(),
+                    self.grid.as_ptr(),
+                    cut(chunk),
+                    cut(chunk + 1),
+                    memory.as_ptr(),
+                )
+            };
+            if code != 0 {
+                let _ = self.failed.compare_exchange(0, code, Relaxed, Relaxed);
+            }
+        }
+        SCRATCH.set(scratch);
+        Ok(())
+    }
+
+    fn set_header(&self, header: &mut [u8]) {
+        header.fill(0);
+        if let Some(printer) = self.printer {
+            let (callback, context) = printer.slots();
+            header[..8].copy_from_slice(&callback.to_ne_bytes());
+            header[8..16].copy_from_slice(&context.to_ne_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    /// args[0]: address of a counter per program; args[1]: the program that fails, or -1.
+    unsafe extern "C" fn count(
+        args: *const i64,
+        _: *const i64,
+        begin: i64,
+        end: i64,
+        scratch: *mut u8,
+    ) -> i64 {
+        // SAFETY: the tests pass two slots and as many counters as programs.
+        unsafe {
+            scratch.add(SCRATCH_HEADER as usize).write_bytes(0xee, 64);
+            let counters = *args as *const AtomicU32;
+            for i in begin..end {
+                if *args.add(1) == i {
+                    return 1 + 4;
+                }
+                (*counters.add(i as usize)).fetch_add(1, Relaxed);
+            }
+        }
+        0
+    }
+
+    fn run(threads: usize, grid: [i64; 3], contiguous: bool, fail: i64) -> (Vec<u32>, Option<usize>) {
+        let n = (grid[0] * grid[1] * grid[2]) as usize;
+        let counters: Vec<AtomicU32> = (0..n).map(|_| AtomicU32::new(0)).collect();
+        let meta = CpuMeta { scratch_bytes: SCRATCH_HEADER + 64, contiguous, ..CpuMeta::default() };
+        let args = [counters.as_ptr() as i64, fail];
+        let pool = Pool::new(threads);
+        // SAFETY: `count` expects these arguments.
+        let failed = unsafe { pool.run(count, &meta, &args, grid, threads, None) }.unwrap();
+        (counters.into_iter().map(AtomicU32::into_inner).collect(), failed)
+    }
+
+    #[test]
+    fn every_program_runs_once() {
+        for threads in 1..4 {
+            for contiguous in [false, true] {
+                for grid in [[1, 1, 1], [7, 1, 1], [3, 5, 7], [1000, 1, 2]] {
+                    let (counts, failed) = run(threads, grid, contiguous, -1);
+                    assert!(
+                        failed.is_none() && counts.iter().all(|&c| c == 1),
+                        "{threads} {contiguous} {grid:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_assertion_is_reported_by_its_index() {
+        assert_eq!(run(2, [100, 1, 1], false, 37).1, Some(4));
+        assert_eq!(run(1, [100, 1, 1], true, 0).1, Some(4));
+    }
+}

@@ -1,0 +1,238 @@
+//! Arguments without static types, and every check between them and a kernel's parameters.
+
+use crate::error::{ArgumentProblem, Error, Result, ViewError};
+use crate::tensor::{DynTensor, Layout, Tensor, TensorView, TensorViewMut, may_overlap};
+use kcc_dsl::elem::Elem as Element;
+use kcc_dsl::exchange::ArgSpec;
+use kcc_dsl::ir::{Elem, Param, ParamKind};
+use smallvec::SmallVec;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// One launch argument: a view that is read, a view that is written, or a number. Borrows what it names.
+#[derive(Clone)]
+pub struct Arg<'a> {
+    pub(crate) raw: Raw,
+    memory: PhantomData<&'a mut ()>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Raw {
+    View(RawView),
+    Scalar { elem: Elem, bits: u64 },
+}
+
+/// A view by address.
+#[derive(Clone)]
+pub(crate) struct RawView {
+    pub(crate) ptr: *mut u8,
+    pub(crate) elem: Elem,
+    pub(crate) layout: Layout,
+    pub(crate) mutable: bool,
+    /// Counts as never written, for eager mode.
+    pub(crate) undefined: bool,
+}
+
+impl RawView {
+    /// The axis of stride 1, the last one if there are several.
+    pub(crate) fn unit_axis(&self) -> Option<u8> {
+        self.layout.strides.iter().rposition(|&s| s == 1).map(|a| a as u8)
+    }
+}
+
+impl<'a> Arg<'a> {
+    fn new(raw: Raw) -> Self {
+        Arg { raw, memory: PhantomData }
+    }
+
+    /// A view that the kernel reads.
+    pub fn view<T: Element>(view: &TensorView<'a, T>) -> Arg<'a> {
+        Arg::new(Raw::View(RawView {
+            ptr: view.as_ptr().cast_mut().cast(),
+            elem: T::ELEM,
+            layout: view.layout().clone(),
+            mutable: false,
+            undefined: view.undefined(),
+        }))
+    }
+
+    /// A view that the kernel writes.
+    pub fn view_mut<T: Element>(view: &'a mut TensorViewMut<'_, T>) -> Arg<'a> {
+        Arg::new(Raw::View(RawView {
+            ptr: view.as_ptr().cast(),
+            elem: T::ELEM,
+            layout: view.layout().clone(),
+            mutable: true,
+            undefined: view.undefined(),
+        }))
+    }
+
+    /// A tensor that the kernel reads.
+    pub fn input<T: Element>(tensor: &'a Tensor<T>) -> Arg<'a> {
+        Arg::view(&tensor.view())
+    }
+
+    /// A tensor that the kernel writes.
+    pub fn output<T: Element>(tensor: &'a mut Tensor<T>) -> Arg<'a> {
+        // The temporary view's address and layout are copied; the borrow of the tensor stays.
+        let view = tensor.view_mut();
+        Arg::new(Raw::View(RawView {
+            ptr: view.as_ptr().cast(),
+            elem: T::ELEM,
+            layout: view.layout().clone(),
+            mutable: true,
+            undefined: view.undefined(),
+        }))
+    }
+
+    /// A tensor of run-time type that the kernel reads.
+    pub fn dyn_input(tensor: &'a DynTensor) -> Arg<'a> {
+        Arg::new(Raw::View(RawView {
+            ptr: tensor.memory.as_ptr(),
+            elem: tensor.elem,
+            layout: tensor.layout.clone(),
+            mutable: false,
+            undefined: tensor.undefined,
+        }))
+    }
+
+    /// A tensor of run-time type that the kernel writes.
+    pub fn dyn_output(tensor: &'a mut DynTensor) -> Arg<'a> {
+        let undefined = std::mem::take(&mut tensor.undefined);
+        Arg::new(Raw::View(RawView {
+            ptr: tensor.memory.as_ptr(),
+            elem: tensor.elem,
+            layout: tensor.layout.clone(),
+            mutable: true,
+            undefined,
+        }))
+    }
+
+    /// A number.
+    pub fn scalar<T: Element>(value: T) -> Arg<'a> {
+        Arg::new(Raw::Scalar { elem: T::ELEM, bits: value.to_bits64() })
+    }
+
+    /// A number by its bits, in the low bytes.
+    pub fn scalar_bits(elem: Elem, bits: u64) -> Arg<'a> {
+        Arg::new(Raw::Scalar { elem, bits })
+    }
+
+    /// What the compiler may rely on.
+    pub fn spec(&self) -> ArgSpec {
+        match &self.raw {
+            Raw::View(v) => ArgSpec { unit_axis: v.unit_axis() },
+            Raw::Scalar { .. } => ArgSpec::default(),
+        }
+    }
+}
+
+/// A kernel's name with its generic arguments, put together only when shown.
+#[derive(Clone, Copy)]
+pub(crate) struct Label<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) generics: &'a str,
+}
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        if self.generics.is_empty() { Ok(()) } else { write!(f, "<{}>", self.generics) }
+    }
+}
+
+/// Facts about each argument, for the compiler.
+pub(crate) fn specs(args: &[Arg<'_>]) -> SmallVec<[ArgSpec; 8]> {
+    args.iter().map(Arg::spec).collect()
+}
+
+/// Whether arguments fit parameters: count, kind, element type, rank, dims, and no sharing with what is written.
+///
+/// Returns whether there is anything to do: `false` if every view that the kernel writes is empty (and it writes one).
+pub(crate) fn check(kernel: &Label<'_>, params: &[Param], args: &[Arg<'_>]) -> Result<bool> {
+    if params.len() != args.len() {
+        return Err(Error::ArgumentCount {
+            kernel: kernel.to_string(),
+            expected: params.len(),
+            given: args.len(),
+        });
+    }
+    let (mut writes, mut some_element) = (false, false);
+    for (param, arg) in params.iter().zip(args) {
+        let bad = |problem| Error::argument(kernel.to_string(), &param.name, problem);
+        match (param.kind, &arg.raw) {
+            (ParamKind::Scalar(expected), Raw::Scalar { elem: given, .. }) => {
+                if expected != *given {
+                    return Err(bad(ArgumentProblem::Elem { expected, given: *given }));
+                }
+            }
+            (ParamKind::View { elem, rank, mutable }, Raw::View(v)) => {
+                if elem != v.elem {
+                    return Err(bad(ArgumentProblem::Elem { expected: elem, given: v.elem }));
+                }
+                if rank != v.layout.rank() {
+                    return Err(bad(ArgumentProblem::Rank {
+                        expected: rank,
+                        given: v.layout.rank(),
+                        dims: v.layout.dims.to_vec(),
+                    }));
+                }
+                if mutable && !v.mutable {
+                    return Err(bad(ArgumentProblem::Kind { expected: "mutable view", given: "view" }));
+                }
+                if v.layout.dims.iter().any(|&d| d > i64::from(i32::MAX)) {
+                    return Err(bad(ArgumentProblem::View(ViewError::Dims {
+                        dims: v.layout.dims.to_vec(),
+                        reason: "an axis of a launch argument has at most 2147483647 elements",
+                    })));
+                }
+                writes |= mutable;
+                some_element |= mutable && !v.layout.is_empty();
+            }
+            (ParamKind::View { .. }, Raw::Scalar { .. }) => {
+                return Err(bad(ArgumentProblem::Kind { expected: "view", given: "scalar" }));
+            }
+            (ParamKind::Scalar(_), Raw::View(_)) => {
+                return Err(bad(ArgumentProblem::Kind { expected: "scalar", given: "view" }));
+            }
+        }
+    }
+    check_alias(kernel, params, args)?;
+    Ok(some_element || !writes)
+}
+
+/// Whether arguments are laid out as code relies on. (Code for any strides runs on all.)
+pub(crate) fn check_specs(
+    kernel: &Label<'_>,
+    params: &[Param],
+    specs: &[ArgSpec],
+    args: &[Arg<'_>],
+) -> Result<()> {
+    for ((param, spec), arg) in params.iter().zip(specs).zip(args) {
+        let (Raw::View(v), Some(axis)) = (&arg.raw, spec.unit_axis) else { continue };
+        if v.layout.strides.get(usize::from(axis)) != Some(&1) {
+            let given = v.unit_axis().map_or("no axis".to_owned(), |a| format!("axis {a}"));
+            let problem = ArgumentProblem::Layout { expected: format!("axis {axis}"), given };
+            return Err(Error::argument(kernel.to_string(), &param.name, problem));
+        }
+    }
+    Ok(())
+}
+
+fn check_alias(kernel: &Label<'_>, params: &[Param], args: &[Arg<'_>]) -> Result<()> {
+    for (i, (param, arg)) in params.iter().zip(args).enumerate() {
+        let (ParamKind::View { mutable: true, .. }, Raw::View(written)) = (param.kind, &arg.raw) else {
+            continue;
+        };
+        for (j, (other_param, other)) in params.iter().zip(args).enumerate() {
+            let Raw::View(other) = &other.raw else { continue };
+            let distance = other.ptr as i128 - written.ptr as i128;
+            let (a, b) = (written.elem.bytes(), other.elem.bytes());
+            if i != j && may_overlap(&written.layout, a, &other.layout, b, distance) {
+                let problem = ArgumentProblem::Alias { other: other_param.name.clone() };
+                return Err(Error::argument(kernel.to_string(), &param.name, problem));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! Tensors and views: the memory that kernels read and write, with run-time dims and strides.
+//!
+//! ```text
+//! Tensor<T>  owns ── view() ──▶ TensorView<'_, T>     slice · index · permute · t · reshape · broadcast
+//!                 ── view_mut() ▶ TensorViewMut<'_, T>   the same but broadcast; no element twice
+//! DynTensor  owns, element type known at run time only
+//! ```
+
+mod dynamic;
+mod layout;
+mod memory;
+mod owned;
+mod view;
+
+pub use dynamic::DynTensor;
+pub use layout::MAX_RANK;
+pub use memory::ALIGN;
+pub use owned::Tensor;
+pub use view::{TensorView, TensorViewMut};
+
+pub(crate) use layout::{Axes, Layout, may_overlap};
+pub(crate) use memory::Memory;
