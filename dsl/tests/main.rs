@@ -1,3 +1,8 @@
-//! Traces kernels as authors write them, and looks at the recorded IR.
+//! Traces and runs kernels as authors write them.
 
-mod trace;
+mod attention;
+mod control;
+mod harness;
+mod mistakes;
+mod operations;
+mod random;

@@ -134,7 +134,7 @@ impl Checker<'_> {
                 self.error(
                     Some(op.loc),
                     message,
-                    Some("the closure combines scalars by element-wise operations"),
+                    Some("the closure combines scalars by element-wise operations; choose with `select(condition, a, b)`"),
                 );
             }
         }

@@ -1,6 +1,7 @@
 //! A generic flash attention, written without annotations.
 
-use kcc_dsl::ir::{Kernel, OpKind};
+use crate::harness::count;
+use kcc_dsl::ir::OpKind;
 use kcc_dsl::prelude::*;
 
 #[kernel(instances(<f16, 64, 32, 128, true>))]
@@ -32,12 +33,6 @@ fn attention<T: Float, const BM: usize, const BN: usize, const D: usize, const C
         m = m_new;
     }
     o.at_mut((b, h)).store((row, 0), (acc / l.col()).to());
-}
-
-fn count(k: &Kernel, wanted: impl Fn(&OpKind) -> bool) -> usize {
-    let mut n = 0;
-    k.walk(&mut |op| n += usize::from(wanted(&op.kind)));
-    n
 }
 
 #[test]

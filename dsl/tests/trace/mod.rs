@@ -1,3 +1,0 @@
-//! Kernels of the usual kinds, traced.
-
-mod attention;

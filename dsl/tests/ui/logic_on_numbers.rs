@@ -1,0 +1,11 @@
+//! Mistake: `&&` between numbers.
+use kcc_dsl::prelude::*;
+
+#[kernel]
+fn k(n: Scalar<i32>, y: &mut View<i32, 1>) {
+    if n && n > 2 {
+        y.set(0, n);
+    }
+}
+
+fn main() {}

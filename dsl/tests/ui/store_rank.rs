@@ -1,0 +1,9 @@
+//! Mistake: a store of a tile of another rank.
+use kcc_dsl::prelude::*;
+
+#[kernel]
+fn k(x: &View<f32, 1>, y: &mut View<f32, 2>) {
+    y.store((0, 0), x.load::<8>(0));
+}
+
+fn main() {}
