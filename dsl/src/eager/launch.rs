@@ -24,11 +24,26 @@ pub struct Options {
     pub max_ops: Option<u64>,
     /// Sees each printed text as it comes; the report has them all afterwards.
     pub on_print: Option<OnPrint>,
+    /// Another implementation of the pure operations that it answers for.
+    #[cfg(test)]
+    pub(crate) instead: Option<Instead>,
 }
+
+/// Another implementation of some pure operations; `None` for the others.
+#[cfg(test)]
+pub(crate) type Instead = fn(&crate::ir::OpKind, &[&Value], &[crate::ir::TileType]) -> Option<Vec<Value>>;
 
 impl Default for Options {
     fn default() -> Options {
-        Options { strict: true, check_races: true, seed: None, max_ops: None, on_print: None }
+        Options {
+            strict: true,
+            check_races: true,
+            seed: None,
+            max_ops: None,
+            on_print: None,
+            #[cfg(test)]
+            instead: None,
+        }
     }
 }
 
@@ -94,7 +109,14 @@ pub(super) fn prepare(
         program: 0,
         acquired: false,
     };
-    let core = Core { memory, prints: Vec::new(), on_print: options.on_print.take(), fuel: options.max_ops };
+    let core = Core {
+        memory,
+        prints: Vec::new(),
+        on_print: options.on_print.take(),
+        fuel: options.max_ops,
+        #[cfg(test)]
+        instead: options.instead,
+    };
     Ok(Launch { core, params: slots, order: order(programs as u32, options.seed) })
 }
 

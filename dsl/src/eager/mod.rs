@@ -27,6 +27,8 @@ mod value;
 
 pub use error::EagerError;
 pub use interpret::interpret;
+#[cfg(test)]
+pub(crate) use launch::Instead;
 pub use launch::{OnPrint, Options, Printed, Report};
 pub use memory::{EagerArg, EagerBuffer};
 pub use run::run;

@@ -25,7 +25,7 @@ pub(super) struct Node {
     pub mag: f64,
     pub err: f64,
     pub frac: Option<i32>,
-    /// Its bits are as loaded: a bitcast shows the same bits everywhere, also those of a NaN.
+    /// It is as loaded: a bitcast shows the same bits everywhere, also those of a NaN.
     pub raw: bool,
 }
 
@@ -33,6 +33,11 @@ impl Node {
     /// Whether every implementation gives the same value: only such a value may decide anything.
     pub fn exact(&self) -> bool {
         self.err == 0.0
+    }
+
+    /// Whether its bound has grown to a tenth of the value, and says little.
+    pub fn is_loose(&self) -> bool {
+        self.err > 0.1 * self.mag.max(1.0)
     }
 }
 

@@ -42,7 +42,7 @@ impl Gen<'_> {
                 };
                 let rank = self.rng.below(3);
                 let shape = self.shape(rank);
-                match self.find(|n| n.ty.elem == elem && n.err <= 0.1 * n.mag.max(1.0)) {
+                match self.find(|n| n.ty.elem == elem && !n.is_loose()) {
                     Some(x) if self.rng.one_in(2) => {
                         let x = self.fit(&x, &shape);
                         self.tame(&x, 1000.0)

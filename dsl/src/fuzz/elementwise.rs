@@ -16,9 +16,7 @@ fn is_f8(elem: Elem) -> bool {
 impl Gen<'_> {
     /// One element-wise operation on a value of the pool.
     pub fn elementwise(&mut self) {
-        // A bound that has grown to a tenth of the value says little: leave such values alone.
-        let fresh_enough = |n: &Node| n.err <= 0.1 * n.mag.max(1.0);
-        let Some(a) = self.find(|n| !is_f8(n.ty.elem) && fresh_enough(n)) else { return self.load() };
+        let Some(a) = self.find(|n| !is_f8(n.ty.elem) && !n.is_loose()) else { return self.load() };
         if self.rng.one_in(8) {
             let elem = self.elem();
             self.cast(&a, elem);
@@ -37,10 +35,10 @@ impl Gen<'_> {
 
     /// Another value of the type of `a`, from the pool if one can be made to fit.
     pub fn partner(&mut self, a: &Node) -> Node {
-        let elem = a.ty.elem;
-        match self.find(|n| n.ty.elem == elem) {
-            Some(b) => self.fit(&b, &a.ty.shape),
-            None => self.fresh(elem, &a.ty.shape),
+        let (elem, id) = (a.ty.elem, a.id);
+        match self.find(|n| n.ty.elem == elem && n.id != id) {
+            Some(b) if !self.rng.one_in(5) => self.fit(&b, &a.ty.shape),
+            _ => self.fresh(elem, &a.ty.shape),
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Gen<'p> {
     /// The `i32` parameter, from 0 to 5 at launch.
     pub trips: ValueId,
     extents: Vec<usize>,
+    /// The few element types of this kernel: with many, values would seldom meet.
+    elems: Vec<Elem>,
 }
 
 const COUNTS: i64 = 8;
@@ -50,7 +52,7 @@ const MAX_LEN: usize = 2048;
 /// Makes the case of a seed.
 ///
 /// # Errors
-/// A text that says what is wrong with the generator; it never happens for a profile whose `elems` is not empty.
+/// A text that says what is wrong with the generator; its tests hold that it never happens.
 pub fn generate(seed: u64, profile: &Profile) -> Result<Case, String> {
     let mut rng = Rng::new(seed);
     let mut b = Builder::new(&format!("fuzz_{seed}"));
@@ -59,11 +61,13 @@ pub fn generate(seed: u64, profile: &Profile) -> Result<Case, String> {
     let from = if profile.odd_tiles { odd } else { powers };
     let extents: Vec<usize> = (0..3).map(|_| *rng.pick(from)).collect();
     let grid_rank = rng.below(3);
+    let all = if profile.elems.is_empty() { &[Elem::F32][..] } else { &profile.elems };
+    let elems: Vec<Elem> = (0..2).map(|_| *rng.pick(all)).collect();
     let counts: Vec<i64> = (0..grid_rank).map(|_| rng.range(1, 4)).collect();
 
     let mut inputs = Vec::new();
     for i in 0..1 + rng.below(4) {
-        let elem = if profile.elems.is_empty() { Elem::F32 } else { *rng.pick(&profile.elems) };
+        let elem = *rng.pick(&elems);
         let rank = *rng.pick(&[1, 1, 2, 2, 2, 3, 3, 4]);
         let dims: Vec<i64> = (0..rank).map(|_| rng.range(1, [150, 40, 12, 6][rank - 1])).collect();
         let id = b.view(&format!("in{i}"), elem, rank);
@@ -82,9 +86,15 @@ pub fn generate(seed: u64, profile: &Profile) -> Result<Case, String> {
         loops: Vec::new(),
         trips: ValueId(0),
         extents,
+        elems,
     };
     for i in 0..1 + g.rng.below(2) {
-        let elem = g.elem();
+        let floats: Vec<Elem> = g.elems.iter().copied().filter(|e| e.is_float()).collect();
+        let elem = match (floats.is_empty(), g.rng.below(4)) {
+            (_, 0) => g.elem(),
+            (false, 1 | 2) => *g.rng.pick(&floats),
+            _ => Elem::F32,
+        };
         let rank = grid_rank.max(1) + g.rng.below(4 - grid_rank.max(1));
         let shape = g.shape(rank);
         let id = g.b.view_mut(&format!("out{i}"), elem, rank);
@@ -125,9 +135,9 @@ pub fn generate(seed: u64, profile: &Profile) -> Result<Case, String> {
 }
 
 impl Gen<'_> {
-    /// A random element type of the profile.
+    /// A random element type of this kernel.
     pub fn elem(&mut self) -> Elem {
-        if self.profile.elems.is_empty() { Elem::F32 } else { *self.rng.pick(&self.profile.elems) }
+        *self.rng.pick(&self.elems)
     }
 
     /// A random shape from the kernel's few extents.
@@ -144,7 +154,7 @@ impl Gen<'_> {
     pub fn steps(&mut self, n: usize, depth: usize) {
         for _ in 0..n {
             let p = self.profile;
-            match self.rng.below(20) {
+            match self.rng.below(24) {
                 0 | 1 => self.load(),
                 2..=3 => self.movement(),
                 4 | 5 if p.reduce => self.reduction(),
@@ -168,18 +178,21 @@ impl Gen<'_> {
 
     /// Adds an integer or truth value: equal everywhere.
     pub fn discrete(&mut self, id: ValueId, ty: TileType) -> Node {
-        let node = Node { id, ty, mag: 0.0, err: 0.0, frac: Some(0), raw: true };
+        let node = Node { id, ty, mag: 0.0, err: 0.0, frac: Some(0), raw: false };
         self.pool.push(node.clone());
         node
     }
 
-    /// A value of the pool that satisfies `f`; later values are more likely.
+    /// A value of the pool that satisfies `f`; later values are more likely, one of the last four half of the time.
     pub fn find(&mut self, f: impl Fn(&Node) -> bool) -> Option<Node> {
         let all: Vec<usize> = (0..self.pool.len()).filter(|&i| f(&self.pool[i])).collect();
         if all.is_empty() {
             return None;
         }
-        let i = self.rng.below(all.len()).max(self.rng.below(all.len()));
+        let i = match self.rng.one_in(2) {
+            true => all.len() - 1 - self.rng.below(all.len().min(4)),
+            false => self.rng.below(all.len()).max(self.rng.below(all.len())),
+        };
         Some(self.pool[all[i]].clone())
     }
 

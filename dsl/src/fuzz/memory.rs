@@ -189,14 +189,20 @@ impl Gen<'_> {
         self.b.sub(last, i)
     }
 
-    /// A value of this type in which several values of the pool meet.
+    /// A value of this type in which those values of the pool meet that nothing else has used.
     fn combined(&mut self, ty: &TileType) -> Node {
         let float = ty.elem.is_float();
-        let within = if has_arithmetic(ty.elem) { ty.elem } else { Elem::F32 };
-        let via = if float { within } else { ty.elem };
+        let via = if float && !has_arithmetic(ty.elem) { Elem::F32 } else { ty.elem };
+        let able = |n: &Node| float || n.exact();
+        let mut parts: Vec<Node> =
+            self.pool.iter().filter(|n| able(n) && !n.is_loose() && !self.b.is_used(n.id)).cloned().collect();
+        parts.extend(self.find(able));
+        while parts.len() > 10 {
+            let i = self.rng.below(parts.len());
+            parts.remove(i);
+        }
         let mut acc: Option<Node> = None;
-        for _ in 0..1 + self.rng.below(4) {
-            let Some(x) = self.find(|n| if float { n.ty.elem.is_float() } else { n.exact() }) else { break };
+        for x in parts {
             let x = self.cast(&x, via);
             let x = self.fit(&x, &ty.shape);
             acc = Some(match acc {

@@ -15,7 +15,7 @@ impl Gen<'_> {
         node
     }
 
-    /// The value in this shape: broadcast, reshaped, cut, or replaced by a fresh one.
+    /// The value in this shape: broadcast, reshaped, or cut and then broadcast; some of its elements always remain.
     pub fn fit(&mut self, x: &Node, shape: &[usize]) -> Node {
         let own = x.ty.shape.clone();
         if own == shape {
@@ -27,11 +27,19 @@ impl Gen<'_> {
         if own.iter().product::<usize>() == shape.iter().product::<usize>() {
             return self.moved(OpKind::Reshape, x, shape);
         }
-        if own.len() == shape.len() && own.iter().zip(shape).all(|(a, b)| a >= b) {
-            let offsets = own.iter().zip(shape).map(|(a, b)| self.rng.below(a - b + 1)).collect();
-            return self.moved(OpKind::Slice { offsets }, x, shape);
-        }
-        self.fresh(x.ty.elem, shape)
+        // Axes are matched from the last: one that is too short, or has no partner, is cut to a single element.
+        let spare = own.len().saturating_sub(shape.len());
+        let lead = shape.len().saturating_sub(own.len());
+        let cut: Vec<usize> = (0..own.len())
+            .map(|a| match a.checked_sub(spare).and_then(|a| shape.get(a + lead)) {
+                Some(&wanted) if own[a] >= wanted => wanted,
+                _ => 1,
+            })
+            .collect();
+        let offsets = own.iter().zip(&cut).map(|(n, c)| self.rng.below(n - c + 1)).collect();
+        let x = self.moved(OpKind::Slice { offsets }, x, &cut);
+        let x = if spare > 0 { self.moved(OpKind::Reshape, &x, &cut[spare..]) } else { x };
+        self.fit(&x, shape)
     }
 
     /// Transpose, reshape, slice, concat, join or split.

@@ -26,7 +26,7 @@ use super::infer::{Inferred, infer};
 use super::kernel::{Block, Kernel, Loc, LocId, Op, Param, ParamKind, ValueId};
 use super::op::OpKind;
 use super::types::{Elem, TileType, Type};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::Location;
 
 /// Builds one [`Kernel`]; see the module's example.
@@ -37,6 +37,8 @@ pub struct Builder {
     blocks: Vec<Block>,
     locs: HashMap<Loc, LocId>,
     error: Option<String>,
+    /// Values that an operation takes or a region yields.
+    used: HashSet<ValueId>,
 }
 
 impl Builder {
@@ -56,6 +58,7 @@ impl Builder {
             blocks: vec![Block::default()],
             locs: HashMap::from([(here, LocId(0))]),
             error: None,
+            used: HashSet::new(),
         }
     }
 
@@ -95,6 +98,11 @@ impl Builder {
     /// Tile type of a value; that of a `bool` scalar if it is not a tile.
     pub fn tile_ty(&self, v: ValueId) -> TileType {
         self.ty(v).tile().cloned().unwrap_or_else(|| TileType::scalar(Elem::Bool))
+    }
+
+    /// Whether an operation takes the value or a region yields it.
+    pub fn is_used(&self, v: ValueId) -> bool {
+        self.used.contains(&v)
     }
 
     /// Appends an operation whose result types follow from its operands.
@@ -145,6 +153,7 @@ impl Builder {
         if let Some(v) = operands.iter().find(|v| v.0 as usize >= self.kernel.values.len()) {
             self.fail(format!("`{}` takes value {}, which does not exist", kind.name(), v.0));
         }
+        self.used.extend(operands);
         let loc = self.loc(Location::caller());
         let results: Vec<ValueId> = results.iter().map(|t| self.value(t.clone())).collect();
         let op = Op { kind, operands: operands.to_vec(), results: results.clone(), regions, loc };
@@ -185,6 +194,7 @@ impl Builder {
 
     fn end(&mut self, yields: Vec<ValueId>) -> Block {
         let mut block = self.blocks.pop().unwrap_or_default();
+        self.used.extend(&yields);
         block.yields = yields;
         block
     }
