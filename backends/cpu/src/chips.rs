@@ -28,7 +28,13 @@ const WIDE_BF16: &str = "-prefer-256-bit,+avx512bf16";
 /// Rows. x86-64 levels are those of the psABI; features of Zen 4 are those of AMD's optimisation guide 57647.
 pub const CHIPS: &[Chip] = &[
     Chip { name: "x86-64-v3", cpu: "x86-64-v3", features: "", isa: V3, summary: "AVX2, FMA, F16C" },
-    Chip { name: "x86-64-v4", cpu: "x86-64-v4", features: WIDE, isa: V4, summary: "AVX-512 F, BW, CD, DQ, VL" },
+    Chip {
+        name: "x86-64-v4",
+        cpu: "x86-64-v4",
+        features: WIDE,
+        isa: V4,
+        summary: "AVX-512 F, BW, CD, DQ, VL",
+    },
     Chip {
         name: "x86-64-v4+avx512bf16",
         cpu: "x86-64-v4",

@@ -14,7 +14,8 @@ vector-transpose-lowering=shuffle16x16},convert-scf-to-cf,convert-arith-to-llvm,
 convert-math-to-llvm,convert-index-to-llvm,convert-cf-to-llvm,convert-func-to-llvm,reconcile-unrealized-casts";
 
 /// Measured: more passes cost compile time and give the same speed.
-const LLVM_PASSES: &str = "function(early-cse,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse,simplifycfg)";
+const LLVM_PASSES: &str =
+    "function(early-cse,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse,simplifycfg)";
 
 /// The CPU backend for one chip.
 pub struct Cpu {

@@ -284,7 +284,11 @@ impl Emit {
 impl Emit {
     /// All lanes +0.0.
     pub fn zero_float(&mut self, ty: Ty) -> V {
-        let text = if ty.is_vector() { format!("arith.constant dense<0.0> : {ty}") } else { format!("arith.constant 0.0 : {ty}") };
+        let text = if ty.is_vector() {
+            format!("arith.constant dense<0.0> : {ty}")
+        } else {
+            format!("arith.constant 0.0 : {ty}")
+        };
         self.pure(ty, text, &[])
     }
 

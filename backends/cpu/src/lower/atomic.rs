@@ -11,7 +11,10 @@ impl<'k> Lower<'k> {
     /// Writes an `atomic` or `atomic_cas`.
     pub(super) fn atomics(&mut self, op: &'k Op) -> Result<()> {
         let r = op.results.first().copied();
-        let ty: TileType = r.map_or_else(|| self.f.tile(op.operands[op.operands.len() - 1]).clone(), |r| self.f.tile(r).clone());
+        let ty: TileType = r.map_or_else(
+            || self.f.tile(op.operands[op.operands.len() - 1]).clone(),
+            |r| self.f.tile(r).clone(),
+        );
         if matches!(op.kind, OpKind::AtomicCas { .. }) && ty.elem.is_float() {
             return Err(Unsupported {
                 loc: op.loc,
@@ -41,7 +44,8 @@ impl<'k> Lower<'k> {
         let n = op.operands.len();
         let rank = self.view(op.operands[0]).dims.len();
         let value = self.eval(op.operands[n - 1], pt);
-        let expected = matches!(op.kind, OpKind::AtomicCas { .. }).then(|| self.eval(op.operands[rank + 2], pt));
+        let expected =
+            matches!(op.kind, OpKind::AtomicCas { .. }).then(|| self.eval(op.operands[rank + 2], pt));
         let (view, offset, ok) = self.indexed(op, pt);
         let mut open = self.e.begin_if(ok, &[Ty::scalar(k)]);
         let p = self.e.address(view.ptr, Emit::mem(elem), &[offset], 0);
@@ -51,7 +55,9 @@ impl<'k> Lower<'k> {
                 let old = self.exchange(p, e, v, ordering_name(*ordering)).0;
                 self.e.from_mem(old, elem)
             }
-            (OpKind::Atomic { op: a, ordering, .. }, _) => self.update(*a, ordering_name(*ordering), elem, p, value),
+            (OpKind::Atomic { op: a, ordering, .. }, _) => {
+                self.update(*a, ordering_name(*ordering), elem, p, value)
+            }
             _ => value,
         };
         let zero = if k.is_float() { self.e.f32(0.0) } else { self.e.int(k, 0) };
@@ -69,7 +75,8 @@ impl<'k> Lower<'k> {
             format!("llvm.cmpxchg {p}, {expected}, {new} {ordering} monotonic {{alignment = {align} : i64}} : !llvm.ptr, {ty}"),
         );
         let old = self.e.here(ty, format!("llvm.extractvalue {pair}[0] : !llvm.struct<({ty}, i1)>"));
-        let done = self.e.here(Ty::scalar(K::I1), format!("llvm.extractvalue {pair}[1] : !llvm.struct<({ty}, i1)>"));
+        let done =
+            self.e.here(Ty::scalar(K::I1), format!("llvm.extractvalue {pair}[1] : !llvm.struct<({ty}, i1)>"));
         (old, done)
     }
 

@@ -45,9 +45,11 @@ impl<'k> Lower<'k> {
             && self.f.is_local(arg)
             && self.f.shape(value) == self.f.shape(arg)
             && self.f.tile(value).elem == self.f.tile(arg).elem
-            && plan.reads.iter().enumerate().all(|(i, r)| {
-                r.iter().all(|(v, point)| *v != arg || i < home || (i == home && *point))
-            })
+            && plan
+                .reads
+                .iter()
+                .enumerate()
+                .all(|(i, r)| r.iter().all(|(v, point)| *v != arg || i < home || (i == home && *point)))
             && !self.f.uses[arg.0 as usize].iter().any(|u| u.yielded)
     }
 
@@ -56,7 +58,13 @@ impl<'k> Lower<'k> {
             OpKind::For { .. } => self.for_(op),
             OpKind::While => self.while_(op),
             OpKind::If => self.if_(op),
-            _ => self.serial(op),
+            _ => {
+                // Elements of views are read one by one here, each checked.
+                let masked = std::mem::replace(&mut self.masked, true);
+                let done = self.serial(op);
+                self.masked = masked;
+                done
+            }
         }
     }
 }

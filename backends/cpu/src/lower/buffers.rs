@@ -112,7 +112,12 @@ impl Lower<'_> {
                 }
             }
             _ => {
-                let x = if lane.is_some() { let w = self.w(); self.e.splat(x, w) } else { x };
+                let x = if lane.is_some() {
+                    let w = self.w();
+                    self.e.splat(x, w)
+                } else {
+                    x
+                };
                 let p = self.address(b.ptr, k, pt, &b.steps());
                 self.e.write_elem(x, p, b.elem, None, false);
             }

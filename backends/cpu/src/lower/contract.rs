@@ -84,7 +84,8 @@ impl<'k> Lower<'k> {
         let acc_elem = if kind == Kind::PairI16 { Elem::I32 } else { Elem::F32 };
         let partial = self.allocate(&TileType::new(acc_elem, &n.shape), n.lane);
         let (mr, nv) = self.register_block(rows, padded / w);
-        let lane = Source { ptr: panel, unit: kind.lane(), x: Stride::Known(1), k: Stride::Known(padded as i64) };
+        let lane =
+            Source { ptr: panel, unit: kind.lane(), x: Stride::Known(1), k: Stride::Known(padded as i64) };
         let size = self.e.i64(chunk as i64);
         let one = self.e.i64(1);
         let zero = self.e.i64(0);
@@ -141,7 +142,9 @@ impl<'k> Lower<'k> {
     fn rows_in_place(&self, side: &Side<'k>, elem: Elem, kind: Kind) -> bool {
         match kind {
             Kind::F32 => elem == Elem::F32,
-            Kind::PairBf16 => elem == Elem::BF16 && self.f.unit_axis(side.load.operands[0]) == Some(side.k_axis),
+            Kind::PairBf16 => {
+                elem == Elem::BF16 && self.f.unit_axis(side.load.operands[0]) == Some(side.k_axis)
+            }
             Kind::PairI16 => false,
         }
     }
@@ -367,7 +370,14 @@ impl<'k> Lower<'k> {
     }
 
     /// Adds one chunk into the partial sums.
-    fn accumulate_chunk(&mut self, n: &Nest<'k>, t: &Tiling<'k>, partial: &Buffer, vectors: usize, rows: usize) {
+    fn accumulate_chunk(
+        &mut self,
+        n: &Nest<'k>,
+        t: &Tiling<'k>,
+        partial: &Buffer,
+        vectors: usize,
+        rows: usize,
+    ) {
         let w = self.w();
         let lanes = segments(vectors, t.nv);
         self.over(&lanes, w as i64, Vec::new(), &mut |s, lane, ls, _| {
@@ -477,7 +487,9 @@ impl<'k> Lower<'k> {
         let axis = 1 - side.k_axis;
         let (at, col) = match side.load.kind {
             OpKind::LoadRows { .. } => {
+                let masked = std::mem::replace(&mut self.masked, true);
                 let i = self.eval(side.load.operands[1], &[Coord::at(row)]);
+                self.masked = masked;
                 (self.e.conv("arith.extsi", i, K::I64), Ix::from(0))
             }
             _ => {

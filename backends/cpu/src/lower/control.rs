@@ -82,7 +82,8 @@ impl<'k> Lower<'k> {
             let i = s.index(v);
             s.e.ix(i)
         };
-        let (lo, hi, step) = (bound(self, op.operands[0]), bound(self, op.operands[1]), bound(self, op.operands[2]));
+        let (lo, hi, step) =
+            (bound(self, op.operands[0]), bound(self, op.operands[1]), bound(self, op.operands[2]));
         let init = self.scalars_of(inits);
         let (open, iv, carried) = self.e.begin_for(lo, hi, step, &init);
         self.bind_scalars(args, &carried);

@@ -319,7 +319,8 @@ impl<'k> Lower<'k> {
             Kind::PairI16 => {
                 let (a, b) = (self.e.relane(a, K::I16, 2 * w), self.e.relane(b, K::I16, 2 * w));
                 let name = if w == 16 { "llvm.x86.avx512.pmaddw.d.512" } else { "llvm.x86.avx2.pmadd.wd" };
-                let text = format!("llvm.call_intrinsic \"{name}\"({a}, {b}) : ({}, {}) -> {}", a.ty, b.ty, acc.ty);
+                let text =
+                    format!("llvm.call_intrinsic \"{name}\"({a}, {b}) : ({}, {}) -> {}", a.ty, b.ty, acc.ty);
                 let p = self.e.pure(acc.ty, text, &[a, b]);
                 self.e.op2("arith.addi", acc, p)
             }

@@ -46,11 +46,13 @@ impl Lower<'_> {
             }
             OpKind::Broadcast { axes } => {
                 let (from, to) = (self.f.shape(op.operands[0]), self.f.shape(op.results[0]));
-                let at: Vec<Coord> = axes
-                    .iter()
-                    .enumerate()
-                    .map(|(i, a)| if from[i] == 1 && to[*a as usize] != 1 { Coord::at(0) } else { pt[*a as usize] })
-                    .collect();
+                let at: Vec<Coord> =
+                    axes.iter()
+                        .enumerate()
+                        .map(|(i, a)| {
+                            if from[i] == 1 && to[*a as usize] != 1 { Coord::at(0) } else { pt[*a as usize] }
+                        })
+                        .collect();
                 self.eval(op.operands[0], &at)
             }
             OpKind::Transpose { perm } => {

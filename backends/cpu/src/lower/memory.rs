@@ -95,8 +95,7 @@ impl Lower<'_> {
         let w = self.w();
         let k = Emit::mem(elem);
         let ptrs = Ty::vector(K::Ptr, w);
-        let text =
-            format!("llvm.getelementptr {p}[{offsets}] : (!llvm.ptr, {}) -> {ptrs}, {k}", offsets.ty);
+        let text = format!("llvm.getelementptr {p}[{offsets}] : (!llvm.ptr, {}) -> {ptrs}, {k}", offsets.ty);
         let at = self.e.pure(ptrs, text, &[p, offsets]);
         let mask = self.e.splat(mask, w);
         let ty = Ty::vector(k, w);
@@ -159,7 +158,9 @@ impl Lower<'_> {
     /// Offsets of a block access, in order of the view's axes.
     fn offsets(&mut self, op: &Op) -> Vec<Option<Ix>> {
         match op.kind {
-            OpKind::LoadRows { .. } | OpKind::StoreRows { .. } => vec![None, Some(self.index(op.operands[2]))],
+            OpKind::LoadRows { .. } | OpKind::StoreRows { .. } => {
+                vec![None, Some(self.index(op.operands[2]))]
+            }
             _ => {
                 let rank = self.views[&op.operands[0]].dims.len();
                 (0..rank).map(|a| Some(self.index(op.operands[1 + a]))).collect()
@@ -304,7 +305,9 @@ impl Lower<'_> {
                     self.settle();
                 }
             }
-            Some(a) if view.strides[a] == Stride::Known(1) && !at[a].ix.v.is_some_and(|v| v.ty.is_vector()) => {
+            Some(a)
+                if view.strides[a] == Stride::Known(1) && !at[a].ix.v.is_some_and(|v| v.ty.is_vector()) =>
+            {
                 let x = self.e.splat(x, w);
                 let p = self.address(view.ptr, k, &at, &view.strides);
                 let mask = mask.map(|m| self.e.splat(m, w));
@@ -328,8 +331,10 @@ impl Lower<'_> {
         let (mask, x) = (self.e.splat(mask, w), self.e.splat(x, w));
         let k = Emit::mem(view.elem);
         let ptrs = Ty::vector(K::Ptr, w);
-        let text =
-            format!("llvm.getelementptr {}[{offsets}] : (!llvm.ptr, {}) -> {ptrs}, {k}", view.ptr, offsets.ty);
+        let text = format!(
+            "llvm.getelementptr {}[{offsets}] : (!llvm.ptr, {}) -> {ptrs}, {k}",
+            view.ptr, offsets.ty
+        );
         let at = self.e.pure(ptrs, text, &[view.ptr, offsets]);
         let m = self.e.to_mem(x, view.elem);
         self.e.line(format!(

@@ -99,7 +99,14 @@ impl<'k> Lower<'k> {
         self.each_axis(shape, usize::MAX, &axes, &mut pt, f);
     }
 
-    fn each_axis(&mut self, shape: &[usize], lane: usize, axes: &[usize], pt: &mut Vec<Coord>, f: Visit<'_, 'k>) {
+    fn each_axis(
+        &mut self,
+        shape: &[usize],
+        lane: usize,
+        axes: &[usize],
+        pt: &mut Vec<Coord>,
+        f: Visit<'_, 'k>,
+    ) {
         let Some((axis, rest)) = axes.split_first() else { return f(self, pt) };
         let w = self.w();
         if *axis == lane {
@@ -147,9 +154,8 @@ impl<'k> Lower<'k> {
             .iter()
             .map(|v| {
                 let b = self.shared.get(v).cloned();
-                let b = b.unwrap_or_else(|| {
-                    self.allocate(self.f.tile(*v), self.lanes[v.0 as usize] as usize)
-                });
+                let b =
+                    b.unwrap_or_else(|| self.allocate(self.f.tile(*v), self.lanes[v.0 as usize] as usize));
                 (*v, b)
             })
             .collect();
@@ -190,7 +196,8 @@ impl<'k> Lower<'k> {
     /// The loops of one version; gives the scalar results of reductions.
     fn nest_body(&mut self, n: &Nest<'k>, out: &Outputs<'k>, tiling: &Option<Tiling<'k>>) -> Vec<V> {
         let rows_axis = (0..n.shape.len()).rev().find(|a| *a != n.lane);
-        let outer: Vec<usize> = (0..n.shape.len()).filter(|a| *a != n.lane && Some(*a) != rows_axis).collect();
+        let outer: Vec<usize> =
+            (0..n.shape.len()).filter(|a| *a != n.lane && Some(*a) != rows_axis).collect();
         let mut pt = vec![Coord::at(0); n.shape.len()];
         let mut result = Vec::new();
         match outer.first() {
@@ -345,7 +352,14 @@ impl<'k> Lower<'k> {
         scalars
     }
 
-    fn point(&self, rows_axis: Option<usize>, lane_axis: usize, pt: &mut [Coord], row: (Ix, usize), lane: (Ix, usize)) {
+    fn point(
+        &self,
+        rows_axis: Option<usize>,
+        lane_axis: usize,
+        pt: &mut [Coord],
+        row: (Ix, usize),
+        lane: (Ix, usize),
+    ) {
         if let Some(a) = rows_axis {
             pt[a] = Coord::at(row.0.plus(row.1 as i64));
         }
@@ -402,7 +416,8 @@ impl<'k> Lower<'k> {
             operands.push(x);
         }
         let kept: Vec<V> = out.keep.iter().map(|(v, _)| self.eval(*v, pt)).collect();
-        let stored: Vec<V> = n.stores.iter().map(|s| self.eval(s.operands[s.operands.len() - 1], pt)).collect();
+        let stored: Vec<V> =
+            n.stores.iter().map(|s| self.eval(s.operands[s.operands.len() - 1], pt)).collect();
         for ((_, b), x) in out.keep.iter().zip(kept) {
             self.write_buffer(b, pt, x);
         }

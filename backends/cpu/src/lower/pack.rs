@@ -157,6 +157,11 @@ impl Emit {
 
     /// Reads a value with less than its natural alignment.
     pub fn load_unaligned(&mut self, floor: u16, p: V, ty: Ty, align: usize) -> V {
-        self.reading(floor, ty, format!("llvm.load {p} {{alignment = {align} : i64}} : !llvm.ptr -> {ty}"), &[p])
+        self.reading(
+            floor,
+            ty,
+            format!("llvm.load {p} {{alignment = {align} : i64}} : !llvm.ptr -> {ty}"),
+            &[p],
+        )
     }
 }

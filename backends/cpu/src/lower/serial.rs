@@ -16,6 +16,17 @@ impl<'k> Lower<'k> {
             OpKind::Sort { descending } => self.rank_sort(op, *descending, None),
             OpKind::TopK { k } => self.rank_sort(op, true, Some(*k)),
             OpKind::Histogram { bins } => self.histogram(op, *bins),
+            OpKind::Reshape if self.f.rank(op.results[0]) == 0 => {
+                let at = vec![Coord::at(0); self.f.rank(op.operands[0])];
+                let x = self.eval(op.operands[0], &at);
+                self.scalars.insert(op.results[0], x);
+            }
+            OpKind::Split if self.f.rank(op.results[0]) == 0 => {
+                for (i, r) in op.results.iter().enumerate() {
+                    let x = self.eval(op.operands[0], &[Coord::at(i as i64)]);
+                    self.scalars.insert(*r, x);
+                }
+            }
             OpKind::Reshape => self.reshape(op),
             OpKind::Join => self.join(op),
             OpKind::Concat { axis } => self.concat(op, *axis as usize),
@@ -195,7 +206,8 @@ impl<'k> Lower<'k> {
                 if let Err(e) = s.block(region, &[]) {
                     failed = Some(e);
                 }
-                let out: Vec<V> = region.yields.iter().map(|y| s.scalars.get(y).copied().unwrap_or(acc[0])).collect();
+                let out: Vec<V> =
+                    region.yields.iter().map(|y| s.scalars.get(y).copied().unwrap_or(acc[0])).collect();
                 if scan {
                     for (i, b) in places.iter().enumerate() {
                         s.put(op.results[i], b, &pt, out[i]);
@@ -386,10 +398,8 @@ impl<'k> Lower<'k> {
         if elem.is_float() {
             return self.e.fma(x, y, acc);
         }
-        let (x, y) = (
-            self.e.widen_int(x, elem.is_signed(), K::I32),
-            self.e.widen_int(y, elem.is_signed(), K::I32),
-        );
+        let (x, y) =
+            (self.e.widen_int(x, elem.is_signed(), K::I32), self.e.widen_int(y, elem.is_signed(), K::I32));
         let p = self.e.op2("arith.muli", x, y);
         self.e.op2("arith.addi", acc, p)
     }
@@ -484,7 +494,8 @@ impl<'k> Lower<'k> {
     fn print(&mut self, op: &'k Op, format: &str) {
         let index = self.prints.len() as i64;
         let types: Vec<TileType> = op.operands.iter().map(|v| self.f.tile(*v).clone()).collect();
-        let sizes: Vec<i64> = types.iter().map(|t| (t.len() * t.elem.bytes()).next_multiple_of(64) as i64).collect();
+        let sizes: Vec<i64> =
+            types.iter().map(|t| (t.len() * t.elem.bytes()).next_multiple_of(64) as i64).collect();
         let data = self.reserve(sizes.iter().sum::<i64>().max(64));
         let mut start = 0;
         for ((v, t), size) in op.operands.iter().zip(&types).zip(&sizes) {

@@ -300,6 +300,11 @@ impl<'k> Planner<'_, 'k> {
                 return;
             }
         }
+        let scalar = op.results.iter().any(|r| f.rank(*r) == 0);
+        if scalar && (is_reindexing(&op.kind) || reads(&op.kind)) {
+            // One element of a tile, or of memory that this kernel writes.
+            return self.own_step(op);
+        }
         match &op.kind {
             OpKind::For { .. } if let Some(c) = contract::find(f, op) => {
                 let mut min = self.need_all(&op.operands[..3], false).max(self.need(op.operands[3], true));

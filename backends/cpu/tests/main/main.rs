@@ -1,4 +1,5 @@
 //! Compiled kernels against eager mode.
 
 mod harness;
+mod random;
 mod smoke;

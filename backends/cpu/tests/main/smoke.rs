@@ -33,7 +33,8 @@ fn check(kernel: &Kernel, grid: [u32; 3], buffers: &[EagerBuffer], args: &[Eager
         assert_eq!(k.run(grid, &mut actual, args), 0);
         for (i, (e, a)) in expected.iter().zip(&actual).enumerate() {
             for (j, (x, y)) in e.to_f32().iter().zip(a.to_f32()).enumerate() {
-                let same = x.is_nan() && y.is_nan() || *x == y || (x - y).abs() <= tolerance * (1.0 + x.abs());
+                let same =
+                    x.is_nan() && y.is_nan() || *x == y || (x - y).abs() <= tolerance * (1.0 + x.abs());
                 assert!(same, "{target} {}: buffer {i} element {j}: eager {x}, compiled {y}", kernel.name);
             }
         }
@@ -44,7 +45,8 @@ fn check(kernel: &Kernel, grid: [u32; 3], buffers: &[EagerBuffer], args: &[Eager
 fn adds_blocks_with_a_ragged_end() {
     for (n, len) in [(64, 200), (16, 1), (100, 333), (1, 5)] {
         let mut b = Builder::new("add");
-        let (x, y, z) = (b.view("x", Elem::F32, 1), b.view("y", Elem::BF16, 1), b.view_mut("z", Elem::F16, 1));
+        let (x, y, z) =
+            (b.view("x", Elem::F32, 1), b.view("y", Elem::BF16, 1), b.view_mut("z", Elem::F16, 1));
         let pid = b.program_id(0);
         let size = b.i32(n as i32);
         let at = b.mul(pid, size);
@@ -90,7 +92,8 @@ fn softmax(rows: usize, width: usize) -> Kernel {
 fn softmax_of_rows_that_are_narrower_than_the_tile() {
     for (rows, width, r, w) in [(1, 64, 3, 64), (4, 128, 10, 100), (2, 4096, 3, 4001), (3, 20, 7, 17)] {
         let k = softmax(rows, width);
-        let buffers = [EagerBuffer::from_f32(Elem::F32, &numbers(r * w, 3)), EagerBuffer::zeros(Elem::F32, r * w)];
+        let buffers =
+            [EagerBuffer::from_f32(Elem::F32, &numbers(r * w, 3)), EagerBuffer::zeros(Elem::F32, r * w)];
         let d = [r as i64, w as i64];
         check(&k, [r.div_ceil(rows) as u32, 1, 1], &buffers, &[view(0, &d, false), view(1, &d, true)], 1e-6);
     }
@@ -104,7 +107,11 @@ fn matmul(elem: Elem, bm: usize, bn: usize, bk: usize, transposed: bool) -> Kern
     let (sm, sn) = (b.i32(bm as i32), b.i32(bn as i32));
     let (m, n) = (b.mul(pm, sm), b.mul(pn, sn));
     let k = b.dim(x, 1);
-    let init = if acc == Elem::I32 { b.constant(acc, &[bm, bn], Const::Int(0)) } else { b.full(acc, &[bm, bn], 0.0) };
+    let init = if acc == Elem::I32 {
+        b.constant(acc, &[bm, bn], Const::Int(0))
+    } else {
+        b.full(acc, &[bm, bn], 0.0)
+    };
     let (zero, step) = (b.i32(0), b.i32(bk as i32));
     let out = b.for_([zero, k, step], &[init], |b, k, c| {
         let p = b.load(x, &[m, k], &[bm, bk]);
@@ -126,9 +133,12 @@ fn matmul(elem: Elem, bm: usize, bn: usize, bk: usize, transposed: bool) -> Kern
 #[test]
 fn matmul_of_every_operand_type() {
     for elem in [Elem::F32, Elem::BF16, Elem::F16, Elem::I8, Elem::F8E4M3] {
-        for (bm, bn, bk, m, n, k, t) in
-            [(16, 32, 16, 40, 70, 50, false), (64, 64, 64, 64, 64, 1100, false), (8, 16, 8, 1, 1, 1, true), (32, 48, 32, 33, 100, 37, true)]
-        {
+        for (bm, bn, bk, m, n, k, t) in [
+            (16, 32, 16, 40, 70, 50, false),
+            (64, 64, 64, 64, 64, 1100, false),
+            (8, 16, 8, 1, 1, 1, true),
+            (32, 48, 32, 33, 100, 37, true),
+        ] {
             let kernel = matmul(elem, bm, bn, bk, t);
             let ints = |n, s| numbers(n, s).iter().map(|x| (x * 100.0) as i64).collect::<Vec<_>>();
             let make = |n, s| match elem {
