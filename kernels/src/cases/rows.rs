@@ -6,7 +6,6 @@ use super::{Case, tensor, text, untouched};
 use crate::activation::{self, ALL};
 use crate::elementwise as e;
 use crate::softmax;
-use kcc_dsl::prelude::*;
 use kcc_runtime::{Device, TensorView, TensorViewMut};
 
 const SHAPES: [(usize, usize); 6] = [(1, 1), (3, 17), (2, 1024), (5, 1031), (0, 7), (7, 0)];
