@@ -7,11 +7,16 @@ pub mod link;
 pub mod llvm;
 pub mod mlir;
 pub mod passes;
+pub mod pipeline;
 pub mod read;
+pub mod serve;
+pub mod session;
 pub mod target;
 pub mod timings;
 pub mod verify;
 
 pub use error::{Error, at, bug, nowhere};
+pub use serve::{compiler_version, serve};
+pub use session::{Options, Session};
 pub use target::{Lowered, Target};
 pub use timings::Timings;

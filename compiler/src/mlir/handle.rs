@@ -124,12 +124,6 @@ impl Op {
         unsafe { mlirOperationGetLocation(self.raw()) }
     }
 
-    /// The operation whose region holds this one.
-    pub(crate) fn parent(self) -> Option<Op> {
-        // SAFETY: see above.
-        Self::from_raw(unsafe { mlirOperationGetParentOperation(self.raw()) })
-    }
-
     pub(crate) fn move_before(self, other: Op) {
         // SAFETY: see above; both are in blocks of one module.
         unsafe { mlirOperationMoveBefore(self.raw(), other.raw()) }
@@ -141,11 +135,6 @@ impl Op {
         unsafe {
             mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(other.raw()), other.raw(), self.raw());
         }
-    }
-
-    pub(crate) fn set_operand(self, i: usize, v: Value) {
-        // SAFETY: see above; the caller took `i` from `operands`.
-        unsafe { mlirOperationSetOperand(self.raw(), i as isize, v.raw()) }
     }
 
     /// Whether any result has a use.
@@ -190,12 +179,6 @@ impl Value {
     pub(crate) fn definition(self) -> Option<Op> {
         // SAFETY: see above; the kind is checked first.
         unsafe { mlirValueIsAOpResult(self.raw()).then(|| Op(mlirOpResultGetOwner(self.raw()).ptr)) }
-    }
-
-    /// Position among the results of [`Value::definition`].
-    pub(crate) fn result_number(self) -> Option<usize> {
-        // SAFETY: see above; the kind is checked first.
-        unsafe { mlirValueIsAOpResult(self.raw()).then(|| mlirOpResultGetResultNumber(self.raw()) as usize) }
     }
 
     /// The block whose argument it is, and its position there.
@@ -272,10 +255,6 @@ impl std::fmt::Display for Ty {
 impl Attr {
     pub(crate) fn raw(self) -> MlirAttribute {
         MlirAttribute { ptr: self.0 }
-    }
-
-    pub(crate) fn from_raw(a: MlirAttribute) -> Option<Attr> {
-        (!a.ptr.is_null()).then_some(Attr(a.ptr))
     }
 
     pub(crate) fn ty(self) -> Ty {

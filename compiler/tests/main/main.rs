@@ -1,5 +1,6 @@
 //! Integration tests of the compiler; one binary, since each one links LLVM.
 
 mod emit;
+mod passes;
 mod roundtrip;
 mod samples;

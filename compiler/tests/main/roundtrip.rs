@@ -22,3 +22,12 @@ fn every_operation_reads_back_as_it_was() {
         assert_eq!(round(&kernel), samples::normalize(&kernel), "{}", kernel.name);
     }
 }
+
+#[test]
+fn random_kernels_read_back_as_they_were() {
+    let profile = kcc_dsl::fuzz::Profile { steps: 30, ..kcc_dsl::fuzz::Profile::everything() };
+    for seed in 0..300 {
+        let kernel = kcc_dsl::fuzz::generate(seed, &profile).unwrap().kernel;
+        assert_eq!(round(&kernel), samples::normalize(&kernel), "seed {seed}");
+    }
+}

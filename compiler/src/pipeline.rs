@@ -1,0 +1,107 @@
+//! The stages between a recorded kernel and its lowering, as data.
+//!
+//! ```text
+//! import ─ canonicalize ─ cse ─ hoist ─ cse ─ dce ─► read back ─► Target::lower
+//! ```
+//! After each pass the module is verified; it can be dumped, and replaced by an edited file.
+
+use crate::error::{Error, nowhere};
+use crate::mlir;
+use crate::passes::{Level, Pass, canonicalize, cse, dce, hoist};
+use crate::timings::Timings;
+use crate::verify;
+use kcc_dsl::ir::Kernel;
+use melior::Context;
+use melior::ir::Module;
+
+/// Passes on modules of one level.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage {
+    /// The level.
+    pub level: Level,
+    /// In order.
+    pub passes: &'static [Pass],
+}
+
+const fn stage(level: Level, passes: &'static [Pass]) -> Stage {
+    Stage { level, passes }
+}
+
+/// What every kernel goes through.
+pub const STAGES: &[Stage] =
+    &[stage(Level::Kt, &[canonicalize::PASS, cse::PASS, hoist::PASS, cse::PASS, dce::PASS])];
+
+/// Receives each stage's number, name and text; returns a text that takes its place, with the name of its file.
+pub type Observer<'o> =
+    dyn FnMut(usize, &str, &dyn Fn() -> String) -> Result<Option<(String, String)>, Error> + 'o;
+
+/// Names of the stages in dumps: `00-import`, `01-canonicalize`, …
+pub fn names() -> Vec<String> {
+    let passes = STAGES.iter().flat_map(|s| s.passes).map(|p| p.name);
+    let all = ["import"].into_iter().chain(passes).chain(["lower"]);
+    all.enumerate().map(|(i, name)| numbered(i, name)).collect()
+}
+
+/// A stage's name in dumps.
+pub fn numbered(number: usize, name: &str) -> String {
+    format!("{number:02}-{name}")
+}
+
+/// Runs the passes on a kt module, from stage `first` (1 is the first pass) on. The text of the module has been
+/// observed as stage `first - 1`.
+///
+/// # Errors
+/// Those of passes and of verification after each.
+pub fn run<'c>(
+    context: &'c Context,
+    mut module: Module<'c>,
+    first: usize,
+    clock: &mut Timings,
+    observe: &mut Observer,
+) -> Result<(Module<'c>, Kernel), Error> {
+    let mut kernel = None;
+    let mut file = String::from("kt.mlir");
+    for (i, pass) in STAGES.iter().flat_map(|s| s.passes).enumerate() {
+        let number = i + 1;
+        if number < first {
+            continue;
+        }
+        clock.time(pass.name, || (pass.run)(context, &mut module))?;
+        let replaced = observe(number, pass.name, &|| mlir::print(&module))?;
+        if let Some((text, name)) = &replaced {
+            module = mlir::parse(context, text, name)?;
+            file.clone_from(name);
+        }
+        let checked = clock.time("verify", || verify::verify(&module, &file));
+        kernel = Some(match replaced {
+            // What an edited file gets wrong is its author's mistake, what a pass gets wrong is ours.
+            Some(_) => checked?,
+            None => checked.map_err(|e| e.into_bug(pass.name))?,
+        });
+    }
+    let kernel = match kernel {
+        Some(kernel) => kernel,
+        None => verify::verify(&module, &file)?,
+    };
+    Ok((module, kernel))
+}
+
+/// Runs named passes on a kt module: `kcc opt`.
+///
+/// # Errors
+/// A name that is no pass; a module that does not verify, before or after.
+pub fn run_named(text: &str, file: &str, passes: &[&str]) -> Result<String, Error> {
+    let context = mlir::Lease::new()?;
+    let mut module = mlir::parse(&context, text, file)?;
+    verify::verify(&module, file)?;
+    for name in passes {
+        let Some(pass) = crate::passes::by_name(name) else {
+            let known: Vec<&str> = crate::passes::ALL.iter().map(|p| p.name).collect();
+            let help = format!("passes are {}", known.join(", "));
+            return Err(nowhere().invalid(format!("`{name}` is no pass")).help(help));
+        };
+        (pass.run)(&context, &mut module)?;
+        verify::verify(&module, file).map_err(|e| e.into_bug(pass.name))?;
+    }
+    Ok(mlir::print(&module))
+}

@@ -1,0 +1,285 @@
+//! A compilation from request to artifact: the one door for the CLI, the runtime and the child process.
+//!
+//! ```text
+//! CompileRequest ─ validate ─ import ─ passes ─ Target::check, lower ─ emit ─► Artifact
+//!                              └───── each stage: timed, verified, dumped, replaceable ─────┘
+//! ```
+
+use crate::error::{Error, nowhere};
+use crate::link::write_atomically;
+use crate::llvm::{Output, emit};
+use crate::pipeline::{self, numbered};
+use crate::target::Target;
+use crate::timings::Timings;
+use crate::{import, mlir, verify};
+use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest, Diagnostic};
+use kcc_dsl::ir::{Kernel, LocId};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Called with the name (`01-canonicalize`) and the text of each stage.
+pub type StageFn<'o> = dyn Fn(&str, &str) + Sync + 'o;
+
+/// How to compile, apart from what changes the meaning of the result.
+#[derive(Default)]
+pub struct Options<'o> {
+    /// Folder for one numbered file per stage; made if it is missing.
+    pub dump: Option<PathBuf>,
+    /// Stop after this stage, by number or name (`00-import`, `cse`, `lower`): [`Artifact::bytes`] is then its text.
+    pub stop_after: Option<String>,
+    /// Sees every stage's text.
+    pub observer: Option<&'o StageFn<'o>>,
+    /// Edited files that take the place of a stage's result: the stage's name (`02-cse`, or `cse`) and the path.
+    pub replace: Vec<(String, PathBuf)>,
+    /// What to produce instead of what the target's loader takes.
+    pub output: Option<Output>,
+}
+
+/// What a stage's name in an option refers to: its full name, or the last stage whose name follows the number.
+fn is_stage(wanted: &str, number: usize, name: &str) -> bool {
+    let full = numbered(number, name);
+    wanted == full
+        || (wanted == name && pipeline::names().iter().rfind(|n| n[3..] == *name).is_some_and(|n| *n == full))
+}
+
+/// Compiles kernels. It holds nothing: contexts are pooled per process, so any number of sessions may run at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Session;
+
+/// Why a compilation ended early.
+enum End {
+    Failed(Error),
+    /// `stop_after` was reached; the text of that stage.
+    Stopped(String),
+}
+
+impl From<Error> for End {
+    fn from(e: Error) -> Self {
+        End::Failed(e)
+    }
+}
+
+impl Session {
+    /// A session.
+    pub fn new() -> Self {
+        Session
+    }
+
+    /// Compiles a recorded kernel.
+    ///
+    /// # Errors
+    /// Messages about the author's source, about an edited file, or about a bug of ours.
+    pub fn compile(
+        &self,
+        request: &CompileRequest,
+        target: &dyn Target,
+        options: &Options,
+    ) -> Result<Artifact, Vec<Diagnostic>> {
+        let input = Input::Kernel(&request.kernel);
+        compile(input, &request.args, &request.options, target, options).map_err(|e| e.diagnostics())
+    }
+
+    /// Compiles the kt module in a text. `file` stands for it in messages. Where `args` is shorter than the
+    /// kernel's parameters, nothing is known of the rest.
+    ///
+    /// # Errors
+    /// As [`Session::compile`].
+    pub fn compile_module_text(
+        &self,
+        text: &str,
+        file: &str,
+        args: &[ArgSpec],
+        knobs: &BTreeMap<String, String>,
+        target: &dyn Target,
+        options: &Options,
+    ) -> Result<Artifact, Vec<Diagnostic>> {
+        compile(Input::Text { text, file }, args, knobs, target, options).map_err(|e| e.diagnostics())
+    }
+
+    /// Checks a recorded kernel and what a target says of it, without generating code.
+    ///
+    /// # Errors
+    /// As [`Session::compile`].
+    pub fn check(&self, kernel: &Kernel, target: Option<&dyn Target>) -> Result<(), Vec<Diagnostic>> {
+        verify::check(kernel)
+            .and_then(|()| target.map_or(Ok(()), |t| t.check(kernel)))
+            .map_err(|e| e.diagnostics())
+    }
+}
+
+enum Input<'i> {
+    Kernel(&'i Kernel),
+    Text { text: &'i str, file: &'i str },
+}
+
+/// Reads the kernel of a kt module's text. `file` stands for it in places.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn read_module_text(text: &str, file: &str) -> Result<Kernel, Error> {
+    let context = mlir::Lease::new()?;
+    let module = mlir::parse(&context, text, file)?;
+    verify::verify(&module, file)
+}
+
+/// Stage texts go to the observer and the dump folder; an edited file takes a stage's place.
+fn observe(
+    options: &Options,
+    number: usize,
+    name: &str,
+    text: &dyn Fn() -> String,
+) -> Result<Option<(String, String)>, Error> {
+    if options.observer.is_some() || options.dump.is_some() {
+        let text = text();
+        if let Some(see) = options.observer {
+            see(&numbered(number, name), &text);
+        }
+        if let Some(dir) = &options.dump {
+            let extension = match name {
+                "llvm-ir" => "ll",
+                "assembly" => "s",
+                _ => "mlir",
+            };
+            let path = dir.join(format!("{}.{extension}", numbered(number, name)));
+            write_atomically(&path, text.as_bytes())?;
+        }
+    }
+    let Some((_, path)) = options.replace.iter().find(|(stage, _)| is_stage(stage, number, name)) else {
+        return Ok(None);
+    };
+    let file = path.display().to_string();
+    let edited = std::fs::read_to_string(path);
+    let edited =
+        edited.map_err(|e| nowhere().invalid(format!("cannot read {file}: {e}")).help("check the path"))?;
+    Ok(Some((edited, file)))
+}
+
+fn compile(
+    input: Input,
+    args: &[ArgSpec],
+    knobs: &BTreeMap<String, String>,
+    target: &dyn Target,
+    options: &Options,
+) -> Result<Artifact, Error> {
+    if let Some(dir) = &options.dump {
+        std::fs::create_dir_all(dir).map_err(|e| {
+            nowhere().invalid(format!("cannot make the folder {}: {e}", dir.display())).help("check the path")
+        })?;
+    }
+    let unknown = |wanted: &str| {
+        let names = pipeline::names();
+        let known = names.iter().any(|n| n == wanted || &n[3..] == wanted);
+        (!known).then(|| {
+            nowhere()
+                .invalid(format!("`{wanted}` is no stage"))
+                .help(format!("stages are {}", names.join(", ")))
+        })
+    };
+    let wanted = options.replace.iter().map(|(s, _)| s).chain(&options.stop_after);
+    if let Some(error) = wanted.into_iter().find_map(|s| unknown(s)) {
+        return Err(error);
+    }
+    let mut clock = Timings::default();
+    let mut artifact = Artifact {
+        target: target.name().to_owned(),
+        symbol: String::new(),
+        bytes: Vec::new(),
+        cpu: Default::default(),
+        timings: Vec::new(),
+    };
+    match stages(input, args, knobs, target, options, &mut clock, &mut artifact) {
+        Ok(bytes) => artifact.bytes = bytes,
+        Err(End::Stopped(text)) => artifact.bytes = text.into_bytes(),
+        Err(End::Failed(e)) => return Err(e),
+    }
+    artifact.timings = clock.into_entries();
+    Ok(artifact)
+}
+
+fn stages(
+    input: Input,
+    args: &[ArgSpec],
+    knobs: &BTreeMap<String, String>,
+    target: &dyn Target,
+    options: &Options,
+    clock: &mut Timings,
+    artifact: &mut Artifact,
+) -> Result<Vec<u8>, End> {
+    let kernel = to_kernel(input, options, clock)?;
+    artifact.symbol = kernel.symbol();
+    let place = kernel.locs.get(LocId::default().0 as usize).cloned();
+    let located = |e: Error| place.as_ref().map_or(e.clone(), |l| e.or_at(l));
+    if args.len() > kernel.params.len() {
+        let what = format!("{} argument facts for {} parameters", args.len(), kernel.params.len());
+        return Err(End::Failed(nowhere().invalid(what).help("give one per parameter")));
+    }
+    let mut args = args.to_vec();
+    args.resize(kernel.params.len(), ArgSpec::default());
+    clock.time("check", || target.check(&kernel)).map_err(located)?;
+    let mut lowered = clock.time("lower", || target.lower(&kernel, &args, knobs)).map_err(located)?;
+    artifact.symbol.clone_from(&lowered.symbol);
+    artifact.cpu = lowered.cpu.clone();
+    let number = pipeline::names().len() - 1;
+    if let Some((edited, _)) = observe(options, number, "lower", &|| lowered.text.clone())? {
+        lowered.text = edited;
+    }
+    if options.stop_after.as_deref().is_some_and(|s| is_stage(s, number, "lower")) {
+        return Err(End::Stopped(lowered.text));
+    }
+    let (machine, mlir_passes, llvm_passes) = (target.machine(), target.mlir_passes(), target.llvm_passes());
+    if options.dump.is_some() || options.observer.is_some() {
+        for (i, (name, output)) in
+            [("llvm-ir", Output::LlvmIr), ("assembly", Output::Assembly)].into_iter().enumerate()
+        {
+            let bytes =
+                emit(&lowered.text, mlir_passes, &machine, llvm_passes, output, &mut Timings::default())?;
+            observe(options, number + 1 + i, name, &|| String::from_utf8_lossy(&bytes).into_owned())?;
+        }
+    }
+    let output = options.output.unwrap_or(target.output());
+    Ok(emit(&lowered.text, mlir_passes, &machine, llvm_passes, output, clock)?)
+}
+
+/// Through the kt stages.
+fn to_kernel(input: Input, options: &Options, clock: &mut Timings) -> Result<Kernel, End> {
+    let context = clock.time("context", mlir::Lease::new)?;
+    let (text, file) = match input {
+        Input::Kernel(kernel) => {
+            clock.time("validate", || verify::check(kernel))?;
+            let text = clock.time("import", || import::to_text(kernel))?;
+            (text, "kt.mlir")
+        }
+        Input::Text { text, file } => (text.to_owned(), file),
+    };
+    let from_us = matches!(input, Input::Kernel(_));
+    let module = clock.time("parse", || mlir::parse(&context, &text, file));
+    let mut module = if from_us { module.map_err(|e| e.into_bug("import"))? } else { module? };
+    let mut replaced = None;
+    if let Some((edited, name)) = observe(options, 0, "import", &|| mlir::print(&module))? {
+        module = mlir::parse(&context, &edited, &name)?;
+        replaced = Some(name);
+    }
+    let file = replaced.as_deref().unwrap_or(file);
+    let checked = clock.time("verify", || verify::verify(&module, file));
+    if from_us && replaced.is_none() {
+        checked.map_err(|e| e.into_bug("import"))?
+    } else {
+        checked?
+    };
+    let stop = |number, name: &str| options.stop_after.as_deref().is_some_and(|s| is_stage(s, number, name));
+    if stop(0, "import") {
+        return Err(End::Stopped(mlir::print(&module)));
+    }
+    let mut stopped = None;
+    let done = pipeline::run(&context, module, 1, clock, &mut |number, name, text| {
+        let edited = observe(options, number, name, text)?;
+        if stopped.is_none() && stop(number, name) {
+            stopped = Some(edited.as_ref().map_or_else(text, |(t, _)| t.clone()));
+        }
+        Ok(edited)
+    });
+    match stopped {
+        Some(text) => Err(End::Stopped(text)),
+        None => Ok(done?.1),
+    }
+}
