@@ -5,6 +5,7 @@ mod convert;
 mod detect;
 mod elementwise;
 mod memory;
+mod native;
 mod reduction;
 mod shapes;
 
