@@ -1,9 +1,10 @@
 //! The compiler linked into this program: no child process, and no protection from its death.
 
 use super::{Compiler, DiskCache};
-use kcc_compiler::session::{Options, Session, compiler_version};
+use kcc_compiler::serve::{compiler_version, unknown_target};
+use kcc_compiler::session::{Options, Session};
 use kcc_cpu::Cpu;
-use kcc_dsl::exchange::{CompileRequest, CompileResult, Diagnostic, Severity};
+use kcc_dsl::exchange::{CompileRequest, CompileResult};
 use std::sync::{Arc, OnceLock};
 
 /// The linked compiler.
@@ -21,17 +22,12 @@ impl InProcess {
 
 impl Compiler for InProcess {
     fn version(&self, _: Option<&DiskCache>) -> Result<String, String> {
-        Ok(compiler_version())
+        Ok(compiler_version().into())
     }
 
     fn compile(&self, request: &CompileRequest) -> Result<CompileResult, String> {
         let Some(target) = Cpu::open(&request.target) else {
-            return Ok(Err(vec![Diagnostic {
-                severity: Severity::Error,
-                loc: None,
-                message: format!("there is no target `{}`", request.target),
-                help: None,
-            }]));
+            return Ok(Err(vec![unknown_target(&request.target)]));
         };
         Ok(self.session.compile(request, &target, &Options::default()))
     }

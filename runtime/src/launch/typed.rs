@@ -8,9 +8,6 @@ use kcc_dsl::elem::Elem as Element;
 use kcc_dsl::{In, KernelDef, Out, Val};
 use smallvec::SmallVec;
 
-/// Arguments inline.
-pub(crate) type ArgList<'a> = SmallVec<[Arg<'a>; 8]>;
-
 /// What may be given for a parameter described by `P`: [`In`], [`Out`] or [`Val`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be given for this parameter of the kernel",

@@ -44,6 +44,9 @@ mod have {
             && has!("vaes")
             && has!("gfni")
     }
+    pub(super) fn sapphire_rapids() -> bool {
+        v4_bf16() && has!("avx512vnni") && has!("avx512fp16")
+    }
 }
 #[cfg(not(target_arch = "x86_64"))]
 mod have {
@@ -54,10 +57,12 @@ mod have {
     pub(super) use v3 as v4;
     pub(super) use v3 as v4_bf16;
     pub(super) use v3 as zen4;
+    pub(super) use v3 as sapphire_rapids;
 }
 
 const ROWS: &[Row] = &[
     Row { target: "cpu:znver4", native: false, runs: have::zen4 },
+    Row { target: "cpu:sapphirerapids", native: false, runs: have::sapphire_rapids },
     Row { target: "cpu:x86-64-v4+avx512bf16", native: true, runs: have::v4_bf16 },
     Row { target: "cpu:x86-64-v4", native: true, runs: have::v4 },
     Row { target: "cpu:x86-64-v3", native: true, runs: have::v3 },

@@ -1,0 +1,17 @@
+//! `kcc serve`: the runtime's compiler, on standard input and output.
+
+use super::Failure;
+use kcc_compiler::Target;
+use kcc_compiler::serve::serve;
+use kcc_cpu::Cpu;
+use std::io::{BufReader, BufWriter, stdin, stdout};
+
+/// A target by its full name.
+pub(super) fn target(name: &str) -> Option<Box<dyn Target>> {
+    Some(Box::new(Cpu::open(name)?))
+}
+
+pub(super) fn run() -> Result<(), Failure> {
+    serve(BufReader::new(stdin().lock()), BufWriter::new(stdout().lock()), &target)
+        .map_err(|e| Failure::input(format!("the other side of the pipe: {e}")))
+}
