@@ -36,6 +36,7 @@ pub mod program;
 pub mod shape;
 #[doc(hidden)]
 pub mod stage;
+pub mod staging;
 pub mod tile;
 pub mod view;
 

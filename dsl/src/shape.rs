@@ -63,10 +63,16 @@ impl<const A: usize, const B: usize, const C: usize> Shape for D3<A, B, C> {
     const DIMS: &'static [usize] = &[A, B, C];
 }
 
+#[diagnostic::do_not_recommend]
 impl<const N: usize> BlockShape for D1<N> {}
+#[diagnostic::do_not_recommend]
 impl<const M: usize, const N: usize> BlockShape for D2<M, N> {}
+#[diagnostic::do_not_recommend]
 impl<const A: usize, const B: usize, const C: usize> BlockShape for D3<A, B, C> {}
 
+#[diagnostic::do_not_recommend]
 impl<const N: usize> Rank<1> for D1<N> {}
+#[diagnostic::do_not_recommend]
 impl<const M: usize, const N: usize> Rank<2> for D2<M, N> {}
+#[diagnostic::do_not_recommend]
 impl<const A: usize, const B: usize, const C: usize> Rank<3> for D3<A, B, C> {}

@@ -58,7 +58,10 @@ fn a_mistake_found_while_tracing_names_the_authors_line() {
     assert_eq!(d.message, "a view of rank 2 has no axis 2");
     assert!(line_of(&d).ends_with("// no such axis"));
     let d = only(&panics::kernel());
-    assert_eq!(d.message, "the kernel's function panicked: index out of bounds: the len is 3 but the index is 3");
+    assert_eq!(
+        d.message,
+        "the kernel's function panicked: index out of bounds: the len is 3 but the index is 3"
+    );
     assert!(line_of(&d).ends_with("// out of bounds"));
     let d = only(&leaks::kernel());
     assert_eq!(d.message, "`reshape` uses a value that is not defined here");

@@ -27,11 +27,11 @@ impl MaxWith for Row<f32, 3> {
 #[test]
 fn scalars_columns_rows_and_literals_broadcast() {
     let x = [1., -2., 3., 0.5, 4., -1.];
-    let out = both(&broadcasting::kernel(), [1, 1, 1], &[
-        matrix(&x, 2, 3),
-        matrix(&[0.; 6], 2, 3),
-        Arg::S(2f32.to_bits().into()),
-    ]);
+    let out = both(
+        &broadcasting::kernel(),
+        [1, 1, 1],
+        &[matrix(&x, 2, 3), matrix(&[0.; 6], 2, 3), Arg::S(2f32.to_bits().into())],
+    );
     let r = [2.0f32, 3.5];
     let c = [1.0f32, 4.0, 3.0];
     let s = 2.0;
@@ -175,7 +175,13 @@ fn memory<T: Float>(table: &View<T, 2>, ids: &View<i32, 1>, y: &mut View<T, 2>, 
     let picked = table.gather((ids, ids % 2), inside, Vector::full(T::from_f32(-1.0)));
     y.store((0, 0), picked.slice::<0, 2>().expand_row());
     n.scatter(seen + 3, inside, ids);
-    let swapped = n.atomic_cas(Vector::<i32, 1>::full(2), Vector::full(true), (Vector::full(0), Vector::full(7)), AcqRel, SystemScope);
+    let swapped = n.atomic_cas(
+        Vector::<i32, 1>::full(2),
+        Vector::full(true),
+        (Vector::full(0), Vector::full(7)),
+        AcqRel,
+        SystemScope,
+    );
     n.store(5, swapped);
 }
 
@@ -232,7 +238,8 @@ fn mathematics_matches_the_host() {
         // erf(0.3) and erf(2.5), to six digits.
         let erf = if v > 0.0 { 0.328627 } else { -0.999593 };
         let a = v.exp() + v.exp2() + m.ln() + m.log2() + v.sin() + v.cos() + v.tanh() + erf;
-        let b = m.sqrt() + 1.0 / m.sqrt() + v.floor() + v.ceil() + v.round_ties_even() + 1.0 / (1.0 + (-v).exp());
+        let b =
+            m.sqrt() + 1.0 / m.sqrt() + v.floor() + v.ceil() + v.round_ties_even() + 1.0 / (1.0 + (-v).exp());
         (a * b + v).clamp(-4.0, 4.0).max(-3.0)
     };
     for (got, v) in out[1].to_f32().iter().zip([0.3, -2.5]) {
@@ -264,7 +271,12 @@ impl F8Bits for F8E4M3 {
 fn unsigned_and_eight_bit_types_keep_their_rules() {
     let args = [Arg::I(Elem::U8, vec![0x81, 0x38], vec![2]), Arg::I(Elem::U32, vec![0; 4], vec![4]), int(-1)];
     let out = both(&bytes::kernel(), [1, 1, 1], &args);
-    let want = [0x4080_0000 - 1, 0x1c00_0000 - 1, i64::from((-(2f32.powi(-9))).to_bits()), i64::from(1f32.to_bits())];
+    let want = [
+        0x4080_0000 - 1,
+        0x1c00_0000 - 1,
+        i64::from((-(2f32.powi(-9))).to_bits()),
+        i64::from(1f32.to_bits()),
+    ];
     assert_eq!(out[1].to_i64(), want);
 }
 

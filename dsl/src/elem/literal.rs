@@ -34,6 +34,7 @@ fn int<T: Num>(v: i64) -> Result<Const, String> {
     Ok(Const::Int(v))
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Num> Literal<T> for i32 {
     fn literal(self) -> Result<Const, String> {
         int::<T>(self.into())
@@ -41,6 +42,7 @@ impl<T: Num> Literal<T> for i32 {
 }
 
 impl Sealed for usize {}
+#[diagnostic::do_not_recommend]
 impl<T: Num> Literal<T> for usize {
     fn literal(self) -> Result<Const, String> {
         let v = i64::try_from(self).map_err(|_| format!("{self} does not fit in {}", T::ELEM))?;
@@ -48,6 +50,7 @@ impl<T: Num> Literal<T> for usize {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Float> Literal<T> for f32 {
     fn literal(self) -> Result<Const, String> {
         Ok(self.to_const())
@@ -56,6 +59,7 @@ impl<T: Float> Literal<T> for f32 {
 
 macro_rules! own {
     ($($t:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl Literal<$t> for $t {
             fn literal(self) -> Result<Const, String> {
                 Ok(self.to_const())

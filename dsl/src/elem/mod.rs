@@ -89,6 +89,7 @@ pub trait DotElem: Num {}
 macro_rules! ints {
     ($($t:ty = $e:ident),*) => {$(
         impl Sealed for $t {}
+        #[diagnostic::do_not_recommend]
         impl Elem for $t {
             const ELEM: ir::Elem = ir::Elem::$e;
             fn to_const(self) -> ir::Const {
@@ -101,13 +102,16 @@ macro_rules! ints {
                 bits as $t
             }
         }
+        #[diagnostic::do_not_recommend]
         impl Num for $t {
             type Acc = i32;
             fn from_f32(v: f32) -> Self {
                 v as $t
             }
         }
+        #[diagnostic::do_not_recommend]
         impl Int for $t {}
+        #[diagnostic::do_not_recommend]
         impl Bits for $t {}
     )*};
 }
@@ -116,6 +120,7 @@ ints!(i8 = I8, i16 = I16, i32 = I32, i64 = I64, u8 = U8, u32 = U32);
 macro_rules! floats {
     ($($t:ty = $e:ident, |$v:ident| $to:expr, |$f:ident| $from:expr, $bits:ty;)*) => {$(
         impl Sealed for $t {}
+        #[diagnostic::do_not_recommend]
         impl Elem for $t {
             const ELEM: ir::Elem = ir::Elem::$e;
             fn to_const(self) -> ir::Const {
@@ -129,13 +134,16 @@ macro_rules! floats {
                 <$t>::from_bits(bits as $bits)
             }
         }
+        #[diagnostic::do_not_recommend]
         impl Num for $t {
             type Acc = f32;
             fn from_f32($f: f32) -> Self {
                 $from
             }
         }
+        #[diagnostic::do_not_recommend]
         impl Float for $t {}
+        #[diagnostic::do_not_recommend]
         impl DotElem for $t {}
     )*};
 }
@@ -147,9 +155,11 @@ floats! {
     F8E5M2 = F8E5M2, |v| v.to_f32(), |f| F8E5M2::from_f32(f), u8;
 }
 
+#[diagnostic::do_not_recommend]
 impl DotElem for i8 {}
 
 impl Sealed for bool {}
+#[diagnostic::do_not_recommend]
 impl Elem for bool {
     const ELEM: ir::Elem = ir::Elem::Bool;
     fn to_const(self) -> ir::Const {
@@ -162,4 +172,5 @@ impl Elem for bool {
         bits & 0xff != 0
     }
 }
+#[diagnostic::do_not_recommend]
 impl Bits for bool {}

@@ -37,6 +37,7 @@ pub(crate) fn rebuild<C: Carried>(like: &C, ids: &[ValueId]) -> C {
     like.rebuild(&mut ids.iter().copied())
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Elem, S: Shape> Carried for Tile<T, S> {
     fn ids(&self, out: &mut Vec<ValueId>) {
         out.push(self.id());

@@ -3,8 +3,7 @@
 use crate::elem::{Elem, Literal, bf16, f16};
 use crate::ir::{CmpOp, OpKind};
 use crate::shape::Shape;
-use crate::stage::{constant, emit1};
-use crate::tile::literal_const;
+use crate::stage::emit1;
 use crate::tile::{Col, Combine, Row, Staged, Tile};
 use std::cmp::PartialOrd;
 
@@ -70,80 +69,28 @@ fn swapped(op: CmpOp) -> CmpOp {
     }
 }
 
-#[track_caller]
-fn combined<A: Combine<R>, R>(a: A, r: R, op: CmpOp) -> A::Mask {
-    let (a, b) = a.align(r);
-    A::Mask::from_value(emit1(OpKind::Compare(op), &[a, b], A::Mask::value_type()))
-}
-
-impl<T: Elem, U: Elem, S: Shape, R: Shape> Compare<Tile<U, R>> for Tile<T, S>
-where
-    Self: Combine<Tile<U, R>>,
-{
-    type Output = <Self as Combine<Tile<U, R>>>::Mask;
-    #[track_caller]
-    fn compare(self, r: Tile<U, R>, op: CmpOp) -> Self::Output {
-        combined(self, r, op)
-    }
-}
-
-impl<T: Elem, S: Shape, L: Literal<T>> Compare<L> for Tile<T, S> {
-    type Output = Tile<bool, S>;
-    #[track_caller]
-    fn compare(self, r: L, op: CmpOp) -> Tile<bool, S> {
-        let r: Tile<T, S> = Tile::from_id(constant::<T, S>(literal_const::<T, L>(r)));
-        combined(self, r, op)
-    }
-}
-
-macro_rules! with_oriented {
-    ($($side:ident),*) => {$(
-        impl<T: Elem, U: Elem, S: Shape, const N: usize> Compare<$side<U, N>> for Tile<T, S>
+macro_rules! left {
+    ($([$($p:tt)*] $a:ty;)*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<T: Elem, R, $($p)*> Compare<R> for $a
         where
-            Self: Combine<$side<U, N>>,
+            $a: Combine<R>,
         {
-            type Output = <Self as Combine<$side<U, N>>>::Mask;
+            type Output = <$a as Combine<R>>::Mask;
             #[track_caller]
-            fn compare(self, r: $side<U, N>, op: CmpOp) -> Self::Output {
-                combined(self, r, op)
-            }
-        }
-        impl<T: Elem, U: Elem, S: Shape, const N: usize> Compare<Tile<U, S>> for $side<T, N>
-        where
-            Self: Combine<Tile<U, S>>,
-        {
-            type Output = <Self as Combine<Tile<U, S>>>::Mask;
-            #[track_caller]
-            fn compare(self, r: Tile<U, S>, op: CmpOp) -> Self::Output {
-                combined(self, r, op)
-            }
-        }
-        impl<T: Elem, L: Literal<T>, const N: usize> Compare<L> for $side<T, N> {
-            type Output = $side<bool, N>;
-            #[track_caller]
-            fn compare(self, r: L, op: CmpOp) -> $side<bool, N> {
-                $side::new(self.vector().compare(r, op))
+            fn compare(self, r: R, op: CmpOp) -> Self::Output {
+                let (a, b) = self.align(r);
+                let v = emit1(OpKind::Compare(op), &[a, b], <Self::Output as Staged>::value_type());
+                <Self::Output as Staged>::from_value(v)
             }
         }
     )*};
 }
-with_oriented!(Col, Row);
-
-macro_rules! oriented_pairs {
-    ($($a:ident $b:ident),*) => {$(
-        impl<T: Elem, U: Elem, const M: usize, const N: usize> Compare<$b<U, N>> for $a<T, M>
-        where
-            Self: Combine<$b<U, N>>,
-        {
-            type Output = <Self as Combine<$b<U, N>>>::Mask;
-            #[track_caller]
-            fn compare(self, r: $b<U, N>, op: CmpOp) -> Self::Output {
-                combined(self, r, op)
-            }
-        }
-    )*};
+left! {
+    [S: Shape] Tile<T, S>;
+    [const N: usize] Col<T, N>;
+    [const N: usize] Row<T, N>;
 }
-oriented_pairs!(Col Row, Row Col, Col Col, Row Row);
 
 macro_rules! host_left {
     ($($t:ty),*) => {$(
@@ -175,13 +122,38 @@ macro_rules! host_left {
 }
 host_left!(usize, i32, f32, f16, bf16);
 
-macro_rules! functions {
-    ($($f:ident $op:ident $doc:literal),*) => {$(
-        #[doc = $doc]
-        #[track_caller]
-        pub fn $f<A: Compare<B>, B>(a: A, b: B) -> A::Output {
-            a.compare(b, CmpOp::$op)
-        }
-    )*};
+/// `a < b`
+#[track_caller]
+pub fn lt<A: Compare<B>, B>(a: A, b: B) -> A::Output {
+    a.compare(b, CmpOp::Lt)
 }
-functions!(lt Lt "`a < b`", le Le "`a <= b`", gt Gt "`a > b`", ge Ge "`a >= b`", eq Eq "`a == b`", ne Ne "`a != b`");
+
+/// `a <= b`
+#[track_caller]
+pub fn le<A: Compare<B>, B>(a: A, b: B) -> A::Output {
+    a.compare(b, CmpOp::Le)
+}
+
+/// `a > b`
+#[track_caller]
+pub fn gt<A: Compare<B>, B>(a: A, b: B) -> A::Output {
+    a.compare(b, CmpOp::Gt)
+}
+
+/// `a >= b`
+#[track_caller]
+pub fn ge<A: Compare<B>, B>(a: A, b: B) -> A::Output {
+    a.compare(b, CmpOp::Ge)
+}
+
+/// `a == b`
+#[track_caller]
+pub fn eq<A: Compare<B>, B>(a: A, b: B) -> A::Output {
+    a.compare(b, CmpOp::Eq)
+}
+
+/// `a != b`
+#[track_caller]
+pub fn ne<A: Compare<B>, B>(a: A, b: B) -> A::Output {
+    a.compare(b, CmpOp::Ne)
+}

@@ -240,48 +240,50 @@ pub fn host_condition<B: HostCondition>(b: B) -> bool {
     b.host()
 }
 
-macro_rules! leave {
-    ($(#[$m:meta])* $trait:ident, $f:ident) => {
-        $(#[$m])*
-        pub trait $trait {}
-        impl $trait for CompileTime {}
-        /// The check at the token.
-        pub fn $f<When: $trait>(_: &Witness<When>) {}
-    };
-}
-leave!(
-    /// A branch or loop that `break` may leave.
-    #[diagnostic::on_unimplemented(
-        message = "`break` cannot leave a run-time loop or branch",
-        label = "the loop runs a number of times that only the launch knows",
-        note = "write `while condition {{ .. }}`, or mask the rest with `select`; a loop over host values such as `0..4` may `break`"
-    )]
-    Break, may_break
-);
-leave!(
-    /// A branch or loop that `continue` may leave.
-    #[diagnostic::on_unimplemented(
-        message = "`continue` cannot skip the rest of a run-time loop or branch",
-        label = "known only when the kernel runs",
-        note = "put the rest of the loop's body under `if condition {{ .. }}`"
-    )]
-    Continue, may_continue
-);
-leave!(
-    /// A branch or loop that `return` may leave.
-    #[diagnostic::on_unimplemented(
-        message = "`return` cannot leave a run-time loop or branch",
-        label = "known only when the kernel runs",
-        note = "put the rest of the function under `if condition {{ .. }}`, or give the value of an `if .. else ..`"
-    )]
-    Return, may_return
-);
-leave!(
-    /// A branch or loop that `?` may leave.
-    #[diagnostic::on_unimplemented(
-        message = "`?` cannot leave a run-time loop or branch",
-        label = "known only when the kernel runs",
-        note = "unwrap the value before the loop or branch"
-    )]
-    Question, may_question
-);
+/// A loop that `break` may leave.
+#[diagnostic::on_unimplemented(
+    message = "`break` cannot leave a run-time loop or branch",
+    label = "the loop runs a number of times that only the launch knows",
+    note = "write `while condition {{ .. }}`, or mask the rest with `select`; a loop over host values such as `0..4` may `break`"
+)]
+pub trait Break {}
+#[diagnostic::do_not_recommend]
+impl Break for CompileTime {}
+/// The check at `break`.
+pub fn may_break<When: Break>(_: &Witness<When>) {}
+
+/// A loop whose rest `continue` may skip.
+#[diagnostic::on_unimplemented(
+    message = "`continue` cannot skip the rest of a run-time loop or branch",
+    label = "known only when the kernel runs",
+    note = "put the rest of the loop's body under `if condition {{ .. }}`"
+)]
+pub trait Continue {}
+#[diagnostic::do_not_recommend]
+impl Continue for CompileTime {}
+/// The check at `continue`.
+pub fn may_continue<When: Continue>(_: &Witness<When>) {}
+
+/// A loop or branch that `return` may leave.
+#[diagnostic::on_unimplemented(
+    message = "`return` cannot leave a run-time loop or branch",
+    label = "known only when the kernel runs",
+    note = "put the rest of the function under `if condition {{ .. }}`, or give the value of an `if .. else ..`"
+)]
+pub trait Return {}
+#[diagnostic::do_not_recommend]
+impl Return for CompileTime {}
+/// The check at `return`.
+pub fn may_return<When: Return>(_: &Witness<When>) {}
+
+/// A loop or branch that `?` may leave.
+#[diagnostic::on_unimplemented(
+    message = "`?` cannot leave a run-time loop or branch",
+    label = "known only when the kernel runs",
+    note = "unwrap the value before the loop or branch"
+)]
+pub trait Question {}
+#[diagnostic::do_not_recommend]
+impl Question for CompileTime {}
+/// The check at `?`.
+pub fn may_question<When: Question>(_: &Witness<When>) {}

@@ -27,6 +27,7 @@ impl Logic<bool> for bool {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: Shape> Logic<Tile<bool, S>> for bool {
     type Output = Tile<bool, S>;
     #[track_caller]
@@ -35,6 +36,7 @@ impl<S: Shape> Logic<Tile<bool, S>> for bool {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: Shape> Logic<bool> for Tile<bool, S> {
     type Output = Tile<bool, S>;
     #[track_caller]
@@ -46,6 +48,7 @@ impl<S: Shape> Logic<bool> for Tile<bool, S> {
 
 macro_rules! masks {
     ($([$($p:tt)*] $a:ty, $b:ty;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<$($p)*> Logic<$b> for $a
         where
             $a: Combine<$b>,

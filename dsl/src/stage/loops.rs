@@ -2,7 +2,7 @@
 
 use super::carried::{flatten, rebuild};
 use super::control::{CompileTime, RunTime, scalar_type};
-use super::range::StagedRange;
+use super::range::RunTimeRange;
 use super::{Carried, Mode, constant, mode};
 use crate::ir::{Const, OpKind};
 use crate::shape::D0;
@@ -35,7 +35,7 @@ impl<I: IntoIterator> Looped for I {
     }
 }
 
-impl Looped for StagedRange {
+impl Looped for RunTimeRange {
     type Item = Scalar<i32>;
     type Host = std::iter::Empty<Scalar<i32>>;
     type When = RunTime;
@@ -57,7 +57,7 @@ impl<C, I: IntoIterator> ForLoop<C> for I {
     }
 }
 
-impl<C: Carried> ForLoop<C> for StagedRange {
+impl<C: Carried> ForLoop<C> for RunTimeRange {
     #[track_caller]
     fn each(self, init: C, mut f: impl FnMut(Scalar<i32>, C) -> C) -> C {
         let loc = Location::caller();

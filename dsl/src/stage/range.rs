@@ -11,18 +11,18 @@ use std::ops::{Range, RangeInclusive};
 
 /// A range whose ends are known when the kernel runs: `0..x.dim(0)`.
 #[derive(Clone, Copy)]
-pub struct StagedRange {
+pub struct RunTimeRange {
     pub(crate) lo: Scalar<i32>,
     pub(crate) hi: Scalar<i32>,
     pub(crate) step: Scalar<i32>,
     pub(crate) stages: u8,
 }
 
-impl StagedRange {
+impl RunTimeRange {
     #[track_caller]
     fn new(lo: impl Index, hi: impl Index) -> Self {
         let step = Scalar::from_id(constant::<i32, D0>(Const::Int(1)));
-        StagedRange { lo: lo.staged(), hi: hi.staged(), step, stages: 0 }
+        RunTimeRange { lo: lo.staged(), hi: hi.staged(), step, stages: 0 }
     }
 
     /// Every `n`th number, from the first. `n` must be positive.
@@ -34,7 +34,7 @@ impl StagedRange {
                 "count upwards and compute the index from the loop's variable",
             );
         }
-        StagedRange { step: n.staged(), ..self }
+        RunTimeRange { step: n.staged(), ..self }
     }
 
     /// Asks for software pipelining in `n` stages (0: the target's choice).
@@ -43,7 +43,7 @@ impl StagedRange {
         let Ok(stages) = u8::try_from(n) else {
             fail("a loop has at most 255 stages", "ask for fewer stages")
         };
-        StagedRange { stages, ..self }
+        RunTimeRange { stages, ..self }
     }
 }
 
@@ -75,29 +75,33 @@ pub trait RangeStart<B>: Sized {
     fn range_to(self, b: B) -> Self::Range;
 }
 
+#[diagnostic::do_not_recommend]
 impl<A: Index> RangeEnd<A> for Scalar<i32> {
-    type Range = StagedRange;
+    type Range = RunTimeRange;
     #[track_caller]
-    fn range_from(self, a: A) -> StagedRange {
-        StagedRange::new(a, self)
+    fn range_from(self, a: A) -> RunTimeRange {
+        RunTimeRange::new(a, self)
     }
 }
+#[diagnostic::do_not_recommend]
 impl<B: Index> RangeStart<B> for Scalar<i32> {
-    type Range = StagedRange;
+    type Range = RunTimeRange;
     #[track_caller]
-    fn range_to(self, b: B) -> StagedRange {
-        StagedRange::new(self, b)
+    fn range_to(self, b: B) -> RunTimeRange {
+        RunTimeRange::new(self, b)
     }
 }
 
 macro_rules! host {
     ($($t:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl RangeEnd<$t> for $t {
             type Range = Range<$t>;
             fn range_from(self, a: $t) -> Range<$t> {
                 a..self
             }
         }
+        #[diagnostic::do_not_recommend]
         impl RangeStart<$t> for $t {
             type Range = Range<$t>;
             fn range_to(self, b: $t) -> Range<$t> {
@@ -110,18 +114,20 @@ host!(usize, isize, u8, u16, u32, u64, i8, i16, i32, i64);
 
 macro_rules! mixed {
     ($($t:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl RangeEnd<Scalar<i32>> for $t {
-            type Range = StagedRange;
+            type Range = RunTimeRange;
             #[track_caller]
-            fn range_from(self, a: Scalar<i32>) -> StagedRange {
-                StagedRange::new(a, self)
+            fn range_from(self, a: Scalar<i32>) -> RunTimeRange {
+                RunTimeRange::new(a, self)
             }
         }
+        #[diagnostic::do_not_recommend]
         impl RangeStart<Scalar<i32>> for $t {
-            type Range = StagedRange;
+            type Range = RunTimeRange;
             #[track_caller]
-            fn range_to(self, b: Scalar<i32>) -> StagedRange {
-                StagedRange::new(self, b)
+            fn range_to(self, b: Scalar<i32>) -> RunTimeRange {
+                RunTimeRange::new(self, b)
             }
         }
     )*};
@@ -154,13 +160,13 @@ impl<T> Inclusive for Range<T> {
         self.start..=self.end
     }
 }
-impl Inclusive for StagedRange {
-    type Range = StagedRange;
+impl Inclusive for RunTimeRange {
+    type Range = RunTimeRange;
     #[track_caller]
-    fn inclusive(self) -> StagedRange {
+    fn inclusive(self) -> RunTimeRange {
         let one = constant::<i32, D0>(Const::Int(1));
         let hi = emit1(OpKind::Binary(BinaryOp::Add), &[self.hi.id(), one], tile_type::<i32, D0>());
-        StagedRange { hi: Scalar::from_id(hi), ..self }
+        RunTimeRange { hi: Scalar::from_id(hi), ..self }
     }
 }
 

@@ -20,37 +20,6 @@ pub(crate) fn lift<T: Elem, S: Shape, L: Literal<T>>(v: L) -> Tile<T, S> {
     Tile::from_id(constant::<T, S>(literal_const::<T, L>(v)))
 }
 
-/// `impl Op<Rhs> for Lhs` where the two go together.
-macro_rules! pair {
-    ($bound:ident $tr:ident $f:ident $op:ident [$($p:tt)*] $a:ty, $b:ty) => {
-        impl<T: $bound, U: Elem, $($p)*> $tr<$b> for $a
-        where
-            $a: Combine<$b>,
-        {
-            type Output = <$a as Combine<$b>>::Output;
-            #[track_caller]
-            fn $f(self, r: $b) -> Self::Output {
-                binary(BinaryOp::$op, self, r)
-            }
-        }
-    };
-}
-
-/// `impl OpAssign<Rhs> for Lhs` where the result is of `Lhs`'s type.
-macro_rules! assign {
-    ($bound:ident $tr:ident $f:ident $op:ident [$($p:tt)*] $a:ty, $b:ty) => {
-        impl<T: $bound, U: Elem, $($p)*> $tr<$b> for $a
-        where
-            $a: Combine<$b, Output = $a>,
-        {
-            #[track_caller]
-            fn $f(&mut self, r: $b) {
-                *self = binary(BinaryOp::$op, *self, r);
-            }
-        }
-    };
-}
-
 macro_rules! with_host_left {
     ($bound:ident $tr:ident $f:ident $op:ident: $($h:ty),*) => {$(
         impl<T: $bound, S: Shape> $tr<Tile<T, S>> for $h
@@ -86,46 +55,34 @@ macro_rules! with_host_left {
     )*};
 }
 
+/// `impl Op<R> for Left`: whatever goes with the left side.
+macro_rules! left {
+    ($bound:ident $tr:ident $f:ident $op:ident [$($p:tt)*] $a:ty) => {
+        impl<T: $bound, R, $($p)*> $tr<R> for $a
+        where
+            $a: Combine<R>,
+        {
+            type Output = <$a as Combine<R>>::Output;
+            #[track_caller]
+            fn $f(self, r: R) -> Self::Output {
+                binary(BinaryOp::$op, self, r)
+            }
+        }
+    };
+}
+
 macro_rules! operators {
     ($($bound:ident $tr:ident $f:ident $atr:ident $af:ident $op:ident;)*) => {$(
-        pair!($bound $tr $f $op [S: Shape, R: Shape] Tile<T, S>, Tile<U, R>);
-        pair!($bound $tr $f $op [S: Shape, const N: usize] Tile<T, S>, Col<U, N>);
-        pair!($bound $tr $f $op [S: Shape, const N: usize] Tile<T, S>, Row<U, N>);
-        pair!($bound $tr $f $op [S: Shape, const N: usize] Col<T, N>, Tile<U, S>);
-        pair!($bound $tr $f $op [S: Shape, const N: usize] Row<T, N>, Tile<U, S>);
-        pair!($bound $tr $f $op [const M: usize, const N: usize] Col<T, M>, Col<U, N>);
-        pair!($bound $tr $f $op [const M: usize, const N: usize] Col<T, M>, Row<U, N>);
-        pair!($bound $tr $f $op [const M: usize, const N: usize] Row<T, M>, Col<U, N>);
-        pair!($bound $tr $f $op [const M: usize, const N: usize] Row<T, M>, Row<U, N>);
-        assign!($bound $atr $af $op [S: Shape, R: Shape] Tile<T, S>, Tile<U, R>);
-        assign!($bound $atr $af $op [S: Shape, const N: usize] Tile<T, S>, Col<U, N>);
-        assign!($bound $atr $af $op [S: Shape, const N: usize] Tile<T, S>, Row<U, N>);
-
-        impl<T: $bound, S: Shape, L: Literal<T>> $tr<L> for Tile<T, S> {
-            type Output = Tile<T, S>;
+        left!($bound $tr $f $op [S: Shape] Tile<T, S>);
+        left!($bound $tr $f $op [const N: usize] Col<T, N>);
+        left!($bound $tr $f $op [const N: usize] Row<T, N>);
+        impl<T: $bound, S: Shape, R> $atr<R> for Tile<T, S>
+        where
+            Tile<T, S>: Combine<R, Output = Tile<T, S>>,
+        {
             #[track_caller]
-            fn $f(self, r: L) -> Tile<T, S> {
-                binary(BinaryOp::$op, self, lift::<T, S, L>(r))
-            }
-        }
-        impl<T: $bound, L: Literal<T>, const N: usize> $tr<L> for Col<T, N> {
-            type Output = Col<T, N>;
-            #[track_caller]
-            fn $f(self, r: L) -> Col<T, N> {
-                binary(BinaryOp::$op, self, Col::new(lift::<T, D1<N>, L>(r)))
-            }
-        }
-        impl<T: $bound, L: Literal<T>, const N: usize> $tr<L> for Row<T, N> {
-            type Output = Row<T, N>;
-            #[track_caller]
-            fn $f(self, r: L) -> Row<T, N> {
-                binary(BinaryOp::$op, self, Row::new(lift::<T, D1<N>, L>(r)))
-            }
-        }
-        impl<T: $bound, S: Shape, L: Literal<T>> $atr<L> for Tile<T, S> {
-            #[track_caller]
-            fn $af(&mut self, r: L) {
-                *self = binary(BinaryOp::$op, *self, lift::<T, S, L>(r));
+            fn $af(&mut self, r: R) {
+                *self = binary(BinaryOp::$op, *self, r);
             }
         }
         with_host_left!($bound $tr $f $op: usize, i32);

@@ -11,7 +11,7 @@
 use super::{Col, Matrix, Row, Scalar, Staged, Tile, literal_const};
 use crate::elem::{Elem, Literal};
 use crate::ir::{OpKind, TileType, Type, ValueId};
-use crate::shape::{BlockShape, D2, Shape};
+use crate::shape::{BlockShape, D1, D2, Shape};
 use crate::stage::{constant, emit1};
 
 /// Operands that an element-wise operation can have on its right.
@@ -37,6 +37,7 @@ fn spread(v: ValueId, elem: crate::ir::Elem, dims: &[usize], axes: &[u8]) -> Val
     emit1(OpKind::Broadcast { axes: axes.to_vec() }, &[v], Type::Tile(TileType::new(elem, dims)))
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Elem, S: Shape> Combine<Tile<T, S>> for Tile<T, S> {
     type Output = Tile<T, S>;
     type Mask = Tile<bool, S>;
@@ -45,6 +46,7 @@ impl<T: Elem, S: Shape> Combine<Tile<T, S>> for Tile<T, S> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Elem, S: BlockShape> Combine<Scalar<T>> for Tile<T, S> {
     type Output = Tile<T, S>;
     type Mask = Tile<bool, S>;
@@ -54,6 +56,7 @@ impl<T: Elem, S: BlockShape> Combine<Scalar<T>> for Tile<T, S> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Elem, S: BlockShape> Combine<Tile<T, S>> for Scalar<T> {
     type Output = Tile<T, S>;
     type Mask = Tile<bool, S>;
@@ -63,6 +66,7 @@ impl<T: Elem, S: BlockShape> Combine<Tile<T, S>> for Scalar<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Elem, S: Shape, L: Literal<T>> Combine<L> for Tile<T, S> {
     type Output = Tile<T, S>;
     type Mask = Tile<bool, S>;
@@ -74,6 +78,7 @@ impl<T: Elem, S: Shape, L: Literal<T>> Combine<L> for Tile<T, S> {
 
 macro_rules! with_matrix {
     ($side:ident, $n:ident, $axis:literal) => {
+        #[diagnostic::do_not_recommend]
         impl<T: Elem, const M: usize, const N: usize> Combine<$side<T, $n>> for Matrix<T, M, N> {
             type Output = Matrix<T, M, N>;
             type Mask = Matrix<bool, M, N>;
@@ -82,6 +87,7 @@ macro_rules! with_matrix {
                 (self.id(), spread(r.value(), T::ELEM, D2::<M, N>::DIMS, &[$axis]))
             }
         }
+        #[diagnostic::do_not_recommend]
         impl<T: Elem, const M: usize, const N: usize> Combine<Matrix<T, M, N>> for $side<T, $n> {
             type Output = Matrix<T, M, N>;
             type Mask = Matrix<bool, M, N>;
@@ -90,6 +96,7 @@ macro_rules! with_matrix {
                 (spread(self.value(), T::ELEM, D2::<M, N>::DIMS, &[$axis]), r.id())
             }
         }
+        #[diagnostic::do_not_recommend]
         impl<T: Elem, const N: usize> Combine<Scalar<T>> for $side<T, N> {
             type Output = $side<T, N>;
             type Mask = $side<bool, N>;
@@ -98,6 +105,7 @@ macro_rules! with_matrix {
                 (self.value(), spread(r.id(), T::ELEM, &[N], &[]))
             }
         }
+        #[diagnostic::do_not_recommend]
         impl<T: Elem, const N: usize> Combine<$side<T, N>> for Scalar<T> {
             type Output = $side<T, N>;
             type Mask = $side<bool, N>;
@@ -106,6 +114,16 @@ macro_rules! with_matrix {
                 (spread(self.id(), T::ELEM, &[N], &[]), r.value())
             }
         }
+        #[diagnostic::do_not_recommend]
+        impl<T: Elem, L: Literal<T>, const N: usize> Combine<L> for $side<T, N> {
+            type Output = $side<T, N>;
+            type Mask = $side<bool, N>;
+            #[track_caller]
+            fn align(self, r: L) -> (ValueId, ValueId) {
+                (self.value(), constant::<T, D1<N>>(literal_const::<T, L>(r)))
+            }
+        }
+        #[diagnostic::do_not_recommend]
         impl<T: Elem, const N: usize> Combine<$side<T, N>> for $side<T, N> {
             type Output = $side<T, N>;
             type Mask = $side<bool, N>;
@@ -118,6 +136,7 @@ macro_rules! with_matrix {
 with_matrix!(Col, M, 0);
 with_matrix!(Row, N, 1);
 
+#[diagnostic::do_not_recommend]
 impl<T: Elem, const M: usize, const N: usize> Combine<Row<T, N>> for Col<T, M> {
     type Output = Matrix<T, M, N>;
     type Mask = Matrix<bool, M, N>;
@@ -128,6 +147,7 @@ impl<T: Elem, const M: usize, const N: usize> Combine<Row<T, N>> for Col<T, M> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Elem, const M: usize, const N: usize> Combine<Col<T, M>> for Row<T, N> {
     type Output = Matrix<T, M, N>;
     type Mask = Matrix<bool, M, N>;

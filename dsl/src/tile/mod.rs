@@ -21,7 +21,7 @@ mod sort;
 
 pub use arithmetic::literal;
 pub use combine::Combine;
-pub use dot::{DotScale, dot, dot_acc, dot_scaled, dot_with};
+pub use dot::{DotScale, DotWith, dot, dot_acc, dot_scaled, dot_with};
 pub use make::{ToScalar, arange, literal_const};
 pub use math::fma;
 pub use reduce::Reduction;

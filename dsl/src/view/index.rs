@@ -24,6 +24,7 @@ pub trait Index: Copy {
     fn known(self) -> Option<i64>;
 }
 
+#[diagnostic::do_not_recommend]
 impl Index for Scalar<i32> {
     fn staged(self) -> Scalar<i32> {
         self
@@ -35,6 +36,7 @@ impl Index for Scalar<i32> {
 
 macro_rules! host {
     ($($t:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl Index for $t {
             #[track_caller]
             fn staged(self) -> Scalar<i32> {
@@ -74,6 +76,7 @@ fn at<T: Elem, const R: usize>(view: ValueId, indices: &[Scalar<i32>]) -> View<T
 
 macro_rules! leading {
     ($($rank:literal: $(($($i:ident $n:tt),*) $rest:literal)*;)*) => {$($(
+        #[diagnostic::do_not_recommend]
         impl<T: Elem, $($i: Index),*> Leading<T, $rank> for ($($i,)*) {
             type Rest = View<T, $rest>;
             #[track_caller]
@@ -93,6 +96,7 @@ leading! {
 
 macro_rules! leading_one {
     ($($rank:literal $rest:literal)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<T: Elem, I: Index> Leading<T, $rank> for I {
             type Rest = View<T, $rest>;
             #[track_caller]
@@ -115,24 +119,28 @@ pub trait Offsets<const R: usize> {
     #[track_caller]
     fn offsets(self) -> Vec<ValueId>;
 }
+#[diagnostic::do_not_recommend]
 impl<I: Index> Offsets<1> for I {
     #[track_caller]
     fn offsets(self) -> Vec<ValueId> {
         vec![self.staged().id()]
     }
 }
+#[diagnostic::do_not_recommend]
 impl<I: Index> Offsets<1> for (I,) {
     #[track_caller]
     fn offsets(self) -> Vec<ValueId> {
         vec![self.0.staged().id()]
     }
 }
+#[diagnostic::do_not_recommend]
 impl<A: Index, B: Index> Offsets<2> for (A, B) {
     #[track_caller]
     fn offsets(self) -> Vec<ValueId> {
         vec![self.0.staged().id(), self.1.staged().id()]
     }
 }
+#[diagnostic::do_not_recommend]
 impl<A: Index, B: Index, C: Index> Offsets<3> for (A, B, C) {
     #[track_caller]
     fn offsets(self) -> Vec<ValueId> {
@@ -150,16 +158,19 @@ pub trait IndexTiles<const R: usize, S: Shape> {
     #[doc(hidden)]
     fn indices(self) -> Vec<ValueId>;
 }
+#[diagnostic::do_not_recommend]
 impl<S: Shape> IndexTiles<1, S> for Tile<i32, S> {
     fn indices(self) -> Vec<ValueId> {
         vec![self.id()]
     }
 }
+#[diagnostic::do_not_recommend]
 impl<S: Shape> IndexTiles<2, S> for (Tile<i32, S>, Tile<i32, S>) {
     fn indices(self) -> Vec<ValueId> {
         vec![self.0.id(), self.1.id()]
     }
 }
+#[diagnostic::do_not_recommend]
 impl<S: Shape> IndexTiles<3, S> for (Tile<i32, S>, Tile<i32, S>, Tile<i32, S>) {
     fn indices(self) -> Vec<ValueId> {
         vec![self.0.id(), self.1.id(), self.2.id()]
