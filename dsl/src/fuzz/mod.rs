@@ -15,15 +15,18 @@ mod elementwise;
 mod generate;
 mod memory;
 mod movement;
+mod reduce;
 mod rng;
 #[cfg(test)]
 mod tests;
 
 pub use compare::{Mismatch, Tolerance, compare};
 pub use generate::generate;
+pub use reduce::{listing, reduce};
 pub use rng::Rng;
 
 use crate::eager::{EagerArg, EagerBuffer, EagerError, Options, interpret};
+use crate::exchange::ArgSpec;
 use crate::ir::{Elem, Kernel};
 
 /// Which families of operations a case may use.
@@ -152,6 +155,15 @@ impl Case {
             })?;
         }
         Ok(())
+    }
+
+    /// What a compiler may rely on: for each view, the last axis of stride 1.
+    pub fn arg_specs(&self) -> Vec<ArgSpec> {
+        let unit_axis = |a: &EagerArg| match a {
+            EagerArg::View { strides, .. } => strides.iter().rposition(|&s| s == 1).map(|i| i as u8),
+            EagerArg::Scalar(_) => None,
+        };
+        self.args.iter().map(|a| ArgSpec { unit_axis: unit_axis(a) }).collect()
     }
 
     fn param_of(&self, buffer: usize) -> Option<&str> {

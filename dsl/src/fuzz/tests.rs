@@ -231,3 +231,18 @@ fn a_wrong_implementation_is_found() {
     let n = found(wrong_mul);
     assert!(n >= 30, "{n} of 300");
 }
+
+#[test]
+fn a_failing_case_is_reduced_to_what_it_needs() {
+    let has_exp = |c: &Case| {
+        let mut found = false;
+        c.kernel.walk(&mut |op| found |= op.kind == OpKind::Unary(UnaryOp::Exp));
+        found
+    };
+    let case = (0..).map(|seed| generate(seed, &Profile::default()).unwrap()).find(has_exp).unwrap();
+    let small = reduce(&case, has_exp);
+    validate(&small.kernel).unwrap();
+    let mut kinds = Vec::new();
+    small.kernel.walk(&mut |op| kinds.push(op.kind.name()));
+    assert!(kinds.contains(&"exp") && kinds.len() < 12, "{}", listing(&small.kernel));
+}
