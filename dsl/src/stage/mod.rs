@@ -1,4 +1,4 @@
-//! Where operations go: every operation of the DSL ends in [`emit`], which hands it to whatever is listening on this
+//! Where operations go: every operation of the DSL ends in `emit`, which hands it to whatever is listening on this
 //! thread.
 //!
 //! ```text

@@ -18,6 +18,10 @@ impl Checker<'_> {
         for (i, ty) in kernel.values.iter().enumerate() {
             self.value_type(i, ty);
         }
+        if !self.errors.is_empty() {
+            // Sizes may overflow from here on.
+            return;
+        }
         if kernel.params.len() > kernel.values.len() {
             self.error(None, "there are more parameters than values".into(), None);
             return;

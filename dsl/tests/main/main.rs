@@ -6,3 +6,4 @@ mod harness;
 mod mistakes;
 mod operations;
 mod random;
+mod validation;

@@ -7,9 +7,8 @@ use kcc_dsl::prelude::*;
 #[kernel]
 fn words(at: &View<i32, 1>, y: &mut View<u32, 2>, key: &View<i32, 1>) {
     let offsets = at.load::<2>(0);
-    let w = philox::int4(key.get(0), offsets);
-    for i in 0..4 {
-        y.store((i, 0), w[i].expand_row());
+    for (i, w) in philox::int4(key.get(0), offsets).into_iter().enumerate() {
+        y.store((i, 0), w.expand_row());
     }
 }
 
