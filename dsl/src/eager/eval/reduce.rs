@@ -66,7 +66,16 @@ pub(super) fn reduce(x: &Value, axis: usize, op: ReduceOp) -> Result<Value, Stri
     let data = match x.data() {
         Data::Float(v) => {
             let step = float_step(op).ok_or_else(bad)?;
-            let fold = |s| f.places(s).map(|i| f64::from(v[i])).reduce(step).unwrap_or(0.0);
+            // A minimum or maximum starts at the identity, which is what NaNs alone leave.
+            let start = match op {
+                ReduceOp::Min => Some(f64::INFINITY),
+                ReduceOp::Max => Some(f64::NEG_INFINITY),
+                _ => None,
+            };
+            let fold = |s| {
+                let values = start.into_iter().chain(f.places(s).map(|i| f64::from(v[i])));
+                values.reduce(step).unwrap_or(0.0)
+            };
             Data::Float(f.starts().map(|s| float_answer(op, elem, fold(s))).collect())
         }
         Data::Int(v) => {
