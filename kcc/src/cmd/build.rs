@@ -1,0 +1,166 @@
+//! `kcc build`: code for named targets, whole files or none.
+
+use super::dump::pair;
+use super::input::{Input, contiguous, label};
+use super::{Failure, say, serve};
+use indicatif::{ProgressBar, ProgressStyle};
+use kcc_compiler::Target;
+use kcc_compiler::link::{shared_object, write_atomically};
+use kcc_compiler::llvm::Output;
+use kcc_compiler::serve::unknown_target;
+use kcc_compiler::session::{Options, Session};
+use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
+use kcc_dsl::ir::Kernel;
+use kcc_runtime::aot::Manifest;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    input: Input,
+    /// What to compile for; see `kcc targets`. May be given several times
+    #[arg(long, short, default_value = "cpu:native")]
+    target: Vec<String>,
+    /// What to write
+    #[arg(long, short, value_enum, default_value = "obj")]
+    emit: Emit,
+    /// A folder; or, for one kernel and one target, a file
+    #[arg(long, short, default_value = ".")]
+    output: PathBuf,
+    /// Code for any strides, instead of a last axis of stride 1
+    #[arg(long)]
+    any_strides: bool,
+    /// An option for the compiler: `name=value`
+    #[arg(long = "option", value_parser = pair)]
+    options: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Emit {
+    /// A relocatable object and its manifest
+    Obj,
+    /// A shared object and its manifest
+    So,
+    /// Assembly
+    Asm,
+    /// LLVM IR
+    LlvmIr,
+    /// MLIR as lowered for the target
+    Mlir,
+    /// Tile IR, as this program reads it
+    Kt,
+}
+
+impl Emit {
+    fn extension(self) -> &'static str {
+        match self {
+            Emit::Obj => "o",
+            Emit::So => "so",
+            Emit::Asm => "s",
+            Emit::LlvmIr => "ll",
+            Emit::Mlir | Emit::Kt => "mlir",
+        }
+    }
+
+    fn options(self) -> Options<'static> {
+        let (output, stop_after) = match self {
+            Emit::Obj | Emit::So => (Some(Output::Object), None),
+            Emit::Asm => (Some(Output::Assembly), None),
+            Emit::LlvmIr => (Some(Output::LlvmIr), None),
+            Emit::Mlir => (None, Some("lower".to_owned())),
+            Emit::Kt => (None, Some("import".to_owned())),
+        };
+        Options { output, stop_after, ..Options::default() }
+    }
+}
+
+/// A target's name as part of a path.
+fn folder(target: &dyn Target) -> String {
+    target.name().replace([':', '+'], "-")
+}
+
+pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
+    let mut targets = Vec::new();
+    for name in &args.target {
+        targets.push(serve::target(name).ok_or_else(|| Failure::from(vec![unknown_target(name)]))?);
+    }
+    let kernels = args.input.read(json)?;
+    let single = kernels.list.len() == 1 && targets.len() == 1;
+    let is_file = single && !args.output.is_dir() && args.output.extension().is_some();
+    let total = kernels.list.len() * targets.len();
+    let bar = if total > 1 && !json { ProgressBar::new(total as u64) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    let mut written = Vec::new();
+    for traced in &kernels.list {
+        let kernel = traced.kernel.as_ref().map_err(|d| Failure::from(d.clone()).rooted(&kernels.roots))?;
+        let specs =
+            if args.any_strides { vec![ArgSpec::default(); kernel.params.len()] } else { contiguous(kernel) };
+        for target in &targets {
+            bar.set_message(label(&kernel.name, &kernel.generics));
+            let request = CompileRequest {
+                kernel: kernel.clone(),
+                target: target.name().to_owned(),
+                args: specs.clone(),
+                options: args.options.iter().cloned().collect(),
+            };
+            let artifact = Session::new()
+                .compile(&request, &**target, &args.emit.options())
+                .map_err(|d| Failure::from(d).rooted(&kernels.roots))?;
+            let path = if is_file {
+                args.output.clone()
+            } else {
+                let dir =
+                    if targets.len() > 1 { args.output.join(folder(&**target)) } else { args.output.clone() };
+                dir.join(format!("{}.{}", kernel.symbol(), args.emit.extension()))
+            };
+            write(args.emit, &path, kernel, &specs, &artifact)?;
+            written.push((
+                label(&kernel.name, &kernel.generics),
+                target.name().to_owned(),
+                path,
+                artifact.timings,
+            ));
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    if json {
+        let list: Vec<_> = written
+            .iter()
+            .map(|(kernel, target, path, times)| {
+                serde_json::json!({ "kernel": kernel, "target": target, "file": path, "microseconds": times })
+            })
+            .collect();
+        say(serde_json::json!({ "ok": true, "files": list }));
+    } else {
+        for (kernel, target, path, times) in &written {
+            let ms = times.iter().map(|(_, us)| us).sum::<u64>() as f64 / 1e3;
+            say(format!("{}  {kernel} for {target}, {ms:.0} ms", path.display()));
+        }
+    }
+    Ok(())
+}
+
+fn write(
+    emit: Emit,
+    path: &Path,
+    kernel: &Kernel,
+    specs: &[ArgSpec],
+    artifact: &Artifact,
+) -> Result<(), Failure> {
+    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).map_err(|e| Failure::file(dir, &e))?;
+    }
+    match emit {
+        Emit::So => shared_object(&artifact.bytes, path)?,
+        _ => write_atomically(path, &artifact.bytes)?,
+    }
+    if matches!(emit, Emit::Obj | Emit::So) {
+        let manifest = Manifest::new(kernel, specs, artifact);
+        let text = serde_json::to_string_pretty(&manifest).map_err(|e| Failure::input(e.to_string()))?;
+        write_atomically(&path.with_extension("json"), text.as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! `kcc targets`: what kernels can be compiled for.
+
+use super::{Failure, say};
+use comfy_table::{Table, presets::NOTHING};
+use kcc_cpu::chips::{CHIPS, native};
+use kcc_runtime::detect;
+
+pub(super) fn run(json: bool) -> Result<(), Failure> {
+    let native = native().map(|c| format!("cpu:{}", c.name));
+    let rows: Vec<(String, bool, bool, &str)> = CHIPS
+        .iter()
+        .map(|c| {
+            let name = format!("cpu:{}", c.name);
+            let runs = detect::targets().any(|(t, runs)| t == name && runs);
+            let chosen = native.as_ref() == Some(&name);
+            (name, runs, chosen, c.summary)
+        })
+        .collect();
+    if json {
+        let list: Vec<_> = rows
+            .iter()
+            .map(|(name, runs, native, summary)| {
+                serde_json::json!({ "target": name, "runs_here": runs, "native": native, "summary": summary })
+            })
+            .collect();
+        say(serde_json::json!(list));
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(["target", "runs here", "what it has"]);
+    for (name, runs, chosen, summary) in rows {
+        let runs = match (runs, chosen) {
+            (_, true) => "yes, cpu:native",
+            (true, _) => "yes",
+            _ => "no",
+        };
+        table.add_row([name.as_str(), runs, summary]);
+    }
+    say(table);
+    Ok(())
+}
