@@ -86,7 +86,7 @@ pub fn run<'c>(
     Ok((module, kernel))
 }
 
-/// Runs named passes on a kt module: `kcc opt`.
+/// Runs named passes on a kt module: `kcc opt`. The result states places only if the input does.
 ///
 /// # Errors
 /// A name that is no pass; a module that does not verify, before or after.
@@ -103,5 +103,5 @@ pub fn run_named(text: &str, file: &str, passes: &[&str]) -> Result<String, Erro
         (pass.run)(&context, &mut module)?;
         verify::verify(&module, file).map_err(|e| e.into_bug(pass.name))?;
     }
-    Ok(mlir::print(&module))
+    Ok(if text.contains("loc(") { mlir::print(&module) } else { mlir::print_plain(&module) })
 }

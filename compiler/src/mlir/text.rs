@@ -12,6 +12,23 @@ use std::ffi::CString;
 /// What MLIR calls the source of text that comes from no file.
 pub(crate) const UNNAMED: &str = "-";
 
+/// MLIR's parser and every walk over a module recurse; this keeps them far from the end of the stack.
+const MAX_DEPTH: usize = 192;
+
+/// How deep the brackets of a text nest, at most. Strings and comments count too: an honest text has few in them.
+fn depth(text: &str) -> usize {
+    let (mut now, mut most) = (0usize, 0);
+    for b in text.bytes() {
+        match b {
+            b'(' | b'[' | b'{' | b'<' => now += 1,
+            b')' | b']' | b'}' | b'>' => now = now.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(now);
+    }
+    most
+}
+
 /// Parses and verifies a module. `name` stands for the file in errors.
 ///
 /// # Errors
@@ -20,6 +37,10 @@ pub fn parse<'c>(context: &'c Context, text: &str, name: &str) -> Result<Module<
     let Ok(source) = CString::new(text) else {
         return Err(nowhere().invalid(format!("{name} holds a NUL character")).help("save it as plain text"));
     };
+    if depth(text) > MAX_DEPTH {
+        let what = format!("{name} nests brackets more than {MAX_DEPTH} deep");
+        return Err(nowhere().invalid(what).help("nest loops and branches less deep"));
+    }
     collect(context, "parsing", || {
         // SAFETY: the string ends in NUL, as MLIR's lexer wants, and outlives the call. The module is ours.
         unsafe {
@@ -34,6 +55,11 @@ pub fn parse<'c>(context: &'c Context, text: &str, name: &str) -> Result<Module<
 pub fn print(module: &Module) -> String {
     let flags = OperationPrintingFlags::new().enable_debug_info(true, false);
     module.as_operation().to_string_with_flags(flags).unwrap_or_else(|_| module.as_operation().to_string())
+}
+
+/// The module as text, without locations.
+pub fn print_plain(module: &Module) -> String {
+    module.as_operation().to_string()
 }
 
 /// Runs a pipeline such as `cse,convert-scf-to-cf` on a module and verifies the result.

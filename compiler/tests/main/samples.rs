@@ -110,15 +110,15 @@ pub fn structural() -> Kernel {
     let formats = OpKind::DotScaled { a: ScaledFormat::F8E4M3, b: ScaledFormat::F8E5M2 };
     let ds = b.op(formats, &[ua, us, ub, uz, dot])[0];
     let f = b.cast(scale, Elem::F32);
-    // A closure over two tiles that captures the scalar `f` and holds control flow.
+    // A closure over two tiles that captures the scalar `f`.
     let idx = b.arange(8);
     let idx = b.broadcast(idx, &[1], &[8, 8]);
     let reduced = b.reduce_with(1, &[ds, idx], |b, acc, v| {
         let less = b.compare(CmpOp::Lt, acc[0], v[0]);
         let scaled = b.mul(v[0], f);
-        let i = b.if_(less, |_| vec![acc[1]], |_| vec![v[1]]);
+        let i = b.select(less, acc[1], v[1]);
         let m = b.select(less, acc[0], scaled);
-        vec![m, i[0]]
+        vec![m, i]
     });
     let cum = b.scan_with(0, true, &[reduced[0]], |b, acc, v| vec![b.add(acc[0], v[0])]);
     let rows = b.arange(8);
