@@ -40,7 +40,45 @@ pub mod staging;
 pub mod tile;
 pub mod view;
 
-pub use kcc_macros::{function, kernel};
+/// ```
+/// use kcc_dsl::prelude::*;
+///
+/// /// The sum over a row, and whether the row was empty. May be called from any kernel.
+/// #[function]
+/// fn row_sum<const N: usize>(x: &View<f32, 2>, row: Scalar<i32>) -> (Scalar<f32>, Scalar<bool>) {
+///     let mut sum = Scalar::zeros();
+///     // The end is known at launch: a run-time loop, which carries `sum`.
+///     for col in (0..x.dim(1)).step_by(N) {
+///         sum += x.at(row).load::<N>(col).sum();
+///     }
+///     (sum, x.dim(1) == 0)
+/// }
+///
+/// #[kernel]
+/// fn row_means(x: &View<f32, 2>, y: &mut View<f32, 1>) {
+///     let row = program_id(0);
+///     let (sum, empty) = row_sum::<64>(x, row);
+///     if !empty {
+///         y.set(row, sum / x.dim(1).to::<f32>());
+///     }
+/// }
+/// assert!(row_means::kernel().trace().is_ok());
+/// ```
+pub use kcc_macros::function;
+/// ```
+/// use kcc_dsl::prelude::*;
+///
+/// #[kernel(instances(<f32, 64>, <bf16, 64>))]
+/// fn scale<T: Float, const N: usize>(x: &View<T, 1>, y: &mut View<T, 1>, factor: Scalar<f32>) {
+///     let at = program_id(0) * N;
+///     y.store(at, (x.load::<N>(at).to::<f32>() * factor).to());
+/// }
+///
+/// let kernel = scale::kernel::<f32, 64>();
+/// assert_eq!((kernel.name(), kernel.generics()), ("scale", "f32, 64"));
+/// assert_eq!(kcc_dsl::registered().filter(|r| r.name == "scale").count(), 2);
+/// ```
+pub use kcc_macros::kernel;
 pub use kernel::{In, KernelDef, KernelFn, Out, Registered, Val, registered};
 
 /// What the expansions of the macros name.

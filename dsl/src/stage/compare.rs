@@ -11,7 +11,8 @@ use std::cmp::PartialOrd;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be compared with `{R}`",
     label = "no comparison between these",
-    note = "element types and shapes must match: convert with `.to::<..>()`, and lay a vector along an axis with `.col()` or `.row()`"
+    note = "element types and shapes must match: convert with `.to::<..>()`, and lay a vector along an axis with `.col()` or `.row()`",
+    note = "host values of other types: `matches!(value, pattern)`, or compare them in a function without `#[kernel]`"
 )]
 pub trait Compare<R> {
     /// `bool`, or a mask.

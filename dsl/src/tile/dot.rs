@@ -59,6 +59,22 @@ pub fn dot<A: DotWith<B>, B>(a: A, b: B) -> A::Acc {
 }
 
 /// `acc + a · b`.
+///
+/// ```
+/// use kcc_dsl::prelude::*;
+///
+/// /// Grid: (row blocks, column blocks).
+/// #[kernel]
+/// fn matmul<T: Float, const M: usize, const N: usize>(a: &View<T, 2>, b: &View<T, 2>, c: &mut View<T, 2>) {
+///     let (row, col) = (program_id(0) * M, program_id(1) * N);
+///     let mut acc = Matrix::<f32, M, N>::zeros();
+///     for k in (0..a.dim(1)).step_by(64) {
+///         acc = dot_acc(a.load::<M, 64>((row, k)), b.load::<64, N>((k, col)), acc);
+///     }
+///     c.store((row, col), acc.to());
+/// }
+/// assert!(matmul::kernel::<bf16, 64, 128>().trace().is_ok());
+/// ```
 #[track_caller]
 pub fn dot_acc<A: DotWith<B>, B>(a: A, b: B, acc: A::Acc) -> A::Acc {
     dot_with(a, b, acc, Precision::Full)

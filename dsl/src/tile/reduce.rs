@@ -259,6 +259,17 @@ impl<T: Elem, S: Shape> Tile<T, S> {
 
 impl<T: Elem, const M: usize, const N: usize> Matrix<T, M, N> {
     /// Combines the elements of each row with an associative closure of two scalars.
+    ///
+    /// ```
+    /// use kcc_dsl::prelude::*;
+    ///
+    /// #[kernel]
+    /// fn largest_magnitude(x: &View<f32, 2>, y: &mut View<f32, 1>) {
+    ///     let m = x.load::<8, 64>((0, 0));
+    ///     y.store(0, m.reduce_rows_with(|a, b| select(a.abs() > b.abs(), a, b)));
+    /// }
+    /// assert!(largest_magnitude::kernel().trace().is_ok());
+    /// ```
     #[track_caller]
     pub fn reduce_rows_with(self, f: impl FnMut(Scalar<T>, Scalar<T>) -> Scalar<T>) -> Vector<T, M> {
         self.reduce_axis_with::<1>(f)

@@ -9,6 +9,17 @@ use crate::tile::Tile;
 
 impl<T: Elem, const R: usize> View<T, R> {
     /// One element per index; `other` where the mask does not hold or the index is outside the view.
+    ///
+    /// ```
+    /// use kcc_dsl::prelude::*;
+    ///
+    /// #[kernel]
+    /// fn diagonal(x: &View<f32, 2>, y: &mut View<f32, 1>) {
+    ///     let i = program_id(0) * 64 + arange::<64>();
+    ///     y.store(program_id(0) * 64, x.gather((i, i), i < x.dim(0), Tile::zeros()));
+    /// }
+    /// assert!(diagonal::kernel().trace().is_ok());
+    /// ```
     #[track_caller]
     pub fn gather<S: Shape>(
         &self,
