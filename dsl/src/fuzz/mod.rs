@@ -6,7 +6,7 @@
 //!                        └─► the backend under test ─► check(its buffers)
 //! ```
 //! Every kernel is valid, in bounds of its element types, and free of races; what legitimately differs between
-//! targets is avoided (a comparison of values that were rounded, functions of huge numbers) or bounded ([`bound`]).
+//! targets is avoided (a comparison of values that were rounded, functions of huge numbers) or bounded (`bound.rs`).
 
 mod bound;
 mod compare;

@@ -144,9 +144,11 @@ fn drop_dead(body: &mut Block) {
             let needed = op.results.iter().any(|r| set.contains(r));
             needed || op.kind.has_side_effect() || op.regions.iter().any(effects)
         });
-        let inner =
-            block.ops.iter_mut().flat_map(|op| &mut op.regions).fold(false, |c, r| sweep(r, set) || c);
-        inner || block.ops.len() < before
+        let mut changed = block.ops.len() < before;
+        for region in block.ops.iter_mut().flat_map(|op| &mut op.regions) {
+            changed |= sweep(region, set);
+        }
+        changed
     }
     loop {
         let mut set = HashSet::new();

@@ -40,7 +40,7 @@ impl Rng {
         &of[self.below(of.len())]
     }
 
-    /// An element for an input: floats are multiples of [`quantum`] up to 4 in magnitude, so that sums and products
+    /// An element for an input: floats are multiples of `2^-quantum` up to 4 in magnitude, so that sums and products
     /// of a few are exact in f32; integers are small, random, or extreme.
     pub fn lane(&mut self, elem: Elem, specials: bool) -> f64 {
         if elem == Elem::Bool {

@@ -236,3 +236,72 @@ fn a_loop_without_end_stops_at_the_limit() {
     ));
     assert!(e.contains("more operations than its limit"), "{e}");
 }
+
+#[test]
+fn a_message_has_the_indices_that_at_fixed() {
+    let mut b = Builder::new("at");
+    let x = b.view("x", Elem::F32, 3);
+    let (one, two) = (b.i32(1), b.i32(2));
+    let row = b.at(x, &[one, two]);
+    b.load(row, &[one], &[1]);
+    let mut buffers = vec![EagerBuffer::uninitialized(Elem::F32, 18)];
+    let args = [EagerArg::dense(0, &[2, 3, 3], false)];
+    let e = error(interpret(&b.finish().unwrap(), [1; 3], &mut buffers, &args, &mut Options::default()));
+    assert!(e.contains("element [1, 2, 1] of `x`"), "{e}");
+}
+
+#[test]
+fn what_an_earlier_launch_wrote_is_no_race() {
+    let mut buffers = vec![EagerBuffer::zeros(Elem::F32, 2)];
+    let forwards = |b: &mut Builder, v: &[ValueId]| {
+        let (pid, t) = (b.program_id(0), b.full(Elem::F32, &[1], 1.0));
+        b.store(v[0], &[pid], t);
+    };
+    let backwards = |b: &mut Builder, v: &[ValueId]| {
+        let (pid, one, t) = (b.program_id(0), b.i32(1), b.full(Elem::F32, &[1], 1.0));
+        let at = b.sub(one, pid);
+        b.store(v[0], &[at], t);
+    };
+    launch(forwards, [2, 1, 1], &mut buffers, &mut Options::default()).unwrap();
+    launch(backwards, [2, 1, 1], &mut buffers, &mut Options::default()).unwrap();
+}
+
+/// `body` in program 0 only.
+fn in_the_first(b: &mut Builder, body: impl FnOnce(&mut Builder)) {
+    let (pid, zero) = (b.program_id(0), b.i32(0));
+    let first = b.compare(CmpOp::Eq, pid, zero);
+    b.if_(
+        first,
+        |b| {
+            body(b);
+            vec![]
+        },
+        |_| vec![],
+    );
+}
+
+#[test]
+fn an_atomic_does_not_hide_the_plain_write_before_it() {
+    let mut buffers = vec![EagerBuffer::zeros(Elem::F32, 1)];
+    let kernel = |b: &mut Builder, v: &[ValueId]| {
+        in_the_first(b, |b| {
+            let (z, t) = (b.i32(0), b.full(Elem::F32, &[1], 1.0));
+            b.store(v[0], &[z], t);
+        });
+        atomic_add(b, v[0], Ordering::Relaxed);
+    };
+    let e = error(launch(kernel, [2, 1, 1], &mut buffers, &mut Options::default()));
+    assert!(e.contains("(in program (1, 0, 0))"), "{e}");
+}
+
+#[test]
+fn acquiring_counts_for_the_program_that_does_it() {
+    let mut buffers = vec![EagerBuffer::zeros(Elem::F32, 2)];
+    let kernel = |b: &mut Builder, v: &[ValueId]| {
+        let (one, t) = (b.i32(1), b.full(Elem::F32, &[1], 1.0));
+        b.store(v[0], &[one], t);
+        in_the_first(b, |b| atomic_add(b, v[0], Ordering::AcqRel));
+    };
+    let e = error(launch(kernel, [2, 1, 1], &mut buffers, &mut Options::default()));
+    assert!(e.contains("element [1] of `out` is written by two programs"), "{e}");
+}
