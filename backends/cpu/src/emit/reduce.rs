@@ -55,7 +55,8 @@ impl Emit {
         self.op2(name, acc, x)
     }
 
-    /// Folds the lanes of a vector into a scalar, halving each time (a scalar is returned as it is). No lane may be
+    /// Folds the lanes of a vector into a scalar, halving each time (a scalar is returned as it is); the number
+    /// of lanes is a power of two. No lane may be
     /// NaN for `Min` and `Max`: fold values that went through [`Emit::combine`].
     pub fn horizontal(&mut self, op: ReduceOp, elem: Elem, v: V) -> V {
         if v.ty.k == K::I1 && v.ty.is_vector() {
@@ -72,15 +73,7 @@ impl Emit {
         while v.ty.lanes > 1 {
             let half = v.ty.lanes as usize / 2;
             let (low, high) = (self.lanes(v, 0, half), self.lanes(v, half, half));
-            let folded = self.combine(op, elem, low, high);
-            v = if v.ty.lanes % 2 == 1 {
-                let last = self.lanes(v, 2 * half, 1);
-                let last = self.extract(last, 0);
-                let rest = self.horizontal(op, elem, folded);
-                return self.combine(op, elem, rest, last);
-            } else {
-                folded
-            };
+            v = self.combine(op, elem, low, high);
         }
         if v.ty.is_vector() { self.extract(v, 0) } else { v }
     }

@@ -9,6 +9,7 @@ mod exp;
 mod fmod;
 mod hyperbolic;
 mod log;
+mod quadrant;
 mod root;
 mod trig;
 
