@@ -17,6 +17,15 @@ pub(super) fn float_step(op: ReduceOp) -> Option<fn(f64, f64) -> f64> {
     })
 }
 
+/// Where a minimum or maximum starts: at the identity, which is what NaNs alone leave.
+pub(super) fn float_start(op: ReduceOp) -> Option<f64> {
+    match op {
+        ReduceOp::Min => Some(f64::INFINITY),
+        ReduceOp::Max => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
 /// Rounds an answer; minima and maxima are elements already and stay as they are (f8 infinities included).
 pub(super) fn float_answer(op: ReduceOp, elem: Elem, x: f64) -> f32 {
     match op {
@@ -66,12 +75,7 @@ pub(super) fn reduce(x: &Value, axis: usize, op: ReduceOp) -> Result<Value, Stri
     let data = match x.data() {
         Data::Float(v) => {
             let step = float_step(op).ok_or_else(bad)?;
-            // A minimum or maximum starts at the identity, which is what NaNs alone leave.
-            let start = match op {
-                ReduceOp::Min => Some(f64::INFINITY),
-                ReduceOp::Max => Some(f64::NEG_INFINITY),
-                _ => None,
-            };
+            let start = float_start(op);
             let fold = |s| {
                 let values = start.into_iter().chain(f.places(s).map(|i| f64::from(v[i])));
                 values.reduce(step).unwrap_or(0.0)

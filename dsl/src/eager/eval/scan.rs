@@ -3,7 +3,7 @@
 use super::Fibres;
 use super::binary::int_op;
 use super::fold::ordered;
-use super::reduce::{binary_of, float_answer, float_step};
+use super::reduce::{binary_of, float_answer, float_start, float_step};
 use crate::eager::value::{Data, Value};
 use crate::ir::ReduceOp;
 
@@ -15,7 +15,7 @@ pub(super) fn scan(x: &Value, axis: usize, op: ReduceOp, reverse: bool) -> Resul
             let step = float_step(op).ok_or_else(bad)?;
             let mut out = v.clone();
             for s in f.starts() {
-                let mut acc = None;
+                let mut acc = float_start(op);
                 for i in ordered(f, s, reverse) {
                     let next = acc.map_or(f64::from(v[i]), |a| step(a, v[i].into()));
                     out[i] = float_answer(op, elem, next);

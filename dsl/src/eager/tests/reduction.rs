@@ -66,8 +66,11 @@ fn scans_are_inclusive_and_may_run_backwards() {
     assert_floats(&scan(0, ReduceOp::Prod, false), &[1.0, 2.0, 3.0, 4.0, 10.0, 18.0]);
     let i = ints(Elem::I8, &[100, 100]);
     assert_ints(&map(OpKind::Scan { axis: 0, op: ReduceOp::Sum, reverse: false }, &[&i]), &[100, -56]);
-    let n = f32s(&[1.0, NAN, 0.5]);
-    assert_floats(&map(OpKind::Scan { axis: 0, op: ReduceOp::Min, reverse: false }, &[&n]), &[1.0, 1.0, 0.5]);
+    let n = f32s(&[NAN, 1.0, NAN, 0.5]);
+    assert_floats(
+        &map(OpKind::Scan { axis: 0, op: ReduceOp::Min, reverse: false }, &[&n]),
+        &[INF, 1.0, 1.0, 0.5],
+    );
 }
 
 #[test]
