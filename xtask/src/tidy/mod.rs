@@ -5,6 +5,7 @@
 
 mod dependencies;
 mod documentation;
+mod links;
 mod safety;
 mod shape;
 mod words;
@@ -75,6 +76,7 @@ pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
     let mut findings: Vec<Finding> =
         files.iter().flat_map(|file| CHECKS.iter().flat_map(move |check| check(file))).collect();
     findings.extend(dependencies::check(&files)?);
+    findings.extend(links::check(&files));
     findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     Ok(findings)
 }
