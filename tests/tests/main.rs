@@ -1,3 +1,5 @@
 //! The cross-crate tests, in one binary.
 
+mod cli;
 mod cpu_math;
+mod runtime;

@@ -163,7 +163,8 @@ fn untyped_launches_check_kind_and_element_type() {
     let (x, mut y, mut z) = (ramp(4), ramp(4), Tensor::full(&[4], bf16::ONE).unwrap());
     let options = LaunchOptions::default();
     for device in [device(), Device::eager()] {
-        let mut refused = |args: &[Arg<'_>]| device.launch(&kernel, 1, args, &options).unwrap_err().to_string();
+        let refused =
+            |args: &[Arg<'_>]| device.launch(&kernel, 1, args, &options).unwrap_err().to_string();
         let e = refused(&[Arg::scalar(1.0f32), Arg::input(&x)]);
         assert!(e.contains("takes 3 arguments, 2 were given"), "{e}");
         let e = refused(&[Arg::scalar(1i32), Arg::input(&x), Arg::output(&mut y)]);

@@ -1,0 +1,203 @@
+//! The `kcc` program as a user meets it: results, messages, exit codes, and no half-written files.
+
+use kcc::jit::find_kcc;
+use kcc::prelude::*;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// y = x + s where x is positive. Grid: (blocks of 32).
+#[kernel]
+fn shift(x: &View<f32, 1>, y: &mut View<f32, 1>, s: Scalar<f32>) {
+    let at = program_id(0) * 32;
+    let v = x.load::<32>(at);
+    kassert!(v >= 0.0, "x must not be negative");
+    y.store(at, v + s);
+}
+
+struct Bench {
+    dir: TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let bench = Bench { dir: tempfile::tempdir().unwrap() };
+        let text = kcc_compiler::import::to_text(&shift::kernel().trace().unwrap()).unwrap();
+        std::fs::write(bench.path("shift.mlir"), text).unwrap();
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn kcc(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(find_kcc().unwrap());
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("KCC_CACHE_DIR", self.path("cache"))
+            .output()
+            .unwrap()
+    }
+
+    /// Runs a command that must fail with code 1; its message.
+    fn refused(&self, args: &[&str]) -> String {
+        let out = self.kcc(args);
+        let message = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(1), "{args:?}: {message}");
+        assert!(!message.contains("panicked"), "{message}");
+        message
+    }
+
+    /// Runs a command that must succeed; its output.
+    fn done(&self, args: &[&str]) -> String {
+        let out = self.kcc(args);
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
+    fn json(&self, args: &[&str]) -> serde_json::Value {
+        serde_json::from_slice(&self.kcc(args).stdout).unwrap()
+    }
+}
+
+const RUN: [&str; 4] = ["run", "shift.mlir", "--grid", "2"];
+
+#[test]
+fn a_kernel_runs_on_described_inputs_and_agrees_with_eager_mode() {
+    let b = Bench::new();
+    let args = ["--arg", "x=iota:40", "--arg", "y=empty:40", "--arg", "s=0.5", "--check", "--out", "out"];
+    let text = b.done(&[&RUN[..], &args].concat());
+    assert!(text.contains("f32[40]") && text.contains("39.5"), "{text}");
+    // What it wrote is an input again.
+    let args = ["--arg", "x=out/y.npy", "--arg", "y=empty:40", "--arg", "s=1", "--json"];
+    let value = b.json(&[&RUN[..], &args].concat());
+    assert_eq!(value["outputs"][0]["max"], 40.5, "{value}");
+    assert_eq!(value["outputs"][0]["dims"], serde_json::json!([40]));
+}
+
+#[test]
+fn bad_arguments_of_a_run_are_named() {
+    let b = Bench::new();
+    let run = |args: &[&str]| b.refused(&[&RUN[..], args].concat());
+    assert!(run(&["-a", "x=iota:4", "-a", "s=1"]).contains("`y` is missing"));
+    assert!(
+        run(&["-a", "x=iota:4", "-a", "y=empty:4", "-a", "s=1", "-a", "t=1"]).contains("no parameter `t`")
+    );
+    assert!(run(&["-a", "x=iota:4", "-a", "y=empty:4", "-a", "s=much"]).contains("`much` is no f32"));
+    assert!(run(&["-a", "x=iota:2x2", "-a", "y=empty:4", "-a", "s=1"]).contains("argument `x`"));
+    assert!(run(&["-a", "x=none.npy", "-a", "y=empty:4", "-a", "s=1"]).contains("none.npy"));
+    std::fs::write(b.path("bad.npy"), b"\x93NUMPY").unwrap();
+    assert!(run(&["-a", "x=bad.npy", "-a", "y=empty:4", "-a", "s=1"]).contains("bad.npy"));
+    let ok = ["-a", "x=iota:4", "-a", "y=empty:4", "-a", "s=1"];
+    assert!(run(&[&ok[..], &["--device", "tpu"]].concat()).contains("`tpu`"));
+    assert!(run(&[&ok[..], &["--target", "cpu:z80"]].concat()).contains("cpu:z80"));
+    let zero = b.refused(&[&["run", "shift.mlir", "--grid", "0"][..], &ok].concat());
+    assert!(zero.contains("grid of 0x1x1"), "{zero}");
+}
+
+#[test]
+fn a_failed_assertion_shows_the_line() {
+    let b = Bench::new();
+    let args = ["-a", "x=random:40", "-a", "y=empty:40", "-a", "s=1"];
+    for device in ["cpu", "eager"] {
+        let message = b.refused(&[&RUN[..], &args, &["--device", device]].concat());
+        assert!(message.contains("x must not be negative") && message.contains("mod.rs"), "{message}");
+    }
+}
+
+#[test]
+fn build_writes_each_kind_of_output_whole() {
+    let b = Bench::new();
+    for (emit, file, holds) in [
+        ("obj", "shift.o", "\x7fELF"),
+        ("so", "shift.so", "\x7fELF"),
+        ("asm", "shift.s", "shift:"),
+        ("llvm-ir", "shift.ll", "define"),
+        ("mlir", "shift.mlir", "func"),
+        ("kt", "shift.mlir", "kt.load"),
+    ] {
+        let out = format!("out-{emit}");
+        let said = b.done(&["build", "shift.mlir", "--emit", emit, "-o", &out]);
+        assert!(said.contains(file), "{said}");
+        let bytes = std::fs::read(b.path(&out).join(file)).unwrap();
+        assert!(String::from_utf8_lossy(&bytes).contains(holds), "{emit}");
+        let manifest = b.path(&out).join("shift.json").exists();
+        assert_eq!(manifest, matches!(emit, "obj" | "so"), "{emit}");
+        let names = std::fs::read_dir(b.path(&out)).unwrap().count();
+        assert_eq!(names, if manifest { 2 } else { 1 }, "{emit}: nothing but the results");
+    }
+    let list =
+        b.json(&["build", "shift.mlir", "-t", "cpu:x86-64-v3", "-t", "cpu:x86-64-v4", "-o", "two", "--json"]);
+    assert_eq!(list["files"].as_array().map(Vec::len), Some(2), "{list}");
+    assert!(b.path("two/cpu-x86-64-v3/shift.o").exists() && b.path("two/cpu-x86-64-v4/shift.o").exists());
+}
+
+#[test]
+fn a_failed_build_leaves_nothing() {
+    let b = Bench::new();
+    assert!(b.refused(&["build", "shift.mlir", "-t", "cpu:z80", "-o", "out"]).contains("cpu:z80"));
+    let whole = std::fs::read_to_string(b.path("shift.mlir")).unwrap();
+    std::fs::write(b.path("half.mlir"), &whole[..whole.len() / 2]).unwrap();
+    assert!(b.refused(&["build", "half.mlir", "-o", "out"]).contains("half.mlir"));
+    assert!(b.refused(&["build", "missing.mlir", "-o", "out"]).contains("missing.mlir"));
+    assert!(b.refused(&["build", ".", "-o", "out"]).contains("Cargo.toml"));
+    assert!(!b.path("out").exists());
+    std::fs::write(b.path("file"), b"").unwrap();
+    assert!(b.refused(&["build", "shift.mlir", "-o", "file/below"]).contains("file"));
+}
+
+#[test]
+fn opt_dump_and_targets_show_what_they_name() {
+    let b = Bench::new();
+    assert!(b.done(&["opt", "shift.mlir", "--pass", "canonicalize,cse"]).contains("kt.load"));
+    assert!(b.refused(&["opt", "shift.mlir", "--pass", "fold"]).contains("passes are"));
+    b.done(&["opt", "shift.mlir", "--pass", "dce", "-o", "after.mlir"]);
+    assert!(b.done(&["opt", "after.mlir"]).contains("kt.load"));
+    let stages = b.done(&["dump", "shift.mlir"]);
+    for stage in ["00-import", "lower", "llvm-ir", "assembly"] {
+        assert!(stages.contains(stage), "{stage}");
+    }
+    b.done(&["dump", "shift.mlir", "--out", "stages"]);
+    assert!(b.path("stages/00-import.mlir").exists());
+    // A stage resumes from an edited file.
+    let edited = std::fs::read_to_string(b.path("stages/00-import.mlir")).unwrap();
+    std::fs::write(b.path("edited.mlir"), edited.replace("arith.addf", "arith.mulf")).unwrap();
+    let after =
+        b.done(&["dump", "shift.mlir", "--replace", "00-import=edited.mlir", "--stop-after", "05-dce"]);
+    assert!(after.contains("arith.mulf"), "{after}");
+    assert!(b.done(&["targets"]).contains("cpu:native"));
+    assert!(b.json(&["targets", "--json"]).as_array().is_some_and(|l| l.len() >= 4));
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_messages_come_as_json_on_request() {
+    let b = Bench::new();
+    for args in [&[][..], &["frobnicate"], &["run", "shift.mlir"], &["run", "shift.mlir", "--grid", "a"]] {
+        assert_eq!(b.kcc(args).status.code(), Some(2), "{args:?}");
+    }
+    let value = b.json(&["build", "missing.mlir", "--json"]);
+    assert_eq!(value["ok"], false);
+    assert!(
+        value["diagnostics"][0]["message"].as_str().is_some_and(|m| m.contains("missing.mlir")),
+        "{value}"
+    );
+    assert!(b.done(&["--version"]).starts_with("kcc "));
+}
+
+#[test]
+fn a_crate_of_kernels_is_checked_built_and_run() {
+    let b = Bench::new();
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels").canonicalize().unwrap();
+    let kernels = kernels.to_str().unwrap();
+    let checked = b.json(&["check", kernels, "--target", "cpu:x86-64-v3", "--json"]);
+    assert_eq!(checked["ok"], true, "{checked}");
+    assert!(checked["kernels"].as_array().is_some_and(|l| l.len() > 20), "{checked}");
+    let one = ["--kernel", "softmax_tile<f32, 4096>", "--json"];
+    let ran =
+        [&["run", kernels, "--grid", "3", "-a", "x=random:3x17", "-a", "y=empty:3x17", "--check"][..], &one];
+    let ran = b.json(&ran.concat());
+    assert_eq!(ran["outputs"][0]["dims"], serde_json::json!([3, 17]), "{ran}");
+    assert!(b.refused(&["build", kernels, "--kernel", "nothing", "-o", "out"]).contains("softmax_tile"));
+}
