@@ -2,4 +2,5 @@
 
 mod cli;
 mod cpu_math;
+mod kernels;
 mod runtime;
