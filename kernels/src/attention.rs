@@ -97,7 +97,7 @@ pub fn attention_tile<
 
 /// Attention within packed sequences: sequence `b` is rows `starts[b]..starts[b + 1]`. `q`, `o`:
 /// `[heads, rows, head]`; `k`, `v`: `[kv heads, rows, head]`. Grid: (query blocks of the longest sequence, heads,
-/// sequences). Otherwise as [`attention_tile`].
+/// sequences). Otherwise as [`attention_tile()`].
 #[kernel(instances(<f32, 32, 32, 32, false>, <bf16, 32, 32, 32, false>, <f16, 32, 32, 32, false>))]
 pub fn attention_packed_tile<
     T: Float + DotElem,
@@ -243,7 +243,7 @@ fn supported(kernel: &'static str, heads: usize, kv_heads: usize, head: usize) -
     Err(Error::Unsupported { kernel, reason })
 }
 
-/// Sizes of a batch for [`reference`].
+/// Sizes of a batch for [`reference()`].
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// Sequences.

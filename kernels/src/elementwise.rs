@@ -24,7 +24,7 @@ pub fn mul_tile<T: Float, const N: usize>(a: &View<T, 2>, b: &View<T, 2>, y: &mu
     y.at_mut(row).store(col, product.to());
 }
 
-/// `y = act(x)`, `ACT` one of the constants of [`activation`]. Grid: (column tiles of `N`, rows).
+/// `y = act(x)`, `ACT` one of the constants of [`mod@activation`]. Grid: (column tiles of `N`, rows).
 #[kernel(instances(<f32, 1024, 2>, <f16, 1024, 2>, <bf16, 1024, 2>, <f32, 1024, 3>, <f32, 1024, 4>))]
 pub fn activation_tile<T: Float, const N: usize, const ACT: usize>(x: &View<T, 2>, y: &mut View<T, 2>) {
     let (row, col) = (program_id(1), program_id(0) * N);
@@ -82,7 +82,7 @@ binary_launcher!(
     silu_mul, silu_mul_tile, gate, up
 );
 
-/// `y = act(x)` for matrices of one shape; `ACT` is one of the constants of [`activation`].
+/// `y = act(x)` for matrices of one shape; `ACT` is one of the constants of [`mod@activation`].
 ///
 /// # Errors
 /// Dims that differ, or the launch failed.

@@ -142,7 +142,7 @@ fn pick<T: Float>(
     Ok(())
 }
 
-/// Sizes of a layer for [`reference`].
+/// Sizes of a layer for [`reference()`].
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// Length of a token.
@@ -166,7 +166,7 @@ pub fn reference(
     sums(z, x, choice, weights, |term| term)
 }
 
-/// The sums of [`reference`] with each last summand's magnitude in its place: what its rounding is relative to.
+/// The sums of [`reference()`] with each last summand's magnitude in its place: what its rounding is relative to.
 pub fn magnitude(
     z: Sizes,
     x: &[f64],
