@@ -1,7 +1,7 @@
 //! Random and mutated text: an error or a result, never a panic, an abort or an endless loop.
 
 use crate::samples;
-use kcc_compiler::{import, mlir, pipeline, session};
+use kcc_compiler::{import, mlir, pipeline, session, verify};
 use kcc_dsl::fuzz::{Profile, Rng, generate};
 
 /// Pieces that are meaningful somewhere in a kt module.
@@ -167,4 +167,39 @@ fn deep_nesting_does_not_end_the_stack() {
         assert!(!digest(&text));
         assert!(!digest(&open.repeat(100_000)));
     }
+}
+
+/// What the child process may receive: a kernel that passes the verifier compiles up to the target's lowering.
+#[test]
+fn corrupt_kernels_are_refused_or_read_back() {
+    let mut rng = Rng::new(13);
+    let mut good = 0;
+    for round in 0..4000 {
+        let kernel = match round % 8 {
+            0 => samples::elementwise(),
+            1 => samples::structural(),
+            n => generate(n, &Profile::everything()).unwrap().kernel,
+        };
+        let mut bytes = postcard::to_stdvec(&kernel).unwrap();
+        for _ in 0..=rng.below(3) {
+            let i = rng.below(bytes.len());
+            bytes[i] = match rng.below(3) {
+                0 => rng.bits() as u8,
+                1 => bytes[i].wrapping_add(1),
+                _ => bytes[rng.below(bytes.len())],
+            };
+        }
+        let Ok(kernel) = postcard::from_bytes::<kcc_dsl::ir::Kernel>(&bytes) else { continue };
+        if verify::check(&kernel).is_err() {
+            continue;
+        }
+        good += 1;
+        let text = import::to_text(&kernel).unwrap_or_else(|e| panic!("{e}: {kernel:?}"));
+        assert!(
+            digest(&text),
+            "a valid kernel reads back:\n{text}\n{:?}",
+            session::read_module_text(&text, "f")
+        );
+    }
+    assert!(good > 50, "only {good} of the corrupt kernels were valid: the reader saw too little");
 }
