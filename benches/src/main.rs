@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use cpu_time::ProcessTime;
 use kcc_bench::{NAMES, bench};
 use kcc_runtime::Device;
 use serde::Serialize;
@@ -27,6 +28,9 @@ struct Options {
     /// Time spent on a case.
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
+    /// Count the processor time of the process instead of wall time, divided by the threads: steadier on a busy machine.
+    #[arg(long)]
+    cpu_clock: bool,
     /// Print what was compiled, and in what time.
     #[arg(long)]
     stats: bool,
@@ -49,7 +53,7 @@ fn main() -> Result<()> {
     let names = options.only.as_deref().map_or_else(|| NAMES.to_vec(), |name| vec![name]);
     for name in names {
         let Some(mut case) = bench(name, &options.dtype, &device)? else { continue };
-        let median_s = median(&mut case.run, options.seconds)?;
+        let median_s = median(&mut case.run, &options)?;
         let record = Record {
             name,
             dtype: &options.dtype,
@@ -78,7 +82,8 @@ fn main() -> Result<()> {
 }
 
 /// Median time of a run, after compilation and warm-up; at least five runs.
-fn median(run: &mut dyn FnMut() -> Result<()>, seconds: f64) -> Result<f64> {
+fn median(run: &mut dyn FnMut() -> Result<()>, options: &Options) -> Result<f64> {
+    let seconds = options.seconds;
     run()?;
     let warm = Instant::now();
     while warm.elapsed() < Duration::from_secs_f64(0.2 * seconds) {
@@ -87,9 +92,11 @@ fn median(run: &mut dyn FnMut() -> Result<()>, seconds: f64) -> Result<f64> {
     let mut times = Vec::new();
     let begin = Instant::now();
     while times.len() < 5 || begin.elapsed() < Duration::from_secs_f64(seconds) {
-        let start = Instant::now();
+        let (start, spent) = (Instant::now(), ProcessTime::now());
         run()?;
-        times.push(start.elapsed().as_secs_f64());
+        let wall = start.elapsed().as_secs_f64();
+        let spent = spent.elapsed().as_secs_f64() / options.threads.max(1) as f64;
+        times.push(if options.cpu_clock { spent } else { wall });
     }
     times.sort_by(f64::total_cmp);
     Ok(times[times.len() / 2])

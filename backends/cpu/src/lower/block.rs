@@ -15,11 +15,14 @@ impl<'k> Lower<'k> {
                 self.shared.insert(*value, buffer);
             }
         }
+        let top = std::ptr::eq(b, &self.f.kernel.body);
+        let mut ahead = if top { self.ahead(&plan) } else { Vec::new() };
         for (i, step) in plan.steps.iter().enumerate() {
             for op in &plan.scalars[i] {
                 self.scalar_op(op);
             }
             let floor = std::mem::replace(&mut self.floor, self.e.level());
+            self.ahead = ahead.get_mut(i).map(std::mem::take).unwrap_or_default();
             match step {
                 Step::Nest(n) => self.nest(n)?,
                 Step::Op(op) => self.step(op)?,

@@ -104,6 +104,8 @@ impl<'k> Lower<'k> {
             broadcast: lane,
             steps: Ix::from(0),
             contract: None,
+            rowwise: false,
+            fetch: None,
         };
         let init = c.loop_op.operands[3];
         let (open, i, _) = self.e.begin_for(zero, before, one, &[]);
@@ -538,6 +540,10 @@ impl<'k> Lower<'k> {
             .map(|c| {
                 let at = [Coord::at(lane.0.plus((c * w) as i64)), Coord::at(k)];
                 let p = self.address(t.lane.ptr, t.lane.unit, &at, &[t.lane.x, t.lane.k]);
+                if let Some(d) = t.fetch {
+                    let q = self.e.address(p, t.lane.unit, &[d], 0);
+                    self.e.prefetch(q);
+                }
                 self.e.load_unaligned(floor, p, vec, 4)
             })
             .collect();

@@ -80,6 +80,10 @@ pub struct Tiling<'k> {
     /// Steps along K (elements or pairs).
     pub(super) steps: Ix,
     pub(super) contract: Option<super::contract::Edges<'k>>,
+    /// Whether K lies in the lanes of both operands.
+    pub(super) rowwise: bool,
+    /// Distance to the data of the next iteration, to be asked for.
+    pub(super) fetch: Option<V>,
 }
 
 impl<'k> Lower<'k> {
@@ -125,7 +129,15 @@ impl<'k> Lower<'k> {
         let kind = self.kind(elem);
         let (lane_value, other) = if n.lane == 1 { (b, a) } else { (a, b) };
         let k = self.f.shape(a)[1];
+        if let Some(t) = self.rowwise(n, op, kind) {
+            return Ok(Some(t));
+        }
+        let next = self.next_lanes(op, n.lane);
+        self.ahead_by = next;
         let lane = self.source(lane_value, Role::Lane, n.lane, kind);
+        self.ahead_by = None;
+        // What was copied has been asked for by the copy.
+        let fetch = next.filter(|_| kind == Kind::F32 && !matches!(lane.k, Stride::Known(_))).map(|n| n.1);
         let broadcast = self.source(other, Role::Broadcast, 1 - n.lane, kind);
         let (rows, vectors) = (n.shape[1 - n.lane], n.shape[n.lane].div_ceil(self.w()));
         let (mr, nv) = self.register_block(rows, vectors);
@@ -139,6 +151,8 @@ impl<'k> Lower<'k> {
             broadcast,
             steps: Ix::from(k.div_ceil(kind.depth()) as i64),
             contract: None,
+            rowwise: false,
+            fetch,
         }))
     }
 
@@ -272,6 +286,9 @@ impl<'k> Lower<'k> {
             let x = self.e.splat(x, w);
             debug_assert_eq!(x.ty.k, acc_kind);
             accs.push(x);
+        }
+        if t.rowwise {
+            return self.multiply_rowwise(t, row, lane.0, accs);
         }
         if let Some(edges) = &t.contract {
             let edges = edges.clone();

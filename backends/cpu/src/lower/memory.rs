@@ -2,7 +2,7 @@
 
 use super::{Coord, Lower, Stride};
 use crate::emit::{Emit, Ix, K, Ty, V};
-use kcc_dsl::ir::{Cache, Const, Elem, Op, OpKind, ValueId};
+use kcc_dsl::ir::{Const, Elem, Op, OpKind, ValueId};
 
 /// A window on memory.
 #[derive(Clone, Debug)]
@@ -263,6 +263,18 @@ impl Lower<'_> {
                     let o = self.e.splat(pad, w);
                     (m, o)
                 });
+                if mask.is_none()
+                    && self.ahead.contains(&op.results[0])
+                    && let Some(distance) = self.next_block(op)
+                {
+                    self.fetch_ahead(p, k, distance, pt[a].ix.c);
+                }
+                if let Some((v, distance)) = self.ahead_by
+                    && v == op.results[0]
+                    && mask.is_none()
+                {
+                    self.fetch_ahead(p, k, distance, pt[a].ix.c);
+                }
                 let floor = self.floor;
                 self.e.read_elem(floor, p, view.elem, w, mask)
             }
@@ -286,9 +298,6 @@ impl Lower<'_> {
 
     /// Writes a tile's element(s) through a `store` or `store_rows`.
     pub(super) fn store_point(&mut self, op: &Op, pt: &[Coord], x: V) {
-        let (OpKind::Store { cache } | OpKind::StoreRows { cache }) = op.kind else {
-            unreachable!("only stores are written")
-        };
         let shape = self.f.shape(op.operands[op.operands.len() - 1]);
         let (view, at, mask) = self.place(op, pt, shape);
         let k = Emit::mem(view.elem);
@@ -311,7 +320,8 @@ impl Lower<'_> {
                 let x = self.e.splat(x, w);
                 let p = self.address(view.ptr, k, &at, &view.strides);
                 let mask = mask.map(|m| self.e.splat(m, w));
-                self.e.write_elem(x, p, view.elem, mask, cache == Cache::Stream);
+                let stream = mask.is_none() && self.streaming;
+                self.e.write_elem(x, p, view.elem, mask, stream);
             }
             Some(_) => {
                 let mut offsets = self.e.int_like(Ty::vector(K::I64, w), 0);

@@ -20,8 +20,10 @@ mod function;
 mod memory;
 mod nest;
 mod pack;
+mod rowwise;
 mod scalar;
 mod serial;
+mod stream;
 
 pub use function::{Output, lower};
 
@@ -94,6 +96,14 @@ struct Lower<'k> {
     scratch_bytes: i64,
     /// Whether loads and stores must check bounds.
     masked: bool,
+    /// Whether whole vectors are stored past the caches.
+    streaming: bool,
+    /// The grid axis along which programs follow each other.
+    fastest: usize,
+    /// Loads whose next program's data this nest asks for.
+    ahead: std::collections::HashSet<ValueId>,
+    /// A load whose next data, this far on, its copy asks for.
+    ahead_by: Option<(ValueId, V)>,
     /// Loads may not be written further out than this scope.
     floor: u16,
     assertions: Vec<(String, LocId)>,

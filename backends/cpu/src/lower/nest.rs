@@ -127,6 +127,32 @@ impl<'k> Lower<'k> {
         }
     }
 
+    /// As [`Lower::versions`], with a third version that stores past the caches where `stream` holds too.
+    fn streaming_versions(
+        &mut self,
+        accesses: &[&'k Op],
+        stream: Option<V>,
+        f: &mut dyn FnMut(&mut Self) -> Vec<V>,
+    ) -> Vec<V> {
+        let Some(stream) = stream else { return self.versions(accesses, f) };
+        let mut flags: Vec<V> = accesses.iter().filter_map(|o| self.full(o)).collect();
+        flags.push(stream);
+        let Some(both) = self.all(&flags) else { return self.versions(accesses, f) };
+        let mut open = self.e.begin_if(both, &[]);
+        let floor = std::mem::replace(&mut self.floor, self.e.level());
+        self.streaming = true;
+        let out = f(self);
+        self.streaming = false;
+        self.e.if_results(&mut open, &out);
+        self.e.begin_else(&mut open, &out);
+        self.memo.truncate(self.e.level() as usize);
+        let out = self.versions(accesses, f);
+        self.floor = floor;
+        let out = self.e.end_if(open, &out);
+        self.settle();
+        out
+    }
+
     /// Runs `f` without bounds checks where every access is inside, else with them.
     pub(super) fn versions(&mut self, accesses: &[&'k Op], f: &mut dyn FnMut(&mut Self) -> Vec<V>) -> Vec<V> {
         let flags: Vec<V> = accesses.iter().filter_map(|o| self.full(o)).collect();
@@ -174,7 +200,8 @@ impl<'k> Lower<'k> {
             // Nothing to visit; reductions of nothing are their identity.
             accesses.clear();
         }
-        let scalars = self.versions(&accesses, &mut |s| s.nest_body(n, &outputs, &tiling));
+        let stream = self.stream_flag(n);
+        let scalars = self.streaming_versions(&accesses, stream, &mut |s| s.nest_body(n, &outputs, &tiling));
         let mut scalars = scalars.into_iter();
         for (op, _, b) in outputs.reduces {
             match b {
@@ -273,7 +300,7 @@ impl<'k> Lower<'k> {
                 for c in 0..ls {
                     for (i, (op, _, b)) in out.reduces.iter().enumerate() {
                         let elem = s.f.tile(op.results[0]).elem;
-                        let x = s.e.round(elem, accs[c * per + i]);
+                        let x = s.finish(out.reduces[i].1, elem, accs[c * per + i]);
                         let at = Coord::lanes(lane.plus((c * w) as i64));
                         let b = b.as_ref().expect("reducing rows of a matrix gives a tile");
                         s.write_buffer(b, &[at], x);
@@ -330,6 +357,11 @@ impl<'k> Lower<'k> {
         self.e.combine(*r, elem, acc, x)
     }
 
+    /// A reduction's result in its element type: sums and products were kept in f32, the others are operands.
+    pub(super) fn finish(&mut self, op: ReduceOp, elem: kcc_dsl::ir::Elem, x: V) -> V {
+        if matches!(op, ReduceOp::Sum | ReduceOp::Prod) { self.e.round(elem, x) } else { x }
+    }
+
     /// Meets the lanes of each row's accumulators; writes rows of a matrix, returns scalars of a vector.
     fn finish_rows(&mut self, out: &Outputs<'k>, row: Ix, rows: usize, width: usize, accs: &[V]) -> Vec<V> {
         let per = out.reduces.len();
@@ -342,7 +374,7 @@ impl<'k> Lower<'k> {
                     acc = self.e.combine(*kind, elem, acc, accs[(r * width + c) * per + i]);
                 }
                 let x = self.e.horizontal(*kind, elem, acc);
-                let x = self.e.round(elem, x);
+                let x = self.finish(*kind, elem, x);
                 match b {
                     Some(b) => self.write_buffer(b, &[Coord::at(row.plus(r as i64))], x),
                     None => scalars.push(x),

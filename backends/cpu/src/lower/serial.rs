@@ -128,13 +128,13 @@ impl<'k> Lower<'k> {
                 let x = s.e.splat(x, w);
                 let acc = s.e.combine(r, elem, acc[0], x);
                 if scan {
-                    let x = s.e.round(elem, acc);
+                    let x = s.finish(r, elem, acc);
                     s.put(result, &b, &pt, x);
                 }
                 vec![acc]
             });
             if !scan {
-                let x = s.e.round(elem, acc[0]);
+                let x = s.finish(r, elem, acc[0]);
                 s.put(result, &b, rest, x);
             }
         });

@@ -7,7 +7,7 @@
 //! values are read in place as scalars.
 
 use super::facts::{Facts, is_elementwise};
-use kcc_dsl::ir::{Block, Op, OpKind, ValueId};
+use kcc_dsl::ir::{Block, Elem, Op, OpKind, ValueId};
 
 /// More components than this keep the last axis in lanes.
 const MAX_COMPONENTS: usize = 12;
@@ -187,6 +187,9 @@ fn dot_cost(f: &Facts<'_>, op: &Op, w: usize, axis: &dyn Fn(ValueId) -> u8) -> f
     let fmas = (rows * k * l.div_ceil(w)) as f64;
     // Fewer rows than accumulators in flight leave the multiplier idle.
     let fmas = fmas * if rows * l.div_ceil(w) < 8 { 2.0 } else { 1.0 };
+    if lane == 1 && few_rows(f, op, w) {
+        return 1.5 * (m * n * k) as f64 / w as f64;
+    }
     let (base, flip) = through_transposes(f, lane_value);
     let wanted = if flip { 1 - lane_axis } else { lane_axis };
     let contiguous = match f.op(base).map(|o| (&o.kind, o)) {
@@ -198,6 +201,26 @@ fn dot_cost(f: &Facts<'_>, op: &Op, w: usize, axis: &dyn Fn(ValueId) -> u8) -> f
     let outside = f.block[base.0 as usize] != f.block[r.0 as usize];
     let pack = if contiguous || outside { 0.25 } else { 1.5 };
     fmas + pack * (k * l) as f64 * if outside { 0.05 } else { 1.0 }
+}
+
+/// Whether a product has few rows and reads both operands along K: then K goes into the lanes.
+pub fn few_rows(f: &Facts<'_>, op: &Op, w: usize) -> bool {
+    let (a, b, r) = (op.operands[0], op.operands[1], op.results[0]);
+    let along_k = |v: ValueId, k_axis: usize| {
+        let (base, flip) = through_transposes(f, v);
+        let axis = if flip { 1 - k_axis } else { k_axis };
+        f.op(base).is_some_and(|o| {
+            matches!(o.kind, OpKind::Load { .. }) && f.unit_axis(o.operands[0]) == Some(axis)
+        })
+    };
+    let elem = f.tile(a).elem;
+    let two = if elem == Elem::BF16 { 2 } else { 1 };
+    matches!(elem, Elem::F32 | Elem::BF16)
+        && f.shape(r)[0] <= 8
+        && f.shape(r)[1].is_multiple_of(w)
+        && f.shape(a)[1].is_multiple_of(w * two)
+        && along_k(a, 1)
+        && along_k(b, 0)
 }
 
 /// The value behind a chain of rank-2 transposes, and whether their number is odd.

@@ -1,7 +1,10 @@
-//! Random kernels against eager mode. `KCC_FUZZ_SEEDS=a..b` runs other seeds.
+//! Random kernels against eager mode.
+//!
+//! `KCC_FUZZ_SEEDS=a..b` runs other seeds, `KCC_FUZZ_SHOW=1` prints each kernel before it runs, `KCC_FUZZ_REDUCE=1`
+//! prints the smallest kernel found for each failure.
 
 use crate::harness::{compile, specs};
-use kcc_dsl::fuzz::{Profile, generate};
+use kcc_dsl::fuzz::{Case, Profile, generate, listing, reduce};
 
 fn seeds(default: std::ops::Range<u64>) -> std::ops::Range<u64> {
     let Ok(text) = std::env::var("KCC_FUZZ_SEEDS") else { return default };
@@ -9,25 +12,39 @@ fn seeds(default: std::ops::Range<u64>) -> std::ops::Range<u64> {
     a.parse().expect("a number")..b.parse().expect("a number")
 }
 
-fn run(profile: &Profile, seeds: std::ops::Range<u64>, target: &str) {
+fn asked(name: &str) -> bool {
+    std::env::var_os(name).is_some()
+}
+
+/// Compiles and runs a case; the first line of what is wrong with it, if something is.
+fn attempt(case: &Case, target: &str) -> Option<String> {
+    let outcome = std::panic::catch_unwind(|| {
+        let k = compile(&case.kernel, &specs(&case.kernel, &case.args), target)?;
+        let mut actual = case.buffers.clone();
+        k.run(case.grid, &mut actual, &case.args);
+        case.check(&actual)
+    });
+    match outcome {
+        Ok(Ok(())) => None,
+        Ok(Err(e)) => Some(e.lines().next().unwrap_or_default().to_string()),
+        Err(_) => Some("panic".into()),
+    }
+}
+
+fn run(profile: &Profile, default: std::ops::Range<u64>, target: &str) {
+    let seeds = seeds(default);
     let mut failures = Vec::new();
     for seed in seeds.clone() {
         let case = generate(seed, profile).expect("the generator makes valid kernels");
-        let specs = specs(&case.kernel, &case.args);
-        if std::env::var("KCC_FUZZ_SHOW").is_ok() {
-            show(&case.kernel);
-            eprintln!("{:?} {:?}", case.grid, case.args);
+        if asked("KCC_FUZZ_SHOW") {
+            eprintln!("seed {seed}\n{}{:?} {:?}", listing(&case.kernel), case.grid, case.args);
         }
-        let outcome = std::panic::catch_unwind(|| {
-            let k = compile(&case.kernel, &specs, target)?;
-            let mut actual = case.buffers.clone();
-            k.run(case.grid, &mut actual, &case.args);
-            case.check(&actual)
-        });
-        match outcome {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => failures.push(format!("seed {seed}: {}", e.lines().next().unwrap_or_default())),
-            Err(_) => failures.push(format!("seed {seed}: panic")),
+        let Some(e) = attempt(&case, target) else { continue };
+        failures.push(format!("seed {seed}: {e}"));
+        if asked("KCC_FUZZ_REDUCE") {
+            let small = reduce(&case, |c| attempt(c, target).is_some());
+            let e = attempt(&small, target).unwrap_or_default();
+            failures.push(format!("{}{:?} {:?}\n{e}", listing(&small.kernel), small.grid, small.args));
         }
     }
     assert!(
@@ -40,26 +57,25 @@ fn run(profile: &Profile, seeds: std::ops::Range<u64>, target: &str) {
 
 #[test]
 fn random_elementwise_kernels_agree_with_eager_mode() {
-    run(&Profile::basic(), seeds(0..40), "cpu:native");
+    run(&Profile::basic(), 0..30, "cpu:native");
 }
 
 #[test]
 fn random_kernels_of_every_family_agree_with_eager_mode() {
-    run(&Profile::default(), seeds(0..60), "cpu:native");
+    run(&Profile::default(), 0..60, "cpu:native");
+}
+
+#[test]
+fn random_kernels_of_every_family_agree_with_eager_mode_on_avx2() {
+    run(&Profile::default(), 60..90, "cpu:x86-64-v3");
+}
+
+#[test]
+fn random_kernels_with_special_values_agree_with_eager_mode() {
+    run(&Profile::everything(), 40..80, "cpu:native");
 }
 
 #[test]
 fn random_kernels_with_special_values_agree_with_eager_mode_on_avx2() {
-    run(&Profile::everything(), seeds(0..40), "cpu:x86-64-v3");
-}
-
-/// The operations of a kernel, for reading a failure: set `KCC_FUZZ_SHOW`.
-fn show(kernel: &kcc_dsl::ir::Kernel) {
-    kernel.walk(&mut |op| {
-        let tys: Vec<String> = op.results.iter().map(|r| format!("%{}: {}", r.0, kernel.ty(*r))).collect();
-        let ins: Vec<String> = op.operands.iter().map(|o| format!("%{}", o.0)).collect();
-        let regions: Vec<String> =
-            op.regions.iter().map(|r| format!("{:?} -> {:?}", r.args, r.yields)).collect();
-        eprintln!("{} = {:?}({}) {}", tys.join(", "), op.kind, ins.join(", "), regions.join(" | "));
-    });
+    run(&Profile::everything(), 0..40, "cpu:x86-64-v3");
 }
