@@ -30,7 +30,9 @@ impl<'k> Lower<'k> {
                 Some(b) => b.clone(),
                 None => self.allocate(self.f.tile(*r), self.lanes[r.0 as usize] as usize),
             };
+            let floor = std::mem::replace(&mut self.floor, self.e.level());
             self.fill(&b, *i);
+            self.floor = floor;
             self.buffers.insert(*a, b.clone());
             self.buffers.insert(*r, b);
         }
@@ -39,6 +41,8 @@ impl<'k> Lower<'k> {
 
     /// Writes the yielded tiles where the next iteration expects them.
     fn carry_out(&mut self, block: &Block, yields: &[ValueId], targets: &[ValueId]) {
+        // What the block wrote is read after it, not before the loop or branch.
+        let floor = std::mem::replace(&mut self.floor, self.e.level());
         let mut moves = Vec::new();
         for (y, t) in yields.iter().zip(targets) {
             if !self.is_tile(*t) {
@@ -71,6 +75,7 @@ impl<'k> Lower<'k> {
                 None => self.fill(to, *y),
             }
         }
+        self.floor = floor;
     }
 
     pub(super) fn for_(&mut self, op: &'k Op) -> Result<()> {
