@@ -88,7 +88,7 @@ impl Device {
         let manifest = Manifest::beside(path)?;
         detect::resolve(&manifest.target)?;
         let code = Code::from_shared(path, &manifest.symbol, &manifest.cpu)?;
-        self.from_loaded(Loaded {
+        self.adopt(Loaded {
             name: manifest.name,
             generics: manifest.generics,
             params: manifest.params,

@@ -20,7 +20,7 @@ pub enum Error {
         /// The parameter's name.
         argument: String,
         /// What does not fit.
-        problem: ArgumentProblem,
+        problem: Box<ArgumentProblem>,
     },
     /// The wrong number of launch arguments.
     #[error("kernel `{kernel}` takes {expected} arguments, {given} were given")]
@@ -193,7 +193,7 @@ pub enum ViewError {
         /// The view's strides.
         strides: Vec<i64>,
         /// Elements needed.
-        needed: u128,
+        needed: u64,
         /// Elements there.
         given: usize,
     },
@@ -205,9 +205,9 @@ pub enum ViewError {
         /// The dims asked for.
         to: Vec<i64>,
         /// Elements before.
-        from_count: u128,
+        from_count: u64,
         /// Elements asked for.
-        to_count: u128,
+        to_count: u64,
     },
     /// The dims are too many, negative, or their product does not fit the machine.
     #[error("dims {dims:?} are not possible: {reason}")]
@@ -325,7 +325,7 @@ impl Error {
         argument: impl Into<String>,
         problem: ArgumentProblem,
     ) -> Self {
-        Error::Argument { kernel: kernel.into(), argument: argument.into(), problem }
+        Error::Argument { kernel: kernel.into(), argument: argument.into(), problem: Box::new(problem) }
     }
 
     /// A failed file operation.

@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     if args.list {
-        let names: Vec<&str> = passes::ALL.iter().map(|p| p.name).collect();
+        let names: Vec<&str> = passes::all().iter().map(|p| p.name).collect();
         say(if json { serde_json::json!(names).to_string() } else { names.join("\n") });
         return Ok(());
     }

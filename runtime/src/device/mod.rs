@@ -167,7 +167,7 @@ impl Device {
         Ok(CompiledKernel::new(self.clone(), runnable))
     }
 
-    pub(crate) fn from_loaded(&self, loaded: Loaded) -> Result<CompiledKernel> {
+    pub(crate) fn adopt(&self, loaded: Loaded) -> Result<CompiledKernel> {
         match &self.0.kind {
             Kind::Cpu(_) => Ok(CompiledKernel::new(self.clone(), Runnable::Code(Arc::new(loaded)))),
             Kind::Eager => Err(Error::Load {

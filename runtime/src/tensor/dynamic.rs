@@ -43,7 +43,7 @@ impl DynTensor {
             return Err(Error::View(ViewError::TooSmall {
                 dims: t.layout.dims.to_vec(),
                 strides: t.layout.strides.to_vec(),
-                needed: t.layout.count() as u128,
+                needed: t.layout.count() as u64,
                 given: bytes.len() / elem.bytes(),
             }));
         }

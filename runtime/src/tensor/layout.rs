@@ -185,8 +185,8 @@ impl Layout {
             return Err(ViewError::Count {
                 from: self.dims.to_vec(),
                 to: dims.to_vec(),
-                from_count: from_count.into(),
-                to_count: to_count.into(),
+                from_count,
+                to_count,
             });
         }
         if to_count == 0 || self.is_contiguous() {

@@ -61,8 +61,8 @@ impl<T: Elem> Tensor<T> {
             return Err(Error::View(ViewError::Count {
                 from: vec![elements.len() as i64],
                 to: t.layout.dims.to_vec(),
-                from_count: elements.len() as u128,
-                to_count: t.len() as u128,
+                from_count: elements.len() as u64,
+                to_count: t.len() as u64,
             }));
         }
         t.as_mut_slice().copy_from_slice(elements);

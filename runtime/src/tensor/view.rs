@@ -39,7 +39,7 @@ fn place(layout: &Layout, offset: usize, len: usize) -> Result<usize, ViewError>
         return Err(ViewError::TooSmall {
             dims: layout.dims.to_vec(),
             strides: layout.strides.to_vec(),
-            needed: if low < 0 { (-low) as u128 + len as u128 } else { (high + 1) as u128 },
+            needed: if low < 0 { (-low) as u64 + len as u64 } else { (high + 1) as u64 },
             given: len,
         });
     }
@@ -311,8 +311,8 @@ impl<'a, T: Elem> TensorViewMut<'a, T> {
             return Err(ViewError::Count {
                 from: vec![elements.len() as i64],
                 to: self.layout.dims.to_vec(),
-                from_count: elements.len() as u128,
-                to_count: self.len() as u128,
+                from_count: elements.len() as u64,
+                to_count: self.len() as u64,
             });
         }
         let mut next = elements.iter();

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn operands_are_found_at_their_alignment_and_printed_row_major() {
-        let mut data = vec![0u8; 128];
+        let mut data = [0u8; 128];
         data[..4].copy_from_slice(&7i32.to_le_bytes());
         for i in 0..4 {
             data[64 + 4 * i..68 + 4 * i].copy_from_slice(&(i as f32 / 2.0).to_le_bytes());
