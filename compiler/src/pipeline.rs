@@ -96,7 +96,7 @@ pub fn run_named(text: &str, file: &str, passes: &[&str]) -> Result<String, Erro
     verify::verify(&module, file)?;
     for name in passes {
         let Some(pass) = crate::passes::by_name(name) else {
-            let known: Vec<&str> = crate::passes::ALL.iter().map(|p| p.name).collect();
+            let known: Vec<&str> = crate::passes::all().iter().map(|p| p.name).collect();
             let help = format!("passes are {}", known.join(", "));
             return Err(nowhere().invalid(format!("`{name}` is no pass")).help(help));
         };

@@ -56,6 +56,29 @@ pub(crate) fn before(
     }
 }
 
+/// Puts an operation like `model`, with its place and attributes and as many empty regions, before it.
+pub(crate) fn like(model: Op, operands: &[Value], results: &[Ty]) -> Result<Op, Error> {
+    let operands: Vec<MlirValue> = operands.iter().map(|v| v.raw()).collect();
+    let results: Vec<MlirType> = results.iter().map(|t| t.raw()).collect();
+    // SAFETY: name, operands, results and attributes outlive the calls that copy them; regions are new and handed
+    // over; the created operation is handed to the block of `model`.
+    unsafe {
+        let n = mlirOperationGetNumAttributes(model.raw());
+        let attrs: Vec<MlirNamedAttribute> =
+            (0..n).map(|i| mlirOperationGetAttribute(model.raw(), i)).collect();
+        let regions: Vec<MlirRegion> = model.regions().iter().map(|_| mlirRegionCreate()).collect();
+        let mut state = mlirOperationStateGet(string_ref(model.name()), model.location());
+        mlirOperationStateAddOperands(&mut state, operands.len() as isize, operands.as_ptr());
+        mlirOperationStateAddResults(&mut state, results.len() as isize, results.as_ptr());
+        mlirOperationStateAddAttributes(&mut state, attrs.len() as isize, attrs.as_ptr());
+        mlirOperationStateAddOwnedRegions(&mut state, regions.len() as isize, regions.as_ptr());
+        let op = Op::created(mlirOperationCreate(&mut state));
+        let op = op.ok_or_else(|| bug(format!("`{}` was not made", model.name())))?;
+        op.insert_before(model);
+        Ok(op)
+    }
+}
+
 /// The type of the tile IR that a value has.
 pub(crate) fn type_of(ty: Ty) -> Option<Type> {
     types::parse(&ty.to_string()).ok()

@@ -1,7 +1,7 @@
 //! Handles on operations, values, blocks and attributes of a module, for the reader and the passes.
 //!
 //! They are `Copy` names without a lifetime of the operation they name: one is valid from the moment it is taken from
-//! a live module until that operation is erased ([`Op::erase`], [`erase_all`]) or the module dropped, and code that
+//! a live module until that operation is erased ([`Op::erase`]) or the module dropped, and code that
 //! erases operations does not look at their handles again. Nothing outside the crate can make one.
 
 use melior::ir::Module;
@@ -137,6 +137,19 @@ impl Op {
         }
     }
 
+    pub(crate) fn set_operand(self, i: usize, v: Value) {
+        // SAFETY: see above; the caller took `i` from `operands` and gives a value of the same type.
+        unsafe { mlirOperationSetOperand(self.raw(), i as isize, v.raw()) }
+    }
+
+    /// Moves the only block of another operation's first region into this one's, which is empty.
+    pub(crate) fn take_body(self, other: Op) {
+        // SAFETY: see above; both operations have a first region.
+        unsafe {
+            mlirRegionTakeBody(mlirOperationGetRegion(self.raw(), 0), mlirOperationGetRegion(other.raw(), 0));
+        }
+    }
+
     /// Whether any result has a use.
     pub(crate) fn is_used(self) -> bool {
         self.results().into_iter().any(Value::is_used)
@@ -168,6 +181,20 @@ impl Value {
     pub(crate) fn is_used(self) -> bool {
         // SAFETY: see above.
         unsafe { !mlirOpOperandIsNull(mlirValueGetFirstUse(self.raw())) }
+    }
+
+    /// Each use: the operation, and which of its operands.
+    pub(crate) fn uses(self) -> Vec<(Op, usize)> {
+        let mut all = Vec::new();
+        // SAFETY: see above.
+        unsafe {
+            let mut at = mlirValueGetFirstUse(self.raw());
+            while !mlirOpOperandIsNull(at) {
+                all.push((Op(mlirOpOperandGetOwner(at).ptr), mlirOpOperandGetOperandNumber(at) as usize));
+                at = mlirOpOperandGetNextUse(at);
+            }
+        }
+        all
     }
 
     pub(crate) fn replace_all_uses(self, with: Value) {
@@ -217,6 +244,12 @@ impl Block {
             }
         }
         all
+    }
+
+    /// Removes an argument that has no uses.
+    pub(crate) fn erase_arg(self, i: usize) {
+        // SAFETY: see above; the caller took `i` from `args` and saw that nothing uses it.
+        unsafe { mlirBlockEraseArgument(self.raw(), i as u32) }
     }
 
     /// The operation whose region holds the block.

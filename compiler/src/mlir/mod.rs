@@ -3,7 +3,7 @@
 pub(crate) mod build;
 pub mod context;
 pub mod diagnostics;
-pub mod handle;
+pub(crate) mod handle;
 mod text;
 
 pub use context::Lease;

@@ -1,5 +1,7 @@
-//! Drops what nobody uses: operations without side effects, loops and branches around nothing, functions that no
-//! reduction names.
+//! Drops what nobody uses: operations without side effects, loops and branches around nothing, values that a loop
+//! carries for itself alone, functions that no reduction names.
+
+mod carried;
 
 use super::{Level, Pass};
 use crate::dialect::KERNEL;
@@ -16,7 +18,7 @@ pub const PASS: Pass = Pass { name: "dce", on: Level::Kt, run };
 fn run(_: &Context, module: &mut Module) -> Result<(), Error> {
     for function in top(module) {
         for b in function.blocks() {
-            block(b);
+            block(b)?;
         }
     }
     functions(module);
@@ -24,15 +26,21 @@ fn run(_: &Context, module: &mut Module) -> Result<(), Error> {
 }
 
 /// Last operation first, so that what a dead operation used is seen to be dead too.
-fn block(b: Block) {
+fn block(b: Block) -> Result<(), Error> {
     for op in b.ops().into_iter().rev() {
+        if op.name() == "scf.for" {
+            carried::settle(op);
+        }
         for inner in op.blocks() {
-            block(inner);
+            block(inner)?;
         }
         if !op.is_used() && droppable(op) {
             op.erase();
+        } else if op.name() == "scf.for" {
+            carried::shrink(op)?;
         }
     }
+    Ok(())
 }
 
 fn droppable(op: Op) -> bool {

@@ -34,10 +34,18 @@ impl std::fmt::Debug for Pass {
     }
 }
 
-/// Every pass, by name.
-pub const ALL: &[Pass] = &[canonicalize::PASS, cse::PASS, dce::PASS, hoist::PASS];
+/// The passes of the pipeline, each once.
+pub fn all() -> Vec<Pass> {
+    let mut all: Vec<Pass> = Vec::new();
+    for pass in crate::pipeline::STAGES.iter().flat_map(|s| s.passes) {
+        if all.iter().all(|p| p.name != pass.name) {
+            all.push(*pass);
+        }
+    }
+    all
+}
 
 /// The pass of that name.
 pub fn by_name(name: &str) -> Option<Pass> {
-    ALL.iter().find(|p| p.name == name).copied()
+    all().into_iter().find(|p| p.name == name)
 }
