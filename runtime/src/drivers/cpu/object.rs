@@ -273,6 +273,107 @@ fn relocate(
 mod tests {
     use super::*;
 
+    use object::write::{Object as Writer, Relocation, StandardSegment, Symbol, SymbolSection};
+    use object::{Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
+
+    fn symbol(name: &str, section: SymbolSection, kind: SymbolKind) -> Symbol {
+        Symbol {
+            name: name.into(),
+            value: 0,
+            size: 0,
+            kind,
+            scope: SymbolScope::Dynamic,
+            weak: false,
+            section,
+            flags: SymbolFlags::None,
+        }
+    }
+
+    /// Copies eight bytes from `args` to `scratch` with `memcpy`, then returns `**pointer`, where `pointer` is data
+    /// that holds the address of a constant, 42. Calls `callee` for `memcpy`.
+    fn sample(callee: &str) -> Vec<u8> {
+        let mut w = Writer::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+        let text = w.section_id(object::write::StandardSection::Text);
+        let data = w.section_id(object::write::StandardSection::Data);
+        let constant = w.add_section(vec![], b".rodata.cst8".to_vec(), SectionKind::ReadOnlyData);
+        let _ = w.segment_name(StandardSegment::Text);
+        let code = [
+            &[0x48, 0x89, 0xfe][..],         // mov rsi, rdi
+            &[0x4c, 0x89, 0xc7],             // mov rdi, r8
+            &[0xba, 8, 0, 0, 0],             // mov edx, 8
+            &[0x48, 0x83, 0xec, 8],          // sub rsp, 8
+            &[0xe8, 0, 0, 0, 0],             // call callee
+            &[0x48, 0x8b, 0x05, 0, 0, 0, 0], // mov rax, [rip + GOT slot of pointer]
+            &[0x48, 0x8b, 0x00],             // mov rax, [rax]
+            &[0x48, 0x8b, 0x00],             // mov rax, [rax]
+            &[0x48, 0x83, 0xc4, 8, 0xc3],    // add rsp, 8; ret
+        ]
+        .concat();
+        w.append_section_data(text, &code, 16);
+        w.append_section_data(data, &[0; 8], 8);
+        w.append_section_data(constant, &[0; 64], 64);
+        w.append_section_data(constant, &42u64.to_le_bytes(), 8);
+        w.add_symbol(symbol("entry", SymbolSection::Section(text), SymbolKind::Text));
+        let callee = w.add_symbol(symbol(callee, SymbolSection::Undefined, SymbolKind::Text));
+        let pointer = w.add_symbol(symbol("pointer", SymbolSection::Section(data), SymbolKind::Data));
+        let base = w.section_symbol(constant);
+        let elf = |r_type| RelocationFlags::Elf { r_type };
+        for (section, offset, symbol, addend, r_type) in [
+            (text, 16, callee, -4, elf::R_X86_64_PLT32),
+            (text, 23, pointer, -4, elf::R_X86_64_REX_GOTPCRELX),
+            (data, 0, base, 64, elf::R_X86_64_64),
+        ] {
+            w.add_relocation(section, Relocation { offset, symbol, addend, flags: elf(r_type) }).unwrap();
+        }
+        w.write().unwrap()
+    }
+
+    #[test]
+    fn relocations_reach_functions_data_and_constants() {
+        let object = Object::load(&sample("memcpy"), "entry").unwrap();
+        let (args, mut scratch) = ([0x1122_3344_5566_7788i64], [0u8; 64]);
+        // SAFETY: the sample reads eight bytes of `args` and writes eight of `scratch`.
+        let result = unsafe { (object.entry())(args.as_ptr(), args.as_ptr(), 0, 1, scratch.as_mut_ptr()) };
+        assert_eq!(result, 42);
+        assert_eq!(scratch[..8], args[0].to_le_bytes());
+    }
+
+    #[test]
+    fn no_page_is_writable_and_executable() {
+        let object = Object::load(&sample("memcpy"), "entry").unwrap();
+        let entry = object.entry() as usize;
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let holds = |line: &&str| {
+            let range = line.split(' ').next().and_then(|r| r.split_once('-'));
+            let hex = |s| usize::from_str_radix(s, 16).ok();
+            range.and_then(|(a, b)| Some((hex(a)?..hex(b)?).contains(&entry))).unwrap_or(false)
+        };
+        let line = maps.lines().find(holds).expect("the code is mapped");
+        assert!(line.contains(" r-xp "), "{line}");
+        assert!(!maps.lines().any(|l| l.contains("rwx")), "{maps}");
+    }
+
+    #[test]
+    fn other_functions_and_other_symbols_are_refused_by_name() {
+        let refused = |bytes: &[u8], symbol| Object::load(bytes, symbol).err().expect("refused");
+        assert!(refused(&sample("system"), "entry").contains("`system`"));
+        assert!(refused(&sample("memset"), "start").contains("`start`"));
+        assert!(refused(&sample("memset"), "pointer").contains("not code"));
+    }
+
+    #[test]
+    fn a_damaged_object_loads_or_is_refused_but_never_panics() {
+        let whole = sample("memcpy");
+        for n in 0..whole.len() {
+            let _ = Object::load(&whole[..n], "entry");
+            for bit in [0x01, 0x80, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[n] ^= bit;
+                let _ = Object::load(&damaged, "entry");
+            }
+        }
+    }
+
     #[test]
     fn noise_is_refused_without_a_panic() {
         for bytes in [&b""[..], b"\x7fELF", &[0u8; 64], &[0xff; 4096]] {
