@@ -82,6 +82,7 @@ impl<'k> Lower<'k> {
         let body = &op.regions[0];
         let (inits, args, results) = (&op.operands[3..], &body.args[1..], &op.results[..]);
         self.carry_in(inits, args, results)?;
+        let prepared = self.prepared.clone();
         self.prepare_outside(body);
         let bound = |s: &mut Self, v: ValueId| {
             let i = s.index(v);
@@ -98,6 +99,8 @@ impl<'k> Lower<'k> {
             body.yields.iter().copied().zip(args.iter().copied()).filter(|(y, _)| self.is_tile(*y)).collect();
         self.block(body, &aliases)?;
         self.carry_out(body, &body.yields, args);
+        // What was prepared here exists only if this place was reached.
+        self.prepared = prepared;
         let out = self.scalars_of(&body.yields);
         let out = self.e.end_for(open, &out);
         self.settle();

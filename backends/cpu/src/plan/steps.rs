@@ -8,7 +8,7 @@ use super::cheap::is_cheap;
 use super::contract::{self, Contract};
 use super::facts::{Facts, is_elementwise, is_reindexing};
 use kcc_dsl::ir::{Block, Op, OpKind, ValueId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A loop nest over the elements of one shape.
 #[derive(Default)]
@@ -138,6 +138,8 @@ struct Planner<'a, 'k> {
     loaded: HashMap<usize, usize>,
     effect: usize,
     reads: Vec<Vec<(ValueId, bool)>>,
+    /// Values that this block defines.
+    own: HashSet<ValueId>,
 }
 
 #[derive(Clone, Copy)]
@@ -161,6 +163,7 @@ pub fn plan<'k>(f: &Facts<'k>, lanes: &[u8], block: &'k Block) -> BlockPlan<'k> 
         loaded: HashMap::new(),
         effect: 0,
         reads: Vec::new(),
+        own: block.ops.iter().flat_map(|op| op.results.iter().copied()).collect(),
     };
     for op in &block.ops {
         p.place(op);
@@ -172,13 +175,11 @@ pub fn plan<'k>(f: &Facts<'k>, lanes: &[u8], block: &'k Block) -> BlockPlan<'k> 
     for y in &block.yields {
         p.keep_uses(*y, usize::MAX, false);
     }
-    // Values of this block that nested blocks read.
+    // Values of this block that nested blocks read, directly or through what is computed where it is used.
     for op in &block.ops {
         for r in &op.results {
-            if let Some(Home::Nest(n)) = p.home.get(r).copied()
-                && !f.is_local(*r)
-            {
-                p.keep(n, *r);
+            if !f.is_local(*r) {
+                p.keep_uses(*r, usize::MAX, false);
             }
         }
     }
@@ -256,7 +257,9 @@ impl<'k> Planner<'_, 'k> {
         if matches!(op.kind, OpKind::Transpose { .. }) && self.f.rank(v) == 2 {
             return self.force(op.operands[0]);
         }
-        if self.f.block[v.0 as usize] == self.f.block[op.results[0].0 as usize] {
+        // A value of an outer block stays computed where it is used: memory filled here may be read after a branch
+        // that did not run.
+        if self.own.contains(&v) {
             let min = self.need(v, true);
             self.name(v, min);
         }
