@@ -15,7 +15,7 @@ use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
 
 /// `q`, `o`: `[batch, kv heads, queries per kv head, head]`; `k`, `v`: `[batch, kv heads, keys, head]`; `lengths[b]`
 /// keys of sequence `b` are real. `scale` is `log2(e) / √head`. Grid: (kv heads, batch).
-#[kernel(instances(<f32, 4, 128, 128>, <f16, 4, 128, 128>, <bf16, 4, 128, 128>))]
+#[kernel(instances(<f32, 4, 32, 128>, <f16, 4, 32, 128>, <bf16, 4, 32, 128>))]
 pub fn decode_tile<T: Float + DotElem, const G: usize, const BN: usize, const D: usize>(
     q: &View<T, 4>,
     k: &View<T, 4>,
@@ -104,7 +104,7 @@ fn by_head<T: Float + DotElem, const G: usize>(
     let grid = [kv_heads, batch, 1];
     let args = (q, k, v, lengths, o, scale * std::f32::consts::LOG2_E);
     smallest!(head, [32, 64, 96, 128, 256],
-        |D| decode_tile::kernel::<T, G, 128, D>().launch(device, grid, args)?,
+        |D| decode_tile::kernel::<T, G, 32, D>().launch(device, grid, args)?,
         else {});
     Ok(())
 }

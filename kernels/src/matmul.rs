@@ -18,7 +18,7 @@ use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
     <f32, 64, 64, 64, 0, false, false>,
     <f16, 64, 64, 64, 0, false, false>,
     <bf16, 64, 64, 64, 0, false, false>,
-    <f32, 64, 128, 64, 2, true, true>,
+    <f32, 64, 64, 64, 2, true, true>,
 ))]
 pub fn matmul_tile<
     T: Float + DotElem,
@@ -85,9 +85,9 @@ pub fn matmul<T: Float + DotElem, const ACT: usize>(
         return Ok(());
     }
     if m <= 16 {
-        run::<T, 16, 128, ACT>(device, a, b, epilogue, c)
+        run::<T, 16, 64, ACT>(device, a, b, epilogue, c)
     } else {
-        run::<T, 64, 128, ACT>(device, a, b, epilogue, c)
+        run::<T, 64, 64, ACT>(device, a, b, epilogue, c)
     }
 }
 

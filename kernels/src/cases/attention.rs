@@ -25,7 +25,7 @@ pub(super) fn cases<T: Value + DotElem>(all: &mut Vec<Case>) {
     all.push(decode_case::<T>(size(1, 1, 1, 1, 1, 32), vec![1]));
     all.push(decode_case::<T>(size(2, 8, 2, 1, 200, 64), vec![200, 129]));
     all.push(decode_case::<T>(size(3, 6, 2, 1, 131, 128), vec![0, 128, 131]));
-    all.push(decode_case::<T>(size(1, 2, 1, 1, 130, 32), vec![127]));
+    all.push(decode_case::<T>(size(2, 2, 1, 1, 130, 32), vec![127, 31]));
 }
 
 /// Scores are sums of `head` products of numbers below 1, scaled: `head + 2` units of at most `√head`, exponents and

@@ -8,6 +8,11 @@ use crate::matmul::{Epilogue, matmul};
 use kcc_dsl::prelude::*;
 use kcc_runtime::{Device, Launch as _, Tensor, TensorView, TensorViewMut};
 
+/// Columns per program of the experts' products. Rows go 8 at a time, so that little of a tile lies beyond the last row
+/// of an expert; a width that is no power of two keeps the rows of a packed panel out of each other's cache sets
+/// (measured on the CPU against 32, 48, 64 and 128: 0 to 25% faster in f32, equal in bf16).
+const GROUPED_COLUMNS: usize = 96;
+
 /// Weights of a layer of `experts` SwiGLU networks.
 #[derive(Clone, Copy)]
 pub struct Experts<'a, T> {
@@ -99,13 +104,13 @@ pub fn moe<T: Float + DotElem>(
         (&work.ids.view().reshape(&[slots])?, &mut work.starts.view_mut(), &mut work.order.view_mut()),
     )?;
     let (starts, order) = (work.starts.view(), work.order.view());
-    let n = 64;
-    grouped::grouped_swiglu_tile::kernel::<T, 32, 64, 64>().launch(
+    let n = GROUPED_COLUMNS;
+    grouped::grouped_swiglu_tile::kernel::<T, 8, GROUPED_COLUMNS, 64>().launch(
         device,
         [inner.div_ceil(n), count, 1],
         (x, experts.gate, experts.up, &starts, &order, &mut work.inner.view_mut(), choices as i32),
     )?;
-    grouped::grouped_down_tile::kernel::<T, 32, 64, 64>().launch(
+    grouped::grouped_down_tile::kernel::<T, 8, GROUPED_COLUMNS, 64>().launch(
         device,
         [hidden.div_ceil(n), count, 1],
         (&work.inner.view(), experts.down, &starts, &order, &mut work.parts.view_mut()),
