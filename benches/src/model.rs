@@ -11,7 +11,8 @@ use std::path::Path;
 pub fn minilm<T: Element>(device: Device) -> Result<Bench> {
     let folder = model_folder()?;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/minilm/reference/sentences.txt");
-    let sentences = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let sentences =
+        std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let sentences: Vec<&str> = sentences.split_terminator('\n').collect();
     let tokens = Text::open(&folder.join("tokenizer.json"))?.tokens(&sentences)?;
     let mut model = Model::<T>::open(device, &folder)?;

@@ -234,7 +234,7 @@ pub fn attention_packed<T: Float + DotElem>(
 }
 
 fn supported(kernel: &'static str, heads: usize, kv_heads: usize, head: usize) -> Result {
-    if kv_heads > 0 && heads % kv_heads == 0 && head <= 256 {
+    if kv_heads > 0 && heads.is_multiple_of(kv_heads) && head <= 256 {
         return Ok(());
     }
     let reason = format!(

@@ -79,7 +79,7 @@ pub fn decode<T: Float + DotElem>(
     if batch * heads * head == 0 {
         return Ok(());
     }
-    if kv_heads == 0 || heads % kv_heads != 0 || heads / kv_heads > 16 || head > 256 {
+    if kv_heads == 0 || !heads.is_multiple_of(kv_heads) || heads / kv_heads > 16 || head > 256 {
         let reason = format!(
             "{heads} heads of {head} over {kv_heads} key heads: key heads must divide heads into groups of at most \
              16, of at most 256 elements"

@@ -8,8 +8,7 @@ use crate::matmul::{Epilogue, matmul, reference};
 use kcc_dsl::prelude::*;
 
 pub(super) fn cases<T: Value + DotElem>(all: &mut Vec<Case>) {
-    for (m, n, k) in
-        [(1, 1, 1), (7, 13, 5), (64, 64, 64), (65, 129, 67), (17, 31, 200), (3, 4, 0), (0, 4, 3)]
+    for (m, n, k) in [(1, 1, 1), (7, 13, 5), (64, 64, 64), (65, 129, 67), (17, 31, 200), (3, 4, 0), (0, 4, 3)]
     {
         all.push(case::<T, { activation::IDENTITY }>((m, n, k), false, false, false));
     }
