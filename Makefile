@@ -23,6 +23,7 @@ run: setup ## embed a few sentences with MiniLM, all arithmetic in kcc kernels
 test: setup ## run the whole suite
 	@cargo build --workspace $(CLI) --bin kcc
 	@KCC="$(TARGET)/debug/kcc" cargo test --workspace $(CLI)
+	@cargo test -p kcc-runtime --features jit-in-process --test in_process
 
 lint: ## formatting, clippy and documentation, warnings are errors
 	@scripts/setup.sh toolchain lint
