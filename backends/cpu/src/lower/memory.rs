@@ -193,7 +193,6 @@ impl Lower<'_> {
     /// The absolute coordinates of a block access, and the mask that keeps it inside (`None`: no check needed).
     fn place(&mut self, op: &Op, pt: &[Coord], shape: &[usize]) -> (View, Vec<Coord>, Option<V>) {
         let view = self.view(op.operands[0]);
-        let rows = matches!(op.kind, OpKind::LoadRows { .. } | OpKind::StoreRows { .. });
         let (mut at, mut conds) = (Vec::new(), Vec::new());
         for (a, off) in self.offsets(op).into_iter().enumerate() {
             let c = pt[a];
@@ -207,7 +206,12 @@ impl Lower<'_> {
                 }
                 None => {
                     let i = self.eval(op.operands[1], &[c]);
-                    let i = self.e.conv("arith.extsi", i, K::I64);
+                    let mut i = self.e.conv("arith.extsi", i, K::I64);
+                    if c.lane {
+                        // One row for all lanes is not the first of consecutive rows.
+                        let w = self.w();
+                        i = self.e.splat(i, w);
+                    }
                     conds.push(self.e.cmpi("ult", i, view.dims[a]));
                     at.push(Coord { ix: i.into(), lane: c.lane });
                 }
@@ -220,7 +224,6 @@ impl Lower<'_> {
                 conds.push(m);
             }
         }
-        let _ = rows;
         let mask = self.all(&conds);
         (view, at, mask)
     }
@@ -299,6 +302,16 @@ impl Lower<'_> {
     /// Writes a tile's element(s) through a `store` or `store_rows`.
     pub(super) fn store_point(&mut self, op: &Op, pt: &[Coord], x: V) {
         let shape = self.f.shape(op.operands[op.operands.len() - 1]);
+        if let Some(a) = pt.iter().position(|c| c.lane)
+            && pt[a].ix.v.is_none()
+            && shape[a] as i64 - pt[a].ix.c == 1
+        {
+            // LLVM 22 turns a truncating masked store of one known lane into a store of the wider type.
+            let one = if x.ty.is_vector() { self.e.extract(x, 0) } else { x };
+            let mut pt = pt.to_vec();
+            pt[a].lane = false;
+            return self.store_point(op, &pt, one);
+        }
         let (view, at, mask) = self.place(op, pt, shape);
         let k = Emit::mem(view.elem);
         let w = self.w();

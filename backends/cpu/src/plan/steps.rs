@@ -46,7 +46,7 @@ impl Nest<'_> {
 /// One step of a block.
 pub enum Step<'k> {
     /// A loop nest.
-    Nest(Nest<'k>),
+    Nest(Box<Nest<'k>>),
     /// Control flow, or an operation with loops of its own.
     Op(&'k Op),
 }
@@ -65,7 +65,7 @@ impl<'k> BlockPlan<'k> {
     /// The nest that computes `v`.
     pub fn nest_of(&self, v: ValueId) -> Option<(usize, &Nest<'k>)> {
         self.steps.iter().enumerate().find_map(|(i, s)| match s {
-            Step::Nest(n) if n.named.contains(&v) => Some((i, n)),
+            Step::Nest(n) if n.named.contains(&v) => Some((i, &**n)),
             _ => None,
         })
     }
@@ -229,7 +229,7 @@ impl<'k> Planner<'_, 'k> {
                 return i;
             }
         }
-        self.steps.push(Step::Nest(Nest { shape: shape.to_vec(), lane, ..Nest::default() }));
+        self.steps.push(Step::Nest(Box::new(Nest { shape: shape.to_vec(), lane, ..Nest::default() })));
         self.steps.len() - 1
     }
 
@@ -424,6 +424,13 @@ impl<'k> Planner<'_, 'k> {
         }
         match self.home.get(&v).copied() {
             Some(Home::Nest(n)) if n == step && pointwise => return,
+            // A nest of its own that was asked for later: this step still computes the value where it uses it.
+            Some(Home::Nest(n)) if n >= step && is_inline(self.f, self.lanes, v) => {
+                if let Some(op) = self.f.op(v) {
+                    self.visit_inline(op, step, pointwise);
+                }
+                return;
+            }
             Some(Home::Nest(n)) => self.keep(n, v),
             Some(Home::Before(_)) => {}
             None => {
