@@ -48,10 +48,6 @@ enum Rows<'k> {
 }
 
 impl<'k> Lower<'k> {
-    fn minmax(&mut self, name: &str, a: V, b: V) -> V {
-        self.e.op2(name, a, b)
-    }
-
     /// Prepares a contraction and writes the chunks before its last.
     pub(super) fn contraction(&mut self, n: &Nest<'k>, c: &Contract<'k>) -> Result<Tiling<'k>> {
         let w = self.w();
@@ -91,7 +87,7 @@ impl<'k> Lower<'k> {
         let zero = self.e.i64(0);
         // Chunks before the last: (length - 1) / chunk, rounded down, none for an empty range.
         let last = self.e.op2("arith.subi", length, one);
-        let last = self.minmax("arith.maxsi", last, zero);
+        let last = self.e.op2("arith.maxsi", last, zero);
         let before = self.e.op2("arith.divui", last, size);
         let some = self.e.cmpi("ugt", before, zero);
         let mut tiling = Tiling {
@@ -107,7 +103,6 @@ impl<'k> Lower<'k> {
             rowwise: false,
             fetch: None,
         };
-        let init = c.loop_op.operands[3];
         let (open, i, _) = self.e.begin_for(zero, before, one, &[]);
         {
             let floor = std::mem::replace(&mut self.floor, self.e.level());
@@ -116,7 +111,7 @@ impl<'k> Lower<'k> {
             let later = self.e.cmpi("ugt", i, zero);
             let edges = Edges {
                 partial: (partial.clone(), later),
-                ..self.chunk(c, n, &lane_side, &row_side, &tiling, converted, from, size, None)
+                ..self.chunk(n, &lane_side, &row_side, &tiling, converted, from, size, None)
             };
             tiling.contract = Some(edges);
             self.accumulate_chunk(n, &tiling, &partial, padded / w, rows);
@@ -133,10 +128,9 @@ impl<'k> Lower<'k> {
         };
         let edges = Edges {
             partial: (partial, some),
-            ..self.chunk(c, n, &lane_side, &row_side, &tiling, converted, from, left, tag)
+            ..self.chunk(n, &lane_side, &row_side, &tiling, converted, from, left, tag)
         };
         tiling.contract = Some(edges);
-        let _ = init;
         Ok(tiling)
     }
 
@@ -159,7 +153,7 @@ impl<'k> Lower<'k> {
         let step = crate::plan::contract::constant(self.f, ops[2]).unwrap_or(1);
         let (zero, size) = (self.e.i64(0), self.e.i64(step));
         let span = self.e.op2("arith.subi", hi, lo);
-        let span = self.minmax("arith.maxsi", span, zero);
+        let span = self.e.op2("arith.maxsi", span, zero);
         let round = self.e.i64(step - 1);
         let trips = self.e.op2("arith.addi", span, round);
         let trips = self.e.op2("arith.divui", trips, size);
@@ -167,11 +161,11 @@ impl<'k> Lower<'k> {
         let mut end = self.e.op2("arith.addi", lo, reach);
         for side in [c.a, c.b] {
             let d = self.view(side.load.operands[0]).dims[side.k_axis];
-            end = self.minmax("arith.minsi", end, d);
+            end = self.e.op2("arith.minsi", end, d);
         }
-        let begin = self.minmax("arith.maxsi", lo, zero);
+        let begin = self.e.op2("arith.maxsi", lo, zero);
         let length = self.e.op2("arith.subi", end, begin);
-        let length = self.minmax("arith.maxsi", length, zero);
+        let length = self.e.op2("arith.maxsi", length, zero);
         (begin, length)
     }
 
@@ -210,7 +204,6 @@ impl<'k> Lower<'k> {
     #[allow(clippy::too_many_arguments)]
     fn chunk(
         &mut self,
-        c: &Contract<'k>,
         n: &Nest<'k>,
         lane_side: &Side<'k>,
         row_side: &Side<'k>,
@@ -239,7 +232,6 @@ impl<'k> Lower<'k> {
             }
             None => Rows::View(*row_side, from),
         };
-        let _ = c;
         let (steps, odd) = if kind == Kind::F32 {
             (length, None)
         } else {
@@ -413,7 +405,6 @@ impl<'k> Lower<'k> {
         points: &[Vec<Coord>],
         inits: Vec<V>,
     ) -> Vec<V> {
-        let w = self.w();
         let (partial, some) = &edges.partial;
         let floor = std::mem::replace(&mut self.floor, self.e.level());
         let mut accs: Vec<V> = points
@@ -478,7 +469,6 @@ impl<'k> Lower<'k> {
             }
         }
         self.floor = floor;
-        let _ = w;
         accs
     }
 
@@ -487,20 +477,19 @@ impl<'k> Lower<'k> {
     fn row_pointer(&mut self, side: &Side<'k>, row: Ix, from: V) -> (V, V) {
         let view = self.view(side.load.operands[0]);
         let axis = 1 - side.k_axis;
-        let (at, col) = match side.load.kind {
+        let at = match side.load.kind {
             OpKind::LoadRows { .. } => {
                 let masked = std::mem::replace(&mut self.masked, true);
                 let i = self.eval(side.load.operands[1], &[Coord::at(row)]);
                 self.masked = masked;
-                (self.e.conv("arith.extsi", i, K::I64), Ix::from(0))
+                self.e.conv("arith.extsi", i, K::I64)
             }
             _ => {
                 let off = self.index(side.load.operands[1 + axis]);
                 let at = self.e.add(row, off);
-                (self.e.ix(at), Ix::from(0))
+                self.e.ix(at)
             }
         };
-        let _ = col;
         let dim = view.dims[axis];
         let ok = self.e.cmpi("ult", at, dim);
         let zero = self.e.i64(0);

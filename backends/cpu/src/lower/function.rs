@@ -1,7 +1,7 @@
 //! The function around a kernel's body: arguments, the range of programs, and their order.
 
 use super::memory::View;
-use super::{Coord, Lower, Result, Stride};
+use super::{Lower, Result, Stride};
 use crate::emit::{Emit, Isa, K, Ty, V};
 use crate::plan::{Facts, contract, lanes};
 use kcc_dsl::exchange::{ArgSpec, SCRATCH_HEADER};
@@ -161,7 +161,6 @@ impl Lower<'_> {
             let v = self.e.conv("arith.trunci", v, K::I32);
             self.scalars.insert(op.results[0], v);
         }
-        let _ = Coord::at(0);
     }
 }
 

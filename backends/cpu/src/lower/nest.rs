@@ -49,6 +49,9 @@ pub(super) fn lane_segments(extent: usize, w: usize, block: usize) -> Vec<Segmen
 
 type Visit<'a, 'k> = &'a mut dyn FnMut(&mut Lower<'k>, &[Coord]);
 
+/// What runs for a block: its first index, its size, and the values carried through the loops.
+type BlockFn<'a, 'k> = &'a mut dyn FnMut(&mut Lower<'k>, Ix, usize, Vec<V>) -> Vec<V>;
+
 /// What a nest writes while it runs.
 struct Outputs<'k> {
     keep: Vec<(ValueId, Buffer)>,
@@ -63,7 +66,7 @@ impl<'k> Lower<'k> {
         segments: &[Segment],
         unit: i64,
         carried: Vec<V>,
-        f: &mut dyn FnMut(&mut Self, Ix, usize, Vec<V>) -> Vec<V>,
+        f: BlockFn<'_, 'k>,
     ) -> Vec<V> {
         let mut carried = carried;
         for s in segments {
@@ -246,7 +249,7 @@ impl<'k> Lower<'k> {
         out: &Outputs<'k>,
         tiling: &Option<Tiling<'k>>,
         rows_axis: Option<usize>,
-        pt: &mut Vec<Coord>,
+        pt: &mut [Coord],
     ) -> Vec<V> {
         let w = self.w();
         let (extent, rows) = (n.shape[n.lane], rows_axis.map_or(1, |a| n.shape[a]));

@@ -4,6 +4,9 @@ use super::{Coord, Lower, Result, Unsupported};
 use crate::emit::{Ix, K, Ty, V};
 use kcc_dsl::ir::{CmpOp, Elem, Op, OpKind, ReduceOp, TileType, ValueId};
 
+/// One step along an axis: its index and the carried values.
+type Step<'a, 'k> = &'a mut dyn FnMut(&mut Lower<'k>, Ix, Vec<V>) -> Vec<V>;
+
 impl<'k> Lower<'k> {
     /// Writes one such operation.
     pub(super) fn serial(&mut self, op: &'k Op) -> Result<()> {
@@ -68,14 +71,7 @@ impl<'k> Lower<'k> {
     }
 
     /// Loops over an axis with carried values; gives them after it.
-    fn along(
-        &mut self,
-        from: i64,
-        extent: usize,
-        reverse: bool,
-        carried: Vec<V>,
-        f: &mut dyn FnMut(&mut Self, Ix, Vec<V>) -> Vec<V>,
-    ) -> Vec<V> {
+    fn along(&mut self, from: i64, extent: usize, reverse: bool, carried: Vec<V>, f: Step<'_, 'k>) -> Vec<V> {
         let (lo, hi, one) = (self.e.i64(from), self.e.i64(extent as i64), self.e.i64(1));
         let (open, iv, args) = self.e.begin_for(lo, hi, one, &carried);
         let at = if reverse {
@@ -230,10 +226,8 @@ impl<'k> Lower<'k> {
         if !elem.is_float() {
             return less;
         }
-        let (a_nan, b_ok) = (self.e.compare(CmpOp::Ne, elem, a, a), self.e.compare(CmpOp::Eq, elem, b, b));
         let b_nan = self.e.compare(CmpOp::Ne, elem, b, b);
         let a_ok = self.e.compare(CmpOp::Eq, elem, a, a);
-        let _ = (a_nan, b_ok);
         let last = self.e.op2("arith.andi", b_nan, a_ok);
         self.e.op2("arith.ori", less, last)
     }
@@ -379,7 +373,7 @@ impl<'k> Lower<'k> {
         let out = self.buffer(r);
         let k = self.f.shape(a)[2];
         let lane = self.lanes[r.0 as usize] as usize;
-        self.each(&self.f.shape(r).to_vec(), lane, &mut |s, pt| {
+        self.each(self.f.shape(r), lane, &mut |s, pt| {
             let w = s.w();
             let init = s.eval(acc, pt);
             let init = s.e.splat(init, w);
@@ -416,7 +410,7 @@ impl<'k> Lower<'k> {
             kcc_dsl::ir::ScaledFormat::F8E5M2 => Elem::F8E5M2,
         };
         let (ea, eb) = (elem(fa), elem(fb));
-        self.each(&self.f.shape(r).to_vec(), lane, &mut |s, pt| {
+        self.each(self.f.shape(r), lane, &mut |s, pt| {
             let w = s.w();
             let init = s.eval(acc, pt);
             let init = s.e.splat(init, w);

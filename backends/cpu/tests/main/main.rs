@@ -1,5 +1,9 @@
 //! Compiled kernels against eager mode.
 
+mod attention;
+mod control;
+mod effects;
 mod harness;
 mod random;
 mod smoke;
+mod strides;

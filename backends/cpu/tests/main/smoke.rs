@@ -2,9 +2,10 @@
 
 use crate::harness::{compile, specs};
 use kcc_dsl::eager::{EagerArg, EagerBuffer, Options, interpret};
-use kcc_dsl::ir::{BinaryOp, Builder, Const, Elem, Kernel, ReduceOp, UnaryOp};
+use kcc_dsl::ir::{BinaryOp, Builder, CmpOp, Const, Elem, Kernel, ReduceOp, UnaryOp};
 
-fn numbers(n: usize, seed: u32) -> Vec<f32> {
+/// Numbers in -1..1.
+pub fn numbers(n: usize, seed: u32) -> Vec<f32> {
     let mut s = seed.wrapping_mul(747796405).wrapping_add(1);
     (0..n)
         .map(|_| {
@@ -14,7 +15,8 @@ fn numbers(n: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-fn view(buffer: usize, dims: &[i64], mutable: bool) -> EagerArg {
+/// A row-major view of a whole buffer.
+pub fn view(buffer: usize, dims: &[i64], mutable: bool) -> EagerArg {
     let mut strides = vec![1i64; dims.len()];
     for a in (0..dims.len().saturating_sub(1)).rev() {
         strides[a] = strides[a + 1] * dims[a + 1];
@@ -23,7 +25,7 @@ fn view(buffer: usize, dims: &[i64], mutable: bool) -> EagerArg {
 }
 
 /// Runs on every row of the CPU table that this machine has, against eager mode.
-fn check(kernel: &Kernel, grid: [u32; 3], buffers: &[EagerBuffer], args: &[EagerArg], tolerance: f32) {
+pub fn check(kernel: &Kernel, grid: [u32; 3], buffers: &[EagerBuffer], args: &[EagerArg], tolerance: f32) {
     let mut expected = buffers.to_vec();
     let mut options = Options { strict: false, ..Options::default() };
     interpret(kernel, grid, &mut expected, args, &mut options).expect("eager mode runs it");
@@ -153,5 +155,29 @@ fn matmul_of_every_operand_type() {
             // Sums of k products of magnitude 1, rounded k times: sqrt(k) * 2^-24, times 8.
             check(&kernel, grid, &buffers, &args, 8.0 * (k as f32).sqrt() * 6e-8);
         }
+    }
+}
+
+#[test]
+fn the_first_assertion_that_fails_is_reported() {
+    let mut b = Builder::new("checks");
+    let x = b.view("x", Elem::I32, 1);
+    let zero = b.i32(0);
+    let t = b.load(x, &[zero], &[20]);
+    let (low, high) =
+        (b.constant(Elem::I32, &[20], Const::Int(-5)), b.constant(Elem::I32, &[20], Const::Int(7)));
+    let above = b.compare(CmpOp::Gt, t, low);
+    let below = b.compare(CmpOp::Lt, t, high);
+    b.assert(above, "x is above -5");
+    b.assert(below, "x is below 7");
+    let k = b.finish().expect("valid");
+    for (value, failed) in [(3, 0), (7, 2), (-5, 1)] {
+        let mut values = vec![0; 20];
+        values[19] = value;
+        let mut buffers = [EagerBuffer::from_i64(Elem::I32, &values)];
+        let args = [view(0, &[20], false)];
+        let compiled = compile(&k, &specs(&k, &args), "cpu:native").expect("compiles");
+        assert_eq!(compiled.run([1, 1, 1], &mut buffers, &args), failed, "with {value}");
+        assert_eq!(compiled.asserts, ["x is above -5", "x is below 7"]);
     }
 }

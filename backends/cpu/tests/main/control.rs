@@ -1,0 +1,104 @@
+//! Loops and branches that carry tiles.
+
+use crate::smoke::{check, numbers, view};
+use kcc_dsl::eager::{EagerArg, EagerBuffer};
+use kcc_dsl::ir::{Builder, CmpOp, Elem, Kernel, ReduceOp, ValueId};
+
+/// A kernel that takes a 5 × 20 tile from `x`, and a count, and stores what `body` makes of them.
+fn kernel(name: &str, body: impl FnOnce(&mut Builder, ValueId, ValueId) -> ValueId) -> Kernel {
+    let mut b = Builder::new(name);
+    let (x, y) = (b.view("x", Elem::F32, 2), b.view_mut("y", Elem::F32, 2));
+    let n = b.scalar("n", Elem::I32);
+    let zero = b.i32(0);
+    let t = b.load(x, &[zero, zero], &[5, 20]);
+    let t = body(&mut b, t, n);
+    b.store(y, &[zero, zero], t);
+    b.finish().expect("valid")
+}
+
+/// Runs for several counts. The kernels only add a few numbers, in the order in which eager mode adds them.
+fn counts(k: &Kernel) {
+    let x: Vec<f32> = numbers(100, 9).iter().map(|v| (v * 64.0).round()).collect();
+    let buffers = [EagerBuffer::from_f32(Elem::F32, &x), EagerBuffer::zeros(Elem::F32, 100)];
+    for n in [0u64, 1, 2, 7] {
+        let args = [view(0, &[5, 20], false), view(1, &[5, 20], true), EagerArg::Scalar(n)];
+        check(k, [1, 1, 1], &buffers, &args, 0.0);
+    }
+}
+
+#[test]
+fn a_carried_tile_may_be_rewritten_in_place() {
+    counts(&kernel("in_place", |b, t, n| {
+        let (lo, step) = (b.i32(0), b.i32(1));
+        b.for_([lo, n, step], &[t], |b, _, c| {
+            let row = b.reduce(ReduceOp::Max, c[0], 1);
+            let row = b.broadcast(row, &[0], &[5, 20]);
+            vec![b.sub(c[0], row)]
+        })[0]
+    }));
+}
+
+#[test]
+fn carried_values_may_change_places() {
+    counts(&kernel("swap", |b, t, n| {
+        let (lo, step) = (b.i32(0), b.i32(1));
+        let other = b.full(Elem::F32, &[5, 20], 3.0);
+        let out = b.for_([lo, n, step], &[t, other], |b, _, c| vec![c[1], b.add(c[0], c[0])]);
+        let low = b.full(Elem::F32, &[5, 20], 256.0);
+        let scaled = b.mul(out[1], low);
+        b.add(out[0], scaled)
+    }));
+}
+
+#[test]
+fn loops_inside_loops_carry_tiles_of_their_own() {
+    counts(&kernel("nested", |b, t, n| {
+        let (lo, step) = (b.i32(0), b.i32(1));
+        b.for_([lo, n, step], &[t], |b, i, c| {
+            let start = b.full(Elem::F32, &[5, 20], 1.0);
+            let inner = b.for_([lo, i, step], &[start, c[0]], |b, _, d| {
+                let next = b.add(d[0], d[0]);
+                vec![next, b.add(d[1], d[0])]
+            });
+            vec![b.sub(inner[1], inner[0])]
+        })[0]
+    }));
+}
+
+#[test]
+fn a_while_loop_stops_on_what_it_computed() {
+    counts(&kernel("while", |b, t, n| {
+        let zero = b.i32(0);
+        let out = b.while_(
+            &[zero, t],
+            |b, c| {
+                let sum = b.reduce(ReduceOp::Max, c[1], 1);
+                let most = b.reduce(ReduceOp::Max, sum, 0);
+                let limit = b.f32(1000.0);
+                let small = b.compare(CmpOp::Lt, most, limit);
+                let more = b.compare(CmpOp::Lt, c[0], n);
+                (b.binary(kcc_dsl::ir::BinaryOp::And, small, more), c.to_vec())
+            },
+            |b, c| {
+                let one = b.i32(1);
+                let i = b.add(c[0], one);
+                vec![i, b.add(c[1], c[1])]
+            },
+        );
+        out[1]
+    }));
+}
+
+#[test]
+fn what_a_branch_computes_of_an_outer_value_is_not_taken_for_computed_after_it() {
+    counts(&kernel("branch", |b, t, n| {
+        let corner = b.slice(t, &[1, 2], &[1, 1]);
+        let zero = b.i32(0);
+        let some = b.compare(CmpOp::Gt, n, zero);
+        let picked = b.if_(some, |b| vec![b.f32(5.0)], |b| vec![b.reshape(corner, &[])]);
+        let corner = b.broadcast(corner, &[0, 1], &[5, 20]);
+        let picked = b.splat(picked[0], &[5, 20]);
+        let sum = b.add(t, corner);
+        b.add(sum, picked)
+    }));
+}
