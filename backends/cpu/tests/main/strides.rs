@@ -69,7 +69,7 @@ fn offsets_beyond_two_to_the_31_elements_are_reached() {
             for (n, (i, j)) in points.iter().enumerate() {
                 assert_eq!(
                     buffers[1].bytes()[n],
-                    2 * (i * 40 + j + 1) as u8,
+                    (2 * (i * 40 + j + 1)) as u8,
                     "{target} {strides:?} ({i}, {j})"
                 );
             }
