@@ -2,7 +2,8 @@
 
 use super::{Coord, Lower, Result};
 use crate::emit::{K, V};
-use kcc_dsl::ir::{Block, Op, ValueId};
+use crate::plan::facts::is_elementwise;
+use kcc_dsl::ir::{Block, Op, OpKind, ValueId};
 
 impl<'k> Lower<'k> {
     fn is_tile(&self, v: ValueId) -> bool {
@@ -60,7 +61,7 @@ impl<'k> Lower<'k> {
         let single = moves.len() == 1;
         let mut staged = Vec::new();
         for (y, to, own) in &moves {
-            if *own || single {
+            if *own || single && self.is_pointwise(*y) {
                 staged.push(None);
                 continue;
             }
@@ -76,6 +77,17 @@ impl<'k> Lower<'k> {
             }
         }
         self.floor = floor;
+    }
+
+    /// Whether an element of `v` depends on no other element of what lies in scratch memory.
+    fn is_pointwise(&self, v: ValueId) -> bool {
+        if self.f.rank(v) == 0 || self.buffers.contains_key(&v) {
+            return true;
+        }
+        self.f.op(v).is_some_and(|op| {
+            matches!(op.kind, OpKind::Constant(_) | OpKind::Arange)
+                || is_elementwise(&op.kind) && op.operands.iter().all(|o| self.is_pointwise(*o))
+        })
     }
 
     pub(super) fn for_(&mut self, op: &'k Op) -> Result<()> {

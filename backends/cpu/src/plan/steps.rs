@@ -57,7 +57,8 @@ pub struct BlockPlan<'k> {
     pub steps: Vec<Step<'k>>,
     /// `scalars[i]` come before step `i`; the last entry after all of them.
     pub scalars: Vec<Vec<&'k Op>>,
-    /// What each step reads from outside itself, and whether element by element.
+    /// What each step reads from outside itself, and whether element by element; the last entry is what the yields
+    /// read.
     pub reads: Vec<Vec<(ValueId, bool)>>,
 }
 
@@ -168,12 +169,13 @@ pub fn plan<'k>(f: &Facts<'k>, lanes: &[u8], block: &'k Block) -> BlockPlan<'k> 
     for op in &block.ops {
         p.place(op);
     }
-    p.reads = vec![Vec::new(); p.steps.len()];
-    for i in 0..p.steps.len() {
+    let end = p.steps.len();
+    p.reads = vec![Vec::new(); end + 1];
+    for i in 0..end {
         p.mark(i);
     }
     for y in &block.yields {
-        p.keep_uses(*y, usize::MAX, false);
+        p.keep_uses(*y, end, false);
     }
     // Values of this block that nested blocks read, directly or through what is computed where it is used.
     for op in &block.ops {

@@ -102,3 +102,38 @@ fn what_a_branch_computes_of_an_outer_value_is_not_taken_for_computed_after_it()
         b.add(sum, picked)
     }));
 }
+
+#[test]
+fn a_carried_tile_may_be_transposed_in_place() {
+    let mut b = Builder::new("turn");
+    let (x, y) = (b.view("x", Elem::F32, 2), b.view_mut("y", Elem::F32, 2));
+    let n = b.scalar("n", Elem::I32);
+    let (zero, one) = (b.i32(0), b.i32(1));
+    let t = b.load(x, &[zero, zero], &[20, 20]);
+    let out = b.for_([zero, n, one], &[t], |b, _, c| vec![b.transpose(c[0], &[1, 0])]);
+    b.store(y, &[zero, zero], out[0]);
+    let k = b.finish().expect("valid");
+    let buffers = [EagerBuffer::from_f32(Elem::F32, &numbers(400, 9)), EagerBuffer::zeros(Elem::F32, 400)];
+    for n in [0u64, 1, 2, 3] {
+        let args = [view(0, &[20, 20], false), view(1, &[20, 20], true), EagerArg::Scalar(n)];
+        check(&k, [1, 1, 1], &buffers, &args, 0.0);
+    }
+}
+
+#[test]
+fn a_carried_tile_is_not_overwritten_before_what_it_still_gives() {
+    counts(&kernel("late", |b, t, n| {
+        let (lo, step) = (b.i32(0), b.i32(1));
+        let row = b.full(Elem::F32, &[20], 1.0);
+        let out = b.for_([lo, n, step], &[t, row], |b, _, c| {
+            let three = b.full(Elem::F32, &[5, 20], 3.0);
+            let next = b.sub(c[0], three);
+            let corner = b.slice(c[0], &[2, 4], &[1, 1]);
+            let corner = b.reshape(corner, &[1]);
+            let corner = b.broadcast(corner, &[0], &[20]);
+            vec![next, b.add(c[1], corner)]
+        });
+        let row = b.broadcast(out[1], &[1], &[5, 20]);
+        b.add(out[0], row)
+    }));
+}
