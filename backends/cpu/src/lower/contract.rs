@@ -8,7 +8,7 @@
 //!                                                           the last one runs in the nest with its epilogue
 //! ```
 
-use super::dot::{Kind, Role, Source, Tiling};
+use super::dot::{Kind, Source, Tiling};
 use super::nest::{lane_segments, segments};
 use super::{Buffer, Coord, Lower, Result, Stride};
 use crate::emit::{Emit, Ix, K, Ty, V};
@@ -553,8 +553,7 @@ impl<'k> Lower<'k> {
     }
 
     /// Addresses of the rows of a prepared operand.
-    pub(super) fn rows_of(&mut self, s: &Source, role: Role, row: (Ix, usize)) -> RowPointers {
-        debug_assert_eq!(role, Role::Broadcast);
+    pub(super) fn rows_of(&mut self, s: &Source, row: (Ix, usize)) -> RowPointers {
         let ptrs = (0..row.1)
             .map(|r| self.address(s.ptr, s.unit, &[Coord::at(row.0.plus(r as i64))], &[s.x]))
             .collect();

@@ -299,7 +299,7 @@ impl<'k> Lower<'k> {
             None => t.steps.c,
             Some(_) => unreachable!("a dot's K is static"),
         };
-        let rows = self.rows_of(&t.broadcast, Role::Broadcast, row);
+        let rows = self.rows_of(&t.broadcast, row);
         let unroll = 4.min(known.max(1));
         let main = known / unroll * unroll;
         if main / unroll > 1 {
