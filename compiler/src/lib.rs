@@ -1,6 +1,7 @@
 //! The kcc compiler core: kt dialect, passes, pipeline, LLVM emission. Names no vendor.
 
 pub mod dialect;
+pub mod emit;
 pub mod error;
 pub mod import;
 pub mod link;

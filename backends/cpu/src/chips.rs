@@ -1,6 +1,6 @@
 //! The processors that the backend knows, one per row.
 
-use crate::emit::Isa;
+use crate::isa::Isa;
 
 /// One row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

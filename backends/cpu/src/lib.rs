@@ -1,7 +1,7 @@
 //! The CPU backend of kcc: lowers tile kernels to vectorised loops.
 
 pub mod chips;
-pub mod emit;
+pub mod isa;
 pub mod lower;
 pub mod plan;
 pub mod target;

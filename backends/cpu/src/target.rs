@@ -81,6 +81,7 @@ impl Target for Cpu {
                 asserts: out.asserts.into_iter().map(|(m, l)| (m, kernel.loc(l).clone())).collect(),
                 prints: out.prints,
             },
+            gpu: None,
         })
     }
 

@@ -4,7 +4,7 @@
 //! compare-exchange of their bits, as no conversion happens inside LLVM's own loop.
 
 use super::{Coord, Lower, Result, Unsupported};
-use crate::emit::{Emit, K, Ty, V};
+use kcc_compiler::emit::{Emit, K, Ty, V};
 use kcc_dsl::ir::{AtomicOp, BinaryOp, Elem, Op, OpKind, Ordering, TileType};
 
 impl<'k> Lower<'k> {

@@ -1,7 +1,7 @@
 //! Tiles in scratch memory.
 
 use super::{Coord, Lower, Stride};
-use crate::emit::{Emit, K, Ty, V};
+use kcc_compiler::emit::{Emit, K, Ty, V};
 use kcc_dsl::ir::{Elem, TileType, ValueId};
 
 /// Scratch memory is aligned to and cut in lines of this many bytes.

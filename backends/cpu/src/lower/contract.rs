@@ -11,9 +11,9 @@
 use super::dot::{Kind, Source, Tiling};
 use super::nest::{lane_segments, segments};
 use super::{Buffer, Coord, Lower, Result, Stride};
-use crate::emit::{Emit, Ix, K, Ty, V};
 use crate::plan::Nest;
 use crate::plan::contract::{Contract, Side};
+use kcc_compiler::emit::{Emit, Ix, K, Ty, V};
 use kcc_dsl::exchange::SCRATCH_HEADER;
 use kcc_dsl::ir::{Elem, OpKind, TileType};
 

@@ -1,8 +1,8 @@
 //! Run-time loops and branches. Scalars are carried as SSA values, tiles in scratch memory.
 
 use super::{Coord, Lower, Result};
-use crate::emit::{K, V};
 use crate::plan::facts::is_elementwise;
+use kcc_compiler::emit::{K, V};
 use kcc_dsl::ir::{Block, Op, OpKind, ValueId};
 
 impl<'k> Lower<'k> {

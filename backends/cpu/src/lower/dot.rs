@@ -8,9 +8,9 @@
 //! ```
 
 use super::{Coord, Lower, Result, Stride, Unsupported};
-use crate::emit::{Emit, Ix, K, V};
 use crate::plan::Nest;
 use crate::plan::lanes::through_transposes;
+use kcc_compiler::emit::{Emit, Ix, K, V};
 use kcc_dsl::ir::{Block, Elem, Op, OpKind, ValueId};
 
 /// How an operand takes part.
@@ -90,7 +90,7 @@ impl<'k> Lower<'k> {
     /// Which instruction multiplies elements of this type.
     pub(super) fn kind(&self, elem: Elem) -> Kind {
         match elem {
-            Elem::BF16 | Elem::F8E4M3 | Elem::F8E5M2 if self.e.isa.bf16 => Kind::PairBf16,
+            Elem::BF16 | Elem::F8E4M3 | Elem::F8E5M2 if self.isa.bf16 => Kind::PairBf16,
             e if e.is_float() => Kind::F32,
             _ => Kind::PairI16,
         }
@@ -98,7 +98,7 @@ impl<'k> Lower<'k> {
 
     /// Rows and vectors of a register block for a result of `rows` × `vectors`.
     pub(super) fn register_block(&self, rows: usize, vectors: usize) -> (usize, usize) {
-        let budget = if self.e.isa.avx512 { 16 } else { 12 };
+        let budget = if self.isa.avx512 { 16 } else { 12 };
         let nv = vectors.clamp(1, 4);
         let mut mr = (budget / nv).min(rows).max(1);
         // Prefer blocks that divide the rows.

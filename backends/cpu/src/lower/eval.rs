@@ -4,7 +4,7 @@
 //! coordinates renamed by broadcasts, transposes and slices on the way.
 
 use super::{Coord, Lower};
-use crate::emit::{K, Ty, V};
+use kcc_compiler::emit::{K, Ty, V};
 use kcc_dsl::ir::{Elem, Op, OpKind, ValueId};
 
 impl Lower<'_> {
@@ -127,7 +127,7 @@ impl Lower<'_> {
 
     /// The register type of an element with the current lane count (`lanes`: vector or scalar).
     pub(super) fn reg(&self, elem: Elem, vector: bool) -> Ty {
-        let k = crate::emit::Emit::reg(elem);
+        let k = kcc_compiler::emit::Emit::reg(elem);
         if vector { Ty::vector(k, self.w()) } else { Ty::scalar(k) }
     }
 }

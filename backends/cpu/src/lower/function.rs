@@ -2,8 +2,9 @@
 
 use super::memory::View;
 use super::{Lower, Result, Stride};
-use crate::emit::{Emit, Isa, K, Ty, V};
+use crate::isa::Isa;
 use crate::plan::{Facts, contract, lanes};
+use kcc_compiler::emit::{Emit, K, Ty, V};
 use kcc_dsl::exchange::{ArgSpec, SCRATCH_HEADER};
 use kcc_dsl::ir::{Block, Kernel, LocId, OpKind, ParamKind, TileType, ValueId};
 use std::collections::HashMap;
@@ -31,12 +32,13 @@ pub(super) const FAILED_SLOT: i64 = (SCRATCH_HEADER / 8 - 1) as i64;
 pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa) -> Result<Output> {
     let f = Facts::new(kernel, args);
     let lane_axes = lanes::choose(&f, isa.lanes);
-    let mut e = Emit::new(isa);
+    let mut e = Emit::new(isa.hooks());
     let arg = |e: &mut Emit, k| e.fresh(Ty::scalar(k));
     let (argv, grid) = (arg(&mut e, K::Ptr), arg(&mut e, K::Ptr));
     let (begin, end, scratch) = (arg(&mut e, K::I64), arg(&mut e, K::I64), arg(&mut e, K::Ptr));
     let mut l = Lower {
         e,
+        isa,
         f: &f,
         lanes: &lane_axes,
         scalars: HashMap::new(),

@@ -1,7 +1,7 @@
 //! Views: addresses, bounds, masks, and the reading and writing of elements through them.
 
 use super::{Coord, Lower, Stride};
-use crate::emit::{Emit, Ix, K, Ty, V};
+use kcc_compiler::emit::{Emit, Ix, K, Ty, V};
 use kcc_dsl::ir::{Const, Elem, Op, OpKind, ValueId};
 
 /// A window on memory.
@@ -253,7 +253,7 @@ impl Lower<'_> {
                 // Rows chosen by index along the lanes: one address per lane.
                 let mut offsets = self.e.int_like(Ty::vector(K::I64, w), 0);
                 for (c, s) in at.iter().zip(&view.strides) {
-                    let i = self.e.ix_lanes(*c, w);
+                    let i = self.ix_lanes(*c, w);
                     offsets = self.add_scaled(offsets, i, *s);
                 }
                 let m = mask.unwrap_or_else(|| self.e.int_like(Ty::vector(K::I1, w), 1));
@@ -339,7 +339,7 @@ impl Lower<'_> {
             Some(_) => {
                 let mut offsets = self.e.int_like(Ty::vector(K::I64, w), 0);
                 for (c, s) in at.iter().zip(&view.strides) {
-                    let i = self.e.ix_lanes(*c, w);
+                    let i = self.ix_lanes(*c, w);
                     offsets = self.add_scaled(offsets, i, *s);
                 }
                 let m = mask.unwrap_or_else(|| self.e.int_like(Ty::vector(K::I1, w), 1));

@@ -27,9 +27,9 @@ mod stream;
 
 pub use function::{Output, lower};
 
-use crate::emit::{Emit, Ix, V};
 use crate::plan::Facts;
 use buffers::Buffer;
+use kcc_compiler::emit::{Emit, Ix, V};
 use kcc_dsl::ir::{LocId, ValueId};
 use memory::View;
 use std::collections::HashMap;
@@ -80,6 +80,7 @@ type Point = Vec<Coord>;
 
 struct Lower<'k> {
     e: Emit,
+    isa: crate::isa::Isa,
     f: &'k Facts<'k>,
     lanes: &'k [u8],
     scalars: HashMap<ValueId, V>,
@@ -112,7 +113,17 @@ struct Lower<'k> {
 
 impl Lower<'_> {
     fn w(&self) -> usize {
-        self.e.isa.lanes
+        self.isa.lanes
+    }
+
+    /// A coordinate as i64 lanes: consecutive indices, or one index in every lane.
+    fn ix_lanes(&mut self, c: Coord, lanes: usize) -> V {
+        let v = self.e.ix(c.ix);
+        if !c.lane || v.ty.is_vector() {
+            return self.e.splat(v, lanes);
+        }
+        let iota = self.e.iota(kcc_compiler::emit::K::I64, lanes);
+        self.e.op2("arith.addi", v, iota)
     }
 
     /// Forgets what was computed in scopes that are closed.

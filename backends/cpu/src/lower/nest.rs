@@ -6,8 +6,8 @@
 
 use super::dot::Tiling;
 use super::{Buffer, Coord, Lower, Result};
-use crate::emit::{Ix, V};
 use crate::plan::Nest;
+use kcc_compiler::emit::{Ix, V};
 use kcc_dsl::ir::{Op, OpKind, ReduceOp, ValueId};
 
 /// A run of equal blocks along an axis.

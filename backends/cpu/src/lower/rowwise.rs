@@ -9,9 +9,9 @@
 
 use super::dot::{Kind, Role, Source, Tiling};
 use super::{Coord, Lower, Stride};
-use crate::emit::{Ix, Ty, V};
 use crate::plan::Nest;
 use crate::plan::lanes::few_rows;
+use kcc_compiler::emit::{Ix, Ty, V};
 use kcc_dsl::ir::{Op, OpKind};
 
 /// Columns whose sums are kept at once.
@@ -79,7 +79,7 @@ impl<'k> Lower<'k> {
             let qs: Vec<V> = (0..rows).map(|r| at(self, &t.broadcast, row.0.plus(r as i64))).collect();
             let ks: Vec<V> =
                 (0..GROUP).map(|j| at(self, &t.lane, lane.plus((g * GROUP + j) as i64))).collect();
-            let zero = self.e.f32_like(Ty::vector(crate::emit::K::F32, w), 0.0);
+            let zero = self.e.f32_like(Ty::vector(kcc_compiler::emit::K::F32, w), 0.0);
             let (lo, hi, one) = (self.e.i64(0), self.e.ix(t.steps), self.e.i64(1));
             let (open, iv, mut accs) = self.e.begin_for(lo, hi, one, &vec![zero; rows * GROUP]);
             let level = self.e.level();

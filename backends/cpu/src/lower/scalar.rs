@@ -2,7 +2,7 @@
 
 use super::memory::View;
 use super::{Lower, Stride};
-use crate::emit::{Emit, K, Ty};
+use kcc_compiler::emit::{Emit, K, Ty};
 use kcc_dsl::ir::{Op, OpKind};
 
 impl Lower<'_> {
@@ -85,7 +85,7 @@ impl Lower<'_> {
         View { ptr, elem: v.elem, dims, strides: v.strides[fixed..].to_vec() }
     }
 
-    pub(super) fn read_rank0(&mut self, v: &View, pad: crate::emit::V) -> crate::emit::V {
+    pub(super) fn read_rank0(&mut self, v: &View, pad: kcc_compiler::emit::V) -> kcc_compiler::emit::V {
         let zero = self.e.i64(0);
         match v.dims.first() {
             Some(d) => {
@@ -100,7 +100,7 @@ impl Lower<'_> {
     }
 
     /// The mask of one true bit, as a scalar.
-    pub(super) fn truth(&mut self) -> crate::emit::V {
+    pub(super) fn truth(&mut self) -> kcc_compiler::emit::V {
         self.e.int_like(Ty::scalar(K::I1), 1)
     }
 }

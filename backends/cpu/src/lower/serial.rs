@@ -1,7 +1,7 @@
 //! Operations with loops of their own: scans, searches, sorts, reshapes, and element-wise effects.
 
 use super::{Coord, Lower, Result, Unsupported};
-use crate::emit::{Ix, K, Ty, V};
+use kcc_compiler::emit::{Ix, K, Ty, V};
 use kcc_dsl::ir::{CmpOp, Elem, Op, OpKind, ReduceOp, TileType, ValueId};
 
 /// One step along an axis: its index and the carried values.

@@ -6,9 +6,9 @@
 //! only once, gain nothing or lose.)
 
 use super::{Lower, Stride};
-use crate::emit::{Emit, K, V};
 use crate::plan::steps::{BlockPlan, Step};
 use crate::plan::{Nest, contract};
+use kcc_compiler::emit::{Emit, K, V};
 use kcc_dsl::ir::{BinaryOp, Cache, Op, OpKind, ValueId};
 use std::collections::HashSet;
 
@@ -52,8 +52,11 @@ impl<'k> Lower<'k> {
                 })
                 .collect();
             let p = self.address(view.ptr, Emit::mem(view.elem), &at, &view.strides);
-            let mut bits =
-                self.e.pure(crate::emit::Ty::i64(), format!("llvm.ptrtoint {p} : !llvm.ptr to i64"), &[p]);
+            let mut bits = self.e.pure(
+                kcc_compiler::emit::Ty::i64(),
+                format!("llvm.ptrtoint {p} : !llvm.ptr to i64"),
+                &[p],
+            );
             for (a, stride) in view.strides.iter().enumerate() {
                 if a != n.lane
                     && let Stride::Value(v) = stride

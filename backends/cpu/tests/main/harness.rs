@@ -28,7 +28,7 @@ pub fn specs(kernel: &Kernel, args: &[EagerArg]) -> Vec<ArgSpec> {
         .zip(args)
         .map(|(p, a)| match (p.kind, a) {
             (ParamKind::View { .. }, EagerArg::View { strides, .. }) => {
-                ArgSpec { unit_axis: strides.iter().rposition(|s| *s == 1).map(|a| a as u8) }
+                ArgSpec { unit_axis: strides.iter().rposition(|s| *s == 1).map(|a| a as u8), ..ArgSpec::default() }
             }
             _ => ArgSpec::default(),
         })

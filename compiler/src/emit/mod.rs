@@ -12,13 +12,16 @@
 mod arith;
 mod cast;
 mod elem;
+mod hooks;
 mod integer;
 mod math;
 mod ops;
+mod pairs;
 mod reduce;
 mod round;
 mod ty;
 
+pub use hooks::{Hooks, Portable};
 pub use ops::Ix;
 pub use ty::{K, Ty, V};
 
@@ -37,31 +40,18 @@ pub struct Open {
     results: Vec<V>,
 }
 
-/// What the target can do; set once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Isa {
-    /// f32 lanes of a register block vector: 16 (AVX-512) or 8 (AVX2).
-    pub lanes: usize,
-    /// AVX-512 F, BW, DQ, VL, CD.
-    pub avx512: bool,
-    /// AVX-512-BF16 (`vdpbf16ps`).
-    pub bf16: bool,
-    /// AVX-512-VNNI.
-    pub vnni: bool,
-}
-
 /// The writer.
 pub struct Emit {
-    /// What the target can do.
-    pub isa: Isa,
+    /// What the target does better than the portable way.
+    pub hooks: &'static dyn Hooks,
     scopes: Vec<Scope>,
     next: u32,
 }
 
 impl Emit {
     /// A writer with one scope: the function's body.
-    pub fn new(isa: Isa) -> Self {
-        Emit { isa, scopes: vec![Scope::default()], next: 0 }
+    pub fn new(hooks: &'static dyn Hooks) -> Self {
+        Emit { hooks, scopes: vec![Scope::default()], next: 0 }
     }
 
     /// Depth of the innermost open scope.

@@ -1,7 +1,7 @@
 //! `exp2` and `exp`.
 
 use super::{Emit, ROUNDER};
-use crate::emit::{K, Ty, V};
+use crate::emit::{K, V};
 
 /// `(2^x - 1) / x` on [-1/2, 1/2].
 #[allow(clippy::approx_constant, reason = "the first coefficient is a fit, not a constant")]
@@ -20,18 +20,20 @@ const LN2_HI: f32 = std::f32::consts::LN_2;
 const LN2_LO: f32 = -1.904_654_3e-9;
 
 impl Emit {
-    /// `2^x`; exact where `x` is an integer. Error: 1.56 ulp (16 lanes with AVX-512), 0.83 ulp (otherwise).
+    /// `2^x`; exact where `x` is an integer. Error: 1.56 ulp (with [`super::super::Hooks::fraction`]), 0.83 ulp (otherwise).
     pub fn exp2(&mut self, x: V) -> V {
-        if self.is_zmm(x.ty) { self.exp2_floor(x, &EXP2_FLOOR) } else { self.exp2_round(x, &EXP2_ROUND) }
+        match self.hooks.fraction(self, x) {
+            Some(r) => self.exp2_floor(x, r, &EXP2_FLOOR),
+            None => self.exp2_round(x, &EXP2_ROUND),
+        }
     }
 
     /// `2^x` for results that are then rounded to 8 bits or fewer; exact where `x` is an integer. Error: 50 ulp of
     /// `f32`, that is 2^-18.
     pub fn exp2_fast(&mut self, x: V) -> V {
-        if self.is_zmm(x.ty) {
-            self.exp2_floor(x, &EXP2_FLOOR_FAST)
-        } else {
-            self.exp2_round(x, &EXP2_ROUND_FAST)
+        match self.hooks.fraction(self, x) {
+            Some(r) => self.exp2_floor(x, r, &EXP2_FLOOR_FAST),
+            None => self.exp2_round(x, &EXP2_ROUND_FAST),
         }
     }
 
@@ -49,24 +51,20 @@ impl Emit {
         let one = self.f32_like(r.ty, 1.0);
         let p = self.fma(q, r, one);
         let p = self.fma(p, r, one);
-        if self.is_zmm(x.ty) { self.scalef(p, n) } else { self.scale_by_bits(p, shifted) }
+        let scaled = self.hooks.scale(self, p, n);
+        scaled.unwrap_or_else(|| self.scale_by_bits(p, shifted))
     }
 
-    /// `x - floor(x)` is one instruction, and the scaling takes the floor of its exponent by itself; both do what is
-    /// right for infinities and NaN.
-    fn exp2_floor(&mut self, x: V, c: &[f32]) -> V {
-        let (floor, all, mode) = (self.int(K::I32, 9), self.int(K::I16, -1), self.int(K::I32, 4));
-        let ty = x.ty;
-        let r = self.pure(
-            ty,
-            format!(
-                "llvm.call_intrinsic \"llvm.x86.avx512.mask.reduce.ps.512\"({x}, {floor}, {x}, {all}, {mode}) : \
-                 ({ty}, i32, {ty}, i16, i32) -> {ty}"
-            ),
-            &[x],
-        );
+    /// `r = x - floor(x)`; the scaling takes the floor of its exponent by itself.
+    fn exp2_floor(&mut self, x: V, r: V, c: &[f32]) -> V {
         let p = self.one_plus(r, c);
-        self.scalef(p, x)
+        let scaled = self.hooks.scale(self, p, x);
+        scaled.unwrap_or_else(|| {
+            let floor = self.op1("math.floor", x);
+            let rounder = self.f32_like(x.ty, ROUNDER);
+            let shifted = self.op2("arith.addf", floor, rounder);
+            self.scale_by_bits(p, shifted)
+        })
     }
 
     fn exp2_round(&mut self, x: V, c: &[f32]) -> V {
@@ -85,20 +83,6 @@ impl Emit {
         let p = self.polynomial(r, c);
         let one = self.f32_like(r.ty, 1.0);
         self.fma(p, r, one)
-    }
-
-    /// `p · 2^floor(n)`, AVX-512.
-    fn scalef(&mut self, p: V, n: V) -> V {
-        let (all, mode) = (self.int(K::I16, -1), self.int(K::I32, 4));
-        let ty: Ty = p.ty;
-        self.pure(
-            ty,
-            format!(
-                "llvm.call_intrinsic \"llvm.x86.avx512.mask.scalef.ps.512\"({p}, {n}, {p}, {all}, {mode}) : \
-                 ({ty}, {ty}, {ty}, i16, i32) -> {ty}"
-            ),
-            &[p, n],
-        )
     }
 
     /// `p · 2^n` where `shifted = n + ROUNDER`, |n| ≤ 160 (or `p` is NaN). Two factors, so that each is a normal

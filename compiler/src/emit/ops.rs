@@ -291,14 +291,4 @@ impl Emit {
         };
         self.pure(ty, text, &[])
     }
-
-    /// A coordinate as i64 lanes: consecutive indices, or one index in every lane.
-    pub fn ix_lanes(&mut self, c: crate::lower::Coord, lanes: usize) -> V {
-        let v = self.ix(c.ix);
-        if !c.lane || v.ty.is_vector() {
-            return self.splat(v, lanes);
-        }
-        let iota = self.iota(K::I64, lanes);
-        self.op2("arith.addi", v, iota)
-    }
 }

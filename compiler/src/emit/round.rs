@@ -24,6 +24,9 @@ impl Emit {
     /// Rounds an `f32` to the nearest value of the element type (ties to even), still held as `f32`. `f16` and
     /// `bf16` overflow to infinity; the 8-bit floats saturate. NaN stays NaN; denormals are exact.
     pub fn round(&mut self, elem: Elem, v: V) -> V {
+        if let Some(y) = self.hooks.round(self, elem, v) {
+            return y;
+        }
         match elem {
             Elem::BF16 => self.round_bf16(v),
             Elem::F16 => {

@@ -19,11 +19,6 @@ use super::{Emit, K, Ty, V};
 const ROUNDER: f32 = 12_582_912.0; // 1.5 * 2^23
 
 impl Emit {
-    /// Whether the operations on whole AVX-512 registers apply to this type.
-    fn is_zmm(&self, ty: Ty) -> bool {
-        self.isa.avx512 && ty.lanes == 16
-    }
-
     /// `c[0] + c[1] x + …`
     fn polynomial(&mut self, x: V, c: &[f32]) -> V {
         let mut terms = c.iter().rev();

@@ -9,6 +9,9 @@ impl Emit {
         if !elem.is_float() {
             return self.int_unary(op, elem, x);
         }
+        if let Some(y) = self.hooks.unary(self, op, elem, x) {
+            return self.round(elem, y);
+        }
         let short = !matches!(elem, Elem::F32 | Elem::F16);
         let y = match op {
             UnaryOp::Not => return x,

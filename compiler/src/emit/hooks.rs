@@ -1,0 +1,41 @@
+//! What a target does better than the portable way.
+//!
+//! ```text
+//! Emit::exp2(x) ── hooks.exp2(x)? ──► the target's instruction
+//!                       └─ None ───► a polynomial
+//! ```
+
+use super::{Emit, V};
+use kcc_dsl::ir::{Elem, UnaryOp};
+
+/// Instructions of one target; what is not overridden is written in portable operations.
+pub trait Hooks: Sync {
+    /// An element-wise function of `f32` values, whose result will be rounded to `elem`.
+    fn unary(&self, e: &mut Emit, op: UnaryOp, elem: Elem, x: V) -> Option<V> {
+        let _ = (e, op, elem, x);
+        None
+    }
+
+    /// `x - floor(x)` of `f32`; infinities and NaN give NaN or 0.
+    fn fraction(&self, e: &mut Emit, x: V) -> Option<V> {
+        let _ = (e, x);
+        None
+    }
+
+    /// `p · 2^floor(n)` of `f32`, rounded once.
+    fn scale(&self, e: &mut Emit, p: V, n: V) -> Option<V> {
+        let _ = (e, p, n);
+        None
+    }
+
+    /// An `f32` rounded to the nearest value of a narrower float type, still held as `f32`: see [`Emit::round`].
+    fn round(&self, e: &mut Emit, elem: Elem, v: V) -> Option<V> {
+        let _ = (e, elem, v);
+        None
+    }
+}
+
+/// Nothing special.
+pub struct Portable;
+
+impl Hooks for Portable {}
