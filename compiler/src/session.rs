@@ -185,6 +185,7 @@ fn compile(
         symbol: String::new(),
         bytes: Vec::new(),
         cpu: Default::default(),
+        gpu: None,
         timings: Vec::new(),
     };
     match stages(input, args, knobs, target, options, &mut clock, &mut artifact) {
@@ -219,6 +220,7 @@ fn stages(
     let mut lowered = clock.time("lower", || target.lower(&kernel, &args, knobs)).map_err(located)?;
     artifact.symbol.clone_from(&lowered.symbol);
     artifact.cpu = lowered.cpu.clone();
+    artifact.gpu = lowered.gpu.clone();
     let number = pipeline::names().len() - 1;
     if let Some((edited, _)) = observe(options, number, "lower", &|| lowered.text.clone())? {
         lowered.text = edited;

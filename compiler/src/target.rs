@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::llvm::{Machine, Output};
-use kcc_dsl::exchange::{ArgSpec, CpuMeta};
+use kcc_dsl::exchange::{ArgSpec, CpuMeta, GpuMeta};
 use kcc_dsl::ir::Kernel;
 use std::collections::BTreeMap;
 
@@ -13,8 +13,10 @@ pub struct Lowered {
     pub text: String,
     /// The symbol that the object will export.
     pub symbol: String,
-    /// Facts for the launcher.
+    /// Facts for the launcher of a CPU kernel.
     pub cpu: CpuMeta,
+    /// Facts for the launcher of a GPU kernel.
+    pub gpu: Option<GpuMeta>,
 }
 
 /// A backend, for one resolved target.

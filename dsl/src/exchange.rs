@@ -4,8 +4,10 @@
 //! no LLVM, and the compiler may run as a child process. Every type is plain data (serde).
 
 pub mod frame;
+pub mod gpu;
 
 use crate::ir::{Kernel, Loc};
+pub use gpu::{GpuArg, GpuMeta, GridMap, TensorMap};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,6 +17,19 @@ pub struct ArgSpec {
     /// For a view: the axis whose stride is 1, if one is (the last such axis). `None`: no axis is known to be
     /// contiguous; slower code that reads every stride. Ignored for scalars.
     pub unit_axis: Option<u8>,
+    /// GPUs only, as all that follow. Log2 of the bytes to which the address of element (0, …, 0) is aligned, at
+    /// most [`gpu::MAX_ALIGN`]; 0 also where nothing is known.
+    pub align: u8,
+    /// Log2 of a number of bytes that divides every stride but the unit axis', at most [`gpu::MAX_ALIGN`]. Axes of
+    /// one element do not count.
+    pub stride_align: u8,
+    /// Log2 of a number of bytes that divides the extent of the unit axis, at most [`gpu::MAX_ALIGN`].
+    pub dim_align: u8,
+    /// Whether every element lies less than 2^31 bytes from element (0, …, 0), so that 32-bit offsets do.
+    pub fits_i32: bool,
+    /// Whether a tensor map can describe the view: a unit axis, 16-byte aligned, other strides positive multiples of 16 bytes,
+    /// rank 1 to 5, no axis empty.
+    pub tma: bool,
 }
 
 /// A request to compile one kernel for one target.
@@ -22,7 +37,7 @@ pub struct ArgSpec {
 pub struct CompileRequest {
     /// The recorded kernel.
     pub kernel: Kernel,
-    /// Target name: `cpu:native`, `cpu:x86-64-v3`, `cpu:x86-64-v4`, `cpu:znver4`, …
+    /// Target name: `cpu:native`, `cpu:x86-64-v3`, `cpu:x86-64-v4`, `cpu:znver4`, `nvidia:sm_90a`, `sim:sm_90a`, …
     pub target: String,
     /// One entry per parameter.
     pub args: Vec<ArgSpec>,
@@ -68,10 +83,13 @@ pub struct Artifact {
     pub target: String,
     /// Exported symbol.
     pub symbol: String,
-    /// CPU: an ELF relocatable object without undefined symbols other than `memcpy`, `memset`, `memmove`.
+    /// CPU: an ELF relocatable object without undefined symbols other than `memcpy`, `memset`, `memmove`. GPU: PTX text or a
+    /// cubin; for a simulated target (`sim:sm_90a`), the lowered module in MLIR's generic form.
     pub bytes: Vec<u8>,
-    /// Launch facts.
+    /// Launch facts on a CPU.
     pub cpu: CpuMeta,
+    /// Launch facts on a GPU.
+    pub gpu: Option<GpuMeta>,
     /// Time per stage, in order, in microseconds.
     pub timings: Vec<(String, u64)>,
 }

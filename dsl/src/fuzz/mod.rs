@@ -163,7 +163,7 @@ impl Case {
             EagerArg::View { strides, .. } => strides.iter().rposition(|&s| s == 1).map(|i| i as u8),
             EagerArg::Scalar(_) => None,
         };
-        self.args.iter().map(|a| ArgSpec { unit_axis: unit_axis(a) }).collect()
+        self.args.iter().map(|a| ArgSpec { unit_axis: unit_axis(a), ..ArgSpec::default() }).collect()
     }
 
     fn param_of(&self, buffer: usize) -> Option<&str> {

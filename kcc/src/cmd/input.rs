@@ -40,7 +40,7 @@ pub(super) fn contiguous(kernel: &Kernel) -> Vec<ArgSpec> {
         .params
         .iter()
         .map(|p| match p.kind {
-            ParamKind::View { rank, .. } => ArgSpec { unit_axis: unit(rank) },
+            ParamKind::View { rank, .. } => ArgSpec { unit_axis: unit(rank), ..ArgSpec::default() },
             ParamKind::Scalar(_) => ArgSpec::default(),
         })
         .collect()

@@ -126,13 +126,14 @@ mod tests {
             symbol: "k".into(),
             bytes: vec![n as u8; n],
             cpu: Default::default(),
+            gpu: None,
             timings: vec![("a".into(), 1)],
         }
     }
 
     #[test]
     fn the_key_tells_apart_all_that_a_compilation_depends_on() {
-        let unit = |a| vec![ArgSpec { unit_axis: a }];
+        let unit = |a| vec![ArgSpec { unit_axis: a, ..ArgSpec::default() }];
         let keys = [
             key(&[], unit(None), "cpu:x", "1"),
             key(&[], unit(Some(0)), "cpu:x", "1"),

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// Changes when the meaning of keys or entries changes.
-const FORMAT: &[u8] = b"kcc cache 1\0";
+const FORMAT: &[u8] = b"kcc cache 2\0";
 
 /// SHA-256 of everything that a compilation depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

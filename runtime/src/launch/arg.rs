@@ -121,7 +121,7 @@ impl<'a> Arg<'a> {
     /// What the compiler may rely on.
     pub fn spec(&self) -> ArgSpec {
         match &self.raw {
-            Raw::View(v) => ArgSpec { unit_axis: v.unit_axis() },
+            Raw::View(v) => ArgSpec { unit_axis: v.unit_axis(), ..ArgSpec::default() },
             Raw::Scalar { .. } => ArgSpec::default(),
         }
     }

@@ -27,9 +27,10 @@ pub fn specs(kernel: &Kernel, args: &[EagerArg]) -> Vec<ArgSpec> {
         .iter()
         .zip(args)
         .map(|(p, a)| match (p.kind, a) {
-            (ParamKind::View { .. }, EagerArg::View { strides, .. }) => {
-                ArgSpec { unit_axis: strides.iter().rposition(|s| *s == 1).map(|a| a as u8), ..ArgSpec::default() }
-            }
+            (ParamKind::View { .. }, EagerArg::View { strides, .. }) => ArgSpec {
+                unit_axis: strides.iter().rposition(|s| *s == 1).map(|a| a as u8),
+                ..ArgSpec::default()
+            },
             _ => ArgSpec::default(),
         })
         .collect()
