@@ -4,6 +4,7 @@ pub mod dialect;
 pub mod emit;
 pub mod error;
 pub mod import;
+pub mod layout;
 pub mod link;
 pub mod llvm;
 pub mod mlir;

@@ -3,6 +3,7 @@
 mod emit;
 mod filetests;
 mod fuzz;
+mod layout;
 mod passes;
 mod roundtrip;
 mod samples;
