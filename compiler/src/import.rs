@@ -29,7 +29,7 @@ pub fn to_text(kernel: &Kernel) -> Result<String, Error> {
 }
 
 /// A string as MLIR writes it, quotes included.
-fn quoted(s: &str) -> String {
+pub(crate) fn quoted(s: &str) -> String {
     let mut q = String::from("\"");
     for b in s.bytes() {
         match b {

@@ -3,7 +3,9 @@
 pub mod dialect;
 pub mod emit;
 pub mod error;
+pub mod gpu;
 pub mod import;
+pub mod ktg;
 pub mod layout;
 pub mod link;
 pub mod llvm;

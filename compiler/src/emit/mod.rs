@@ -25,6 +25,7 @@ pub use hooks::{Hooks, Portable};
 pub use ops::Ix;
 pub use ty::{K, Ty, V};
 
+use kcc_dsl::ir::Loc;
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -38,6 +39,7 @@ struct Scope {
 pub struct Open {
     header: String,
     results: Vec<V>,
+    place: String,
 }
 
 /// The writer.
@@ -46,12 +48,21 @@ pub struct Emit {
     pub hooks: &'static dyn Hooks,
     scopes: Vec<Scope>,
     next: u32,
+    /// ` loc("k.rs":3:9)`, or nothing: ends every operation that is written.
+    place: String,
 }
 
 impl Emit {
     /// A writer with one scope: the function's body.
     pub fn new(hooks: &'static dyn Hooks) -> Self {
-        Emit { hooks, scopes: vec![Scope::default()], next: 0 }
+        Emit { hooks, scopes: vec![Scope::default()], next: 0, place: String::new() }
+    }
+
+    /// From now on, operations state this place in the author's source.
+    pub fn set_place(&mut self, place: Option<&Loc>) {
+        self.place = place.map_or_else(String::new, |l| {
+            format!(" loc({}:{}:{})", crate::import::quoted(&l.file), l.line, l.column)
+        });
     }
 
     /// Depth of the innermost open scope.
@@ -67,7 +78,7 @@ impl Emit {
 
     fn fresh_at(&mut self, ty: Ty, level: u16) -> V {
         self.next += 1;
-        V { id: self.next, level, ty }
+        V { id: self.next, part: 0, level, ty }
     }
 
     /// Writes a pure operation as far out as its operands allow; equal text gives the same value.
@@ -82,7 +93,7 @@ impl Emit {
         }
         let v = self.fresh_at(ty, level);
         let scope = &mut self.scopes[level as usize];
-        let _ = writeln!(scope.text, "{v} = {rhs}");
+        let _ = writeln!(scope.text, "{v} = {rhs}{}", self.place);
         scope.shared.insert(rhs, v);
         v
     }
@@ -98,7 +109,7 @@ impl Emit {
     pub fn reading(&mut self, floor: u16, ty: Ty, rhs: String, operands: &[V]) -> V {
         let level = operands.iter().map(|v| v.level).max().unwrap_or(0).max(floor);
         let v = self.fresh_at(ty, level);
-        let _ = writeln!(self.scopes[level as usize].text, "{v} = {rhs}");
+        let _ = writeln!(self.scopes[level as usize].text, "{v} = {rhs}{}", self.place);
         v
     }
 
@@ -106,15 +117,16 @@ impl Emit {
     pub fn line(&mut self, text: String) {
         let scope = self.scopes.last_mut().expect("a scope is open");
         scope.text.push_str(&text);
+        scope.text.push_str(&self.place);
         scope.text.push('\n');
     }
 
-    /// Opens `scf.for %iv = lo to hi step step` over i64 with carried values; gives the induction variable and the
-    /// carried values of the body.
+    /// Opens `scf.for %iv = lo to hi step step` over the integers of `lo` with carried values; gives the induction variable
+    /// and the carried values of the body.
     pub fn begin_for(&mut self, lo: V, hi: V, step: V, inits: &[V]) -> (Open, V, Vec<V>) {
         let results: Vec<V> = inits.iter().map(|v| self.fresh(v.ty)).collect();
         self.scopes.push(Scope::default());
-        let iv = self.fresh(Ty::i64());
+        let iv = self.fresh(lo.ty);
         let args: Vec<V> = inits.iter().map(|v| self.fresh(v.ty)).collect();
         let mut header = String::new();
         if let Some(first) = results.first() {
@@ -126,8 +138,8 @@ impl Emit {
             let tys: Vec<String> = args.iter().map(|a| a.ty.to_string()).collect();
             let _ = write!(header, " iter_args({}) -> ({})", pairs.join(", "), tys.join(", "));
         }
-        let _ = write!(header, " : i64 {{");
-        (Open { header, results }, iv, args)
+        let _ = write!(header, " : {} {{", lo.ty);
+        (Open { header, results, place: self.place.clone() }, iv, args)
     }
 
     /// Closes a `for`; gives the carried values after it.
@@ -150,7 +162,7 @@ impl Emit {
         }
         header.push_str(" {");
         self.scopes.push(Scope::default());
-        Open { header, results }
+        Open { header, results, place: self.place.clone() }
     }
 
     /// Says, once the first branch is written, what both branches yield.
@@ -197,7 +209,7 @@ impl Emit {
             tys.join(", "),
             tys.join(", ")
         );
-        (Open { header, results }, args)
+        (Open { header, results, place: self.place.clone() }, args)
     }
 
     /// Ends the condition region with `cond` and the values passed on; gives the arguments of the body.
@@ -235,13 +247,13 @@ impl Emit {
     fn close(&mut self, open: Open, end: &str) -> Vec<V> {
         let scope = self.scopes.pop().expect("a scope is open");
         let parent = self.scopes.last_mut().expect("the outermost scope stays");
-        let _ = writeln!(parent.text, "{}\n{}{end}", open.header, scope.text);
+        let _ = writeln!(parent.text, "{}\n{}{end}{}", open.header, scope.text, open.place);
         // `%7_r#0` is what MLIR calls the first result of `%7_r:3`; give each its own name through V's printing.
         let first = open.results.first().map(|v| v.id);
         let level = self.level();
         let mut out = Vec::with_capacity(open.results.len());
         for (i, v) in open.results.iter().enumerate() {
-            out.push(V { id: first.unwrap_or(0) | (i as u32 + 1) << 24, level, ty: v.ty });
+            out.push(V { id: first.unwrap_or(0), part: i as u16 + 1, level, ty: v.ty });
         }
         out
     }

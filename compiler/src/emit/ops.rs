@@ -200,28 +200,37 @@ impl Emit {
     pub fn address(&mut self, p: V, k: K, terms: &[V], constant: i64) -> V {
         let mut terms = terms.to_vec();
         terms.sort_by_key(|t| t.level);
-        let ptr = Ty::scalar(K::Ptr);
+        let ptr = p.ty;
         let k = if k == K::I1 { K::I8 } else { k };
         let mut p = p;
         for t in terms {
-            p = self.pure(
-                ptr,
-                format!("llvm.getelementptr {p}[{t}] : (!llvm.ptr, i64) -> !llvm.ptr, {k}"),
-                &[p, t],
-            );
+            let text = format!("llvm.getelementptr {p}[{t}] : ({ptr}, {}) -> {ptr}, {k}", t.ty);
+            p = self.pure(ptr, text, &[p, t]);
         }
         if constant != 0 {
             // llvm.getelementptr takes 32-bit constants; larger ones go through a value.
             if i32::try_from(constant).is_ok() {
-                let text = format!("llvm.getelementptr {p}[{constant}] : (!llvm.ptr) -> !llvm.ptr, {k}");
+                let text = format!("llvm.getelementptr {p}[{constant}] : ({ptr}) -> {ptr}, {k}");
                 p = self.pure(ptr, text, &[p]);
             } else {
                 let c = self.i64(constant);
-                let text = format!("llvm.getelementptr {p}[{c}] : (!llvm.ptr, i64) -> !llvm.ptr, {k}");
+                let text = format!("llvm.getelementptr {p}[{c}] : ({ptr}, i64) -> {ptr}, {k}");
                 p = self.pure(ptr, text, &[p, c]);
             }
         }
         p
+    }
+
+    /// Reads a scalar or a whole aligned vector, in the innermost scope.
+    pub fn load_aligned(&mut self, p: V, ty: Ty) -> V {
+        let align = ty.k.bytes() * ty.lanes.max(1) as usize;
+        self.here(ty, format!("llvm.load {p} {{alignment = {align} : i64}} : {} -> {ty}", p.ty))
+    }
+
+    /// Writes a scalar or a whole aligned vector.
+    pub fn store_aligned(&mut self, value: V, p: V) {
+        let align = value.ty.k.bytes() * value.ty.lanes.max(1) as usize;
+        self.line(format!("llvm.store {value}, {p} {{alignment = {align} : i64}} : {}, {}", value.ty, p.ty));
     }
 
     /// Reads memory, no further out than scope `floor`.

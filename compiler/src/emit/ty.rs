@@ -16,7 +16,12 @@ pub enum K {
     F32,
     /// Intermediate results only: no tile has this element type.
     F64,
+    /// An address of the generic space.
     Ptr,
+    /// An address of global memory (address space 1).
+    Global,
+    /// An address of a block's shared memory (address space 3).
+    Shared,
 }
 
 impl K {
@@ -26,7 +31,8 @@ impl K {
             K::I1 | K::I8 => 1,
             K::I16 | K::F16 | K::BF16 => 2,
             K::I32 | K::F32 => 4,
-            K::I64 | K::F64 | K::Ptr => 8,
+            K::I64 | K::F64 | K::Ptr | K::Global => 8,
+            K::Shared => 4,
         }
     }
 
@@ -40,7 +46,8 @@ impl K {
         match self {
             K::F16 | K::BF16 => K::I16,
             K::F32 => K::I32,
-            K::F64 | K::Ptr => K::I64,
+            K::F64 | K::Ptr | K::Global => K::I64,
+            K::Shared => K::I32,
             k => k,
         }
     }
@@ -59,6 +66,8 @@ impl fmt::Display for K {
             K::F32 => "f32",
             K::F64 => "f64",
             K::Ptr => "!llvm.ptr",
+            K::Global => "!llvm.ptr<1>",
+            K::Shared => "!llvm.ptr<3>",
         })
     }
 }
@@ -108,8 +117,10 @@ impl fmt::Display for Ty {
 /// An SSA value of the emitted text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct V {
-    /// Number; the top eight bits, if set, are 1 + the index in a multi-result operation.
+    /// Number.
     pub id: u32,
+    /// 1 + the index in an operation of several results; 0 for an operation's only result.
+    pub part: u16,
     /// Depth of the scope that defines it.
     pub level: u16,
     /// Type.
@@ -118,7 +129,7 @@ pub struct V {
 
 impl fmt::Display for V {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (low, index) = (self.id & 0xff_ffff, self.id >> 24);
-        if index == 0 { write!(f, "%v{low}") } else { write!(f, "%v{low}_r#{}", index - 1) }
+        let id = self.id;
+        if self.part == 0 { write!(f, "%v{id}") } else { write!(f, "%v{id}_r#{}", self.part - 1) }
     }
 }

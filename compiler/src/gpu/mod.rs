@@ -1,0 +1,11 @@
+//! What a GPU backend provides and what the GPU level may ask of it.
+//!
+//! ```text
+//! ktg passes, lower/gpu ──ask──► dyn GpuTarget { facts, table of products, emission hooks } ◄── a backend
+//! ```
+
+pub mod options;
+pub mod target;
+
+pub use options::GpuOptions;
+pub use target::{Facts, GpuTarget, MmaKind, MmaRow, Shuffle};

@@ -1,0 +1,233 @@
+//! A GPU as the compiler sees it: facts, a table of matrix products, and hooks that write the target's own operations.
+//!
+//! Values in hooks are per-thread scalars or short vectors; pointers have their address space in their kind
+//! ([`K::Global`], [`K::Shared`]). A hook writes into the innermost open scope of the writer unless the operation is
+//! pure.
+
+use crate::emit::{Emit, Hooks, K, Ty, V};
+use crate::error::{Error, bug};
+use crate::ktg::{Func, Layout};
+use kcc_dsl::ir::{Cache, Elem};
+
+/// What a chip has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Architecture in the backend's words, for messages and launches.
+    pub arch: String,
+    /// Lanes of a warp.
+    pub lanes: u32,
+    /// Threads of a block, at most.
+    pub max_threads: u32,
+    /// Shared memory of a block in bytes, at most.
+    pub shared_bytes: u32,
+    /// Banks of shared memory, four bytes wide.
+    pub banks: u32,
+    /// Registers of a thread, at most.
+    pub registers: u32,
+    /// 32-bit registers of a multiprocessor.
+    pub registers_per_sm: u32,
+    /// Threads can copy global to shared memory asynchronously.
+    pub async_copy: bool,
+    /// There is an engine that copies boxes of tensors by itself, with barriers that count bytes.
+    pub bulk_copy: bool,
+    /// There are asynchronous products of whole groups of warps, with operands in shared memory.
+    pub wide_mma: bool,
+    /// Blocks form clusters.
+    pub clusters: bool,
+    /// Largest access of global memory by one thread, in bytes.
+    pub max_access: u32,
+}
+
+/// How a matrix product is issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MmaKind {
+    /// By a warp, operands and result in registers.
+    Sync,
+    /// By a group of warps, asynchronously, operand B (and maybe A) in shared memory.
+    Async,
+}
+
+/// One matrix product of a target: `acc[m, n] += a[m, k] · b[k, n]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MmaRow {
+    /// Unique name, in the words of the target's manual.
+    pub name: String,
+    /// Rows of `a` and `acc`.
+    pub m: u32,
+    /// Columns of `b` and `acc`.
+    pub n: u32,
+    /// Columns of `a`, rows of `b`.
+    pub k: u32,
+    /// Element type of `a`.
+    pub a: Elem,
+    /// Element type of `b`.
+    pub b: Elem,
+    /// Element type of the accumulator.
+    pub acc: Elem,
+    /// Whether `f32` operands lose mantissa bits.
+    pub reduced: bool,
+    /// How it is issued.
+    pub kind: MmaKind,
+    /// Warps that issue it together.
+    pub warps: u32,
+    /// Fragment of `a` as a layout of `[m, k]`.
+    pub a_layout: Layout,
+    /// Fragment of `b` as a layout of `[k, n]`.
+    pub b_layout: Layout,
+    /// Fragment of the accumulator as a layout of `[m, n]`.
+    pub acc_layout: Layout,
+}
+
+/// Which lane a shuffle reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shuffle {
+    /// Lane `own ^ by`.
+    Xor,
+    /// Lane `by`.
+    Index,
+    /// Lane `own - by`; own value where there is none.
+    Up,
+    /// Lane `own + by`; own value where there is none.
+    Down,
+}
+
+/// The GPU part of a backend, for one chip.
+pub trait GpuTarget: Send + Sync {
+    /// What the chip has.
+    fn facts(&self) -> &Facts;
+
+    /// The matrix products of the chip, best first among those that fit a given use.
+    fn mma_table(&self) -> &[MmaRow] {
+        &[]
+    }
+
+    /// What the chip does better than the portable way, element-wise.
+    fn hooks(&self) -> &'static dyn Hooks;
+
+    // ---- the kernel as a function -------------------------------------------------------------------
+
+    /// Attributes of the kernel function, in MLIR's syntax, separated by commas.
+    fn kernel_attributes(&self, func: &Func) -> String;
+
+    /// Type and attributes of a parameter that holds a tensor map by value.
+    fn tensor_map_parameter(&self) -> Result<String, Error> {
+        Err(bug("tensor maps on a target without them"))
+    }
+
+    // ---- who am I -----------------------------------------------------------------------------------
+
+    /// Index of the thread in its block (`i32`).
+    fn thread_id(&self, e: &mut Emit) -> V;
+
+    /// Index of the block along a grid axis (`i32`).
+    fn block_id(&self, e: &mut Emit, axis: u8) -> V;
+
+    /// Blocks of the grid along an axis (`i32`).
+    fn num_blocks(&self, e: &mut Emit, axis: u8) -> V;
+
+    /// The value of the first active lane, in the form that the target keeps uniform values in: may be `v` itself.
+    fn uniform(&self, e: &mut Emit, v: V) -> V {
+        let _ = e;
+        v
+    }
+
+    // ---- between lanes ------------------------------------------------------------------------------
+
+    /// A 32-bit value (`i32` or `f32`) of another lane; all lanes of the warp take part. `by` is an `i32`.
+    fn shuffle(&self, e: &mut Emit, how: Shuffle, v: V, by: V) -> V;
+
+    /// Bit `l` of the result is lane `l`'s predicate (`i32` up to 32 lanes, else `i64`); all lanes take part.
+    fn ballot(&self, e: &mut Emit, predicate: V) -> V;
+
+    /// Waits for `threads` threads of the block (0: all of it) at barrier `id`, and orders shared memory.
+    fn block_barrier(&self, e: &mut Emit, id: u32, threads: u32);
+
+    /// Arrives at such a barrier without waiting.
+    ///
+    /// # Errors
+    /// Where the target has no such thing.
+    fn named_arrive(&self, e: &mut Emit, id: u32, threads: u32) -> Result<(), Error> {
+        let _ = (e, id, threads);
+        Err(bug("a split barrier on a target without them"))
+    }
+
+    // ---- memory -------------------------------------------------------------------------------------
+
+    /// Reads a scalar or vector at a pointer aligned to all of it; zero where the predicate (`i1`) does not hold, without
+    /// touching memory.
+    fn load_global(&self, e: &mut Emit, p: V, ty: Ty, predicate: Option<V>, cache: Cache) -> V;
+
+    /// Writes a scalar or vector to a pointer aligned to all of it, where the predicate holds.
+    fn store_global(&self, e: &mut Emit, value: V, p: V, predicate: Option<V>, cache: Cache);
+
+    /// Reads shared memory at a pointer aligned to all of the vector.
+    fn load_shared(&self, e: &mut Emit, p: V, ty: Ty) -> V {
+        e.load_aligned(p, ty)
+    }
+
+    /// Writes shared memory at a pointer aligned to all of the vector.
+    fn store_shared(&self, e: &mut Emit, value: V, p: V) {
+        e.store_aligned(value, p);
+    }
+
+    /// Reads `count` (1, 2, 4) 8×8 matrices of 16-bit elements from shared memory, lane `l` giving the address of row `l % 8`
+    /// of matrix `l / 8`: one `i32` of two elements each; `transposed` gives each lane a column's neighbours instead.
+    /// `None` if the target has no such instruction.
+    fn load_matrices(&self, e: &mut Emit, p: V, count: u32, transposed: bool) -> Option<Vec<V>> {
+        let _ = (e, p, count, transposed);
+        None
+    }
+
+    /// Starts copying `bytes` (4, 8, 16) from global to shared memory, of which only the first `valid` (`i32`) are read and
+    /// the rest are zero.
+    ///
+    /// # Errors
+    /// Where the target has no such copies.
+    fn async_copy(&self, e: &mut Emit, to: V, from: V, bytes: u32, valid: Option<V>) -> Result<(), Error> {
+        let _ = (e, to, from, bytes, valid);
+        Err(bug("an asynchronous copy on a target without them"))
+    }
+
+    /// Closes a group of asynchronous copies.
+    ///
+    /// # Errors
+    /// Where the target has no such copies.
+    fn async_commit(&self, e: &mut Emit) -> Result<(), Error> {
+        let _ = e;
+        Err(bug("an asynchronous copy on a target without them"))
+    }
+
+    /// Waits until at most `pending` groups of asynchronous copies are unfinished.
+    ///
+    /// # Errors
+    /// Where the target has no such copies.
+    fn async_wait(&self, e: &mut Emit, pending: u32) -> Result<(), Error> {
+        let _ = (e, pending);
+        Err(bug("an asynchronous copy on a target without them"))
+    }
+
+    // ---- products -----------------------------------------------------------------------------------
+
+    /// One synchronous product. Operands are fragments in the order of their layouts' registers, narrow elements packed
+    /// into `i32` (lowest first), `f32` as it is; the accumulator one value per register.
+    ///
+    /// # Errors
+    /// A row that is not the target's.
+    fn mma(&self, e: &mut Emit, row: &MmaRow, a: &[V], b: &[V], acc: &[V]) -> Result<Vec<V>, Error> {
+        let _ = (e, a, b, acc);
+        Err(bug(format!("`{}` on a target without it", row.name)))
+    }
+
+    // ---- atomics ------------------------------------------------------------------------------------
+
+    /// The scope's name in fences and atomic operations (`syncscope("…")`); empty for the whole system.
+    fn sync_scope(&self, scope: kcc_dsl::ir::Scope) -> &'static str {
+        let _ = scope;
+        ""
+    }
+}
+
+/// Address kind of a pointer value.
+pub fn is_shared(p: V) -> bool {
+    p.ty.k == K::Shared
+}
