@@ -18,11 +18,12 @@ struct Rule {
     llvm: bool,
 }
 
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     Rule { package: "kcc-macros", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-dsl", always: &["kcc-macros"], optional: &[], llvm: false },
     Rule { package: "kcc-compiler", always: &["kcc-dsl"], optional: &[], llvm: true },
     Rule { package: "kcc-cpu", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
+    Rule { package: "kcc-nvidia", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
     Rule { package: "kcc-simt", always: &[], optional: &[], llvm: false },
     Rule {
         package: "kcc-runtime",

@@ -1,0 +1,8 @@
+//! NVIDIA GPUs: chips as data, and their instructions as text for the vendor-neutral GPU level of the compiler.
+
+mod asm;
+pub mod groups;
+pub mod mbarrier;
+pub mod mma;
+pub mod tma;
+pub mod wgmma;
