@@ -23,23 +23,30 @@
 //! | [`shape`] | what reduce, expand, transpose, reshape, broadcast, join and split do to a layout |
 //! | [`algebra`] | composition, inverse, division |
 //! | [`index`] | coordinates as sums of shifted bits, contiguity, tiles whose extents are no powers of two |
+//! | [`shared`], [`banks`], [`choose`] | layouts of shared memory, what an access costs, which buffer to take |
 //! | [`matrix`] | solving over F2 |
 //!
 //! Extents of a layout are powers of two; a tile with others lies in the layout of the next powers (see
 //! [`Linear::coverage`]). Tiles have rank 0 to 3; a ring of stages in front is kept outside of the layout.
 
 pub mod algebra;
+pub mod banks;
 pub mod build;
+pub mod choose;
 pub mod error;
 pub mod index;
 pub mod linear;
 pub mod matrix;
 pub mod shape;
+pub mod shared;
 pub mod text;
 
 pub use algebra::Map;
+pub use banks::{Banks, Phase, Traffic};
 pub use build::{Blocked, WarpsAlong};
+pub use choose::{Choice, Demand, Use, choose};
 pub use error::LayoutError;
 pub use index::{Coverage, Index, Part, Presence};
 pub use linear::{Coord, Dim, Linear, Position};
 pub use shape::Dense;
+pub use shared::{Access, Padding, Shared, Swizzle};

@@ -1,9 +1,11 @@
 //! Layouts: the algebra against its laws, and what is built on it against enumeration of every lane.
 
 mod algebra;
+mod banks;
 mod build;
 mod index;
 mod shape;
+mod shared;
 mod text;
 
 use kcc_compiler::layout::{Coord, Dim, Linear, Position};
@@ -27,7 +29,7 @@ fn any_layout(rank: usize) -> impl Strategy<Value = Linear> {
         let sizes = extents.clone();
         let basis = move |count: usize| {
             let sizes = sizes.clone();
-            prop::collection::vec(vector.clone(), 0..=count).prop_map(move |vectors| {
+            prop::collection::vec(vector, 0..=count).prop_map(move |vectors| {
                 let bound = |axis: usize| sizes.get(axis).map_or(0, |extent| extent - 1);
                 vectors
                     .iter()
