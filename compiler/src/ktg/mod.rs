@@ -13,9 +13,13 @@
 //! | [`ty`] | types of values: tiles with layouts, shared buffers, barriers |
 //! | [`op`] | the operations of this level |
 //! | [`func`] | functions, blocks, walks and rewriting |
+//! | [`access`] | how wide a thread may access a view |
+//! | [`axis`] | which powers of two divide uniform integers |
 //! | [`effects`] | what an operation does besides computing its results |
 //! | [`import`] | from the tile IR |
 
+pub mod access;
+pub mod axis;
 pub mod effects;
 pub mod func;
 pub mod import;

@@ -220,3 +220,22 @@ impl GpuOp {
         }
     }
 }
+
+impl Kind {
+    /// Whether it touches global memory.
+    pub fn is_memory(&self) -> bool {
+        match self {
+            Kind::Tile(k) => {
+                k.reads_memory()
+                    || matches!(k, OpKind::Store { .. } | OpKind::StoreRows { .. } | OpKind::Scatter)
+            }
+            Kind::Gpu(g) => matches!(
+                g,
+                GpuOp::AsyncLoad { .. }
+                    | GpuOp::AsyncLoadRows { .. }
+                    | GpuOp::BulkLoad { .. }
+                    | GpuOp::BulkStore { .. }
+            ),
+        }
+    }
+}

@@ -3,6 +3,7 @@
 pub mod canonicalize;
 pub mod cse;
 pub mod dce;
+pub mod gpu;
 pub mod hoist;
 mod read_only;
 

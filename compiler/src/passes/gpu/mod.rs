@@ -1,0 +1,34 @@
+//! Passes on functions of the GPU level, one file each, all of one shape.
+//!
+//! ```text
+//! import ─ select_mma ─ assign_layouts ─ … ─ allocate_shared ─ insert_barriers ─► lower/gpu
+//! ```
+//! Before `assign_layouts` tiles have no layouts, except for those that a pass has fixed: a product's accumulator and register
+//! operands, results of `convert_layout` and `load_shared`. `assign_layouts` keeps what is fixed, chooses the rest around
+//! it, and converts where two meet.
+
+pub mod assign_layouts;
+pub mod prepare_dots;
+pub mod select_mma;
+
+use crate::error::Error;
+use crate::gpu::{GpuOptions, GpuTarget};
+use crate::ktg::Func;
+
+/// A pass on a function of the GPU level.
+#[derive(Clone, Copy)]
+pub struct GpuPass {
+    /// Name in dumps and timings.
+    pub name: &'static str,
+    /// Changes the function in place.
+    pub run: fn(&mut Func, &dyn GpuTarget, &GpuOptions) -> Result<(), Error>,
+}
+
+impl std::fmt::Debug for GpuPass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What every kernel for a GPU goes through, in order.
+pub const PASSES: &[GpuPass] = &[prepare_dots::PASS, select_mma::PASS, assign_layouts::PASS];
