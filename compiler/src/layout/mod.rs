@@ -24,6 +24,7 @@
 //! | [`algebra`] | composition, inverse, division |
 //! | [`index`] | coordinates as sums of shifted bits, contiguity, tiles whose extents are no powers of two |
 //! | [`shared`], [`banks`], [`choose`] | layouts of shared memory, what an access costs, which buffer to take |
+//! | [`convert`] | from one layout to another: registers, shuffles or shared memory |
 //! | [`matrix`] | solving over F2 |
 //!
 //! Extents of a layout are powers of two; a tile with others lies in the layout of the next powers (see
@@ -33,6 +34,7 @@ pub mod algebra;
 pub mod banks;
 pub mod build;
 pub mod choose;
+pub mod convert;
 pub mod error;
 pub mod index;
 pub mod linear;
@@ -45,6 +47,7 @@ pub use algebra::Map;
 pub use banks::{Banks, Phase, Traffic};
 pub use build::{Blocked, WarpsAlong};
 pub use choose::{Choice, Demand, Use, choose};
+pub use convert::{Abilities, Conversion, Exchange, Staging, apply_conversion, plan_conversion};
 pub use error::LayoutError;
 pub use index::{Coverage, Index, Part, Presence};
 pub use linear::{Coord, Dim, Linear, Position};

@@ -3,6 +3,7 @@
 mod algebra;
 mod banks;
 mod build;
+mod convert;
 mod index;
 mod shape;
 mod shared;

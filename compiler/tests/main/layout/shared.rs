@@ -67,7 +67,7 @@ fn panels_swizzle_chunks_by_their_row() {
         for column in 0..128u32 {
             let byte = |row_bytes: u32, by: u32| {
                 let (panel, within) = (2 * column / row_bytes, 2 * column % row_bytes);
-                panel * 64 * row_bytes + row * row_bytes + (within ^ 16 * by)
+                panel * 64 * row_bytes + row * row_bytes + (within ^ (16 * by))
             };
             let at = |shared: &Shared| shared.offset_of([row, column, 0]).unwrap() * 2;
             assert_eq!(at(&wide), byte(128, row % 8));
