@@ -17,6 +17,12 @@ fn cost(f: &Facts<'_>, v: ValueId, left: usize) -> Option<usize> {
         OpKind::Broadcast { .. } if f.rank(op.operands[0]) <= 1 => {
             Some(cost(f, op.operands[0], left).unwrap_or(1).min(1))
         }
+        // A row that the first pass has brought into the caches: reading it again costs less than keeping what was
+        // made of it.
+        OpKind::Load { .. } => {
+            (f.rank(v) == 1 && !f.is_written(op.operands[0]) && f.unit_axis(op.operands[0]) == Some(0))
+                .then_some(1)
+        }
         OpKind::Unary(u) if !matches!(u, UnaryOp::Neg | UnaryOp::Not | UnaryOp::Abs) => None,
         OpKind::Binary(BinaryOp::Div | BinaryOp::Rem | BinaryOp::MulHi) => None,
         k if is_elementwise(k) || is_reindexing(k) => {

@@ -157,3 +157,23 @@ fn matmul_of_every_operand_type() {
         }
     }
 }
+
+#[test]
+fn bf16_rounding_keeps_denormals_and_ties() {
+    // Vectors without a denormal, with one, and of denormals alone; halves of the last place on either side.
+    let tiny = [0x0000_0001u32, 0x0000_8000, 0x0000_8001, 0x0001_8000, 0x007f_7fff, 0x007f_ffff, 0x8040_1234];
+    let plain =
+        [0x3f80_8000u32, 0x3f81_8000, 0x3f80_7fff, 0x7f7f_ffff, 0x7f80_0000, 0x8000_0000, 0x0080_0000];
+    let mut x: Vec<f32> = (0..48).map(|i| f32::from_bits(plain[i % 7])).collect();
+    x[20] = f32::from_bits(tiny[4]);
+    x.extend((0..42).map(|i| f32::from_bits(tiny[i % 7])));
+    let mut b = Builder::new("narrow");
+    let (p, q) = (b.view("x", Elem::F32, 1), b.view_mut("y", Elem::BF16, 1));
+    let zero = b.i32(0);
+    let v = b.load(p, &[zero], &[96]);
+    let v = b.cast(v, Elem::BF16);
+    b.store(q, &[zero], v);
+    let k = b.finish().expect("valid");
+    let buffers = [EagerBuffer::from_f32(Elem::F32, &x), EagerBuffer::from_f32(Elem::BF16, &[1.0; 90])];
+    check(&k, [1, 1, 1], &buffers, &[view(0, &[90], false), view(1, &[90], true)], 0.0);
+}
