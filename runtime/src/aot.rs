@@ -5,8 +5,8 @@
 //! softmax.json   Manifest: parameters, layouts, launch facts
 //! ```
 
-use crate::device::{CompiledKernel, Device, Loaded};
-use crate::drivers::cpu::{Code, detect};
+use crate::device::{Code, CompiledKernel, Device, Loaded};
+use crate::drivers::cpu::{self, detect};
 use crate::error::{Error, Result};
 use kcc_dsl::exchange::{ArgSpec, Artifact, CpuMeta};
 use kcc_dsl::ir::{Kernel, Param};
@@ -87,7 +87,7 @@ impl Device {
         let path = path.as_ref();
         let manifest = Manifest::beside(path)?;
         detect::resolve(&manifest.target)?;
-        let code = Code::from_shared(path, &manifest.symbol, &manifest.cpu)?;
+        let code = Code::Cpu(cpu::Code::from_shared(path, &manifest.symbol, &manifest.cpu)?);
         self.adopt(Loaded {
             name: manifest.name,
             generics: manifest.generics,

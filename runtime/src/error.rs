@@ -50,10 +50,28 @@ pub enum Error {
         bytes: usize,
     },
     /// A device name that means nothing.
-    #[error("no device is called `{name}`; there are `cpu`, `cpu:THREADS` and `eager`")]
+    #[error(
+        "no device is called `{name}`; there are `cpu`, `cpu:THREADS`, `eager`, `cuda`, `cuda:INDEX`, and `sim:CHIP`, as in `sim:sm_90a`"
+    )]
     UnknownDevice {
         /// The name.
         name: String,
+    },
+    /// A device that this machine or this build lacks, or that stopped working.
+    #[error("device `{device}`: {reason}")]
+    Device {
+        /// The device's name.
+        device: String,
+        /// What happened and what to do.
+        reason: String,
+    },
+    /// A launch that exceeds what the device can do.
+    #[error("kernel `{kernel}` cannot be launched: {reason}")]
+    Limit {
+        /// The kernel.
+        kernel: String,
+        /// The limit, the number, and what to do.
+        reason: String,
     },
     /// A target name that the machine cannot run, or that means nothing.
     #[error("target `{target}`: {reason}")]
@@ -163,6 +181,19 @@ pub enum ArgumentProblem {
         /// Axis, or `no axis`.
         expected: String,
         /// Axis, or `no axis`.
+        given: String,
+    },
+    /// Memory of another device.
+    #[error("its memory belongs to another device; copy it to the host or to this device first")]
+    Place,
+    /// Alignments or sizes short of those that a prepared launch was compiled for.
+    #[error(
+        "the prepared kernel relies on alignments ({expected}), the tensor has ({given}); prepare it with this tensor"
+    )]
+    Facts {
+        /// What the code relies on.
+        expected: String,
+        /// What the tensor has.
         given: String,
     },
     /// A view-level problem.
@@ -326,6 +357,11 @@ impl Error {
         problem: ArgumentProblem,
     ) -> Self {
         Error::Argument { kernel: kernel.into(), argument: argument.into(), problem: Box::new(problem) }
+    }
+
+    /// Code that was loaded for another device.
+    pub(crate) fn other_device(kernel: &str) -> Self {
+        Error::Load { kernel: kernel.into(), reason: "compiled for another device".into() }
     }
 
     /// A failed file operation.

@@ -19,6 +19,8 @@ mod tensor;
 pub use device::{Builder, CompiledKernel, Device};
 pub use drivers::cpu::detect;
 pub use error::{ArgumentProblem, Error, Result, ViewError};
-pub use launch::{Arg, Argument, Arguments, Extent, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler};
+pub use launch::{
+    Arg, Argument, Arguments, Extent, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler, Stream,
+};
 pub use stats::{Compilation, Origin, Stats};
 pub use tensor::{ALIGN, DynTensor, MAX_RANK, Tensor, TensorView, TensorViewMut};

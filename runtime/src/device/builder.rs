@@ -1,8 +1,11 @@
 //! How a device is set up.
 
 use super::cpu::Cpu;
+use super::gpu::Gpu;
+use super::store::Store;
 use super::{Device, Inner, Kind};
 use crate::drivers::cpu::detect;
+use crate::drivers::gpu::Driver;
 use crate::error::{Error, Result};
 use crate::jit::{Compiler, DiskCache, default_cache_dir};
 use crate::launch::PrintHandler;
@@ -19,12 +22,19 @@ use std::sync::atomic::AtomicU64;
 /// # Ok::<(), kcc_runtime::Error>(())
 /// ```
 pub struct Builder {
-    eager: bool,
+    choice: Choice,
     threads: Option<usize>,
     target: String,
     cache: Cache,
     compiler: Option<Arc<dyn Compiler>>,
     print: Option<PrintHandler>,
+}
+
+enum Choice {
+    Cpu,
+    Eager,
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+    Gpu(Arc<dyn Driver>),
 }
 
 enum Cache {
@@ -34,9 +44,9 @@ enum Cache {
 }
 
 impl Builder {
-    fn new(eager: bool) -> Builder {
+    fn new(choice: Choice) -> Builder {
         Builder {
-            eager,
+            choice,
             threads: None,
             target: detect::NATIVE.into(),
             cache: Cache::User,
@@ -47,18 +57,18 @@ impl Builder {
 
     /// The CPU.
     pub fn cpu() -> Builder {
-        Builder::new(false)
+        Builder::new(Choice::Cpu)
     }
 
     /// The checking device.
     pub fn eager() -> Builder {
-        Builder::new(true)
+        Builder::new(Choice::Eager)
     }
 
-    /// The device of that name: `cpu`, `cpu:2` (two threads), or `eager`.
+    /// The device of that name, as for [`Device::open`].
     ///
     /// # Errors
-    /// No such device.
+    /// No such device; a GPU without a driver that can be used.
     pub fn open(name: &str) -> Result<Builder> {
         match name.split_once(':') {
             None if name == "cpu" => Ok(Builder::cpu()),
@@ -66,6 +76,8 @@ impl Builder {
             Some(("cpu", n)) if n.parse().is_ok_and(|n: usize| (1..=4096).contains(&n)) => {
                 Ok(Builder::cpu().threads(n.parse().unwrap_or(1)))
             }
+            None if name == "cuda" => cuda(name, 0),
+            Some(("cuda", n)) if n.parse::<u16>().is_ok() => cuda(name, n.parse().unwrap_or(0)),
             _ => Err(Error::UnknownDevice { name: name.into() }),
         }
     }
@@ -76,7 +88,7 @@ impl Builder {
         self
     }
 
-    /// What to compile for: `cpu:native` (the default) or a name that [`detect::targets`] lists. Checked when the first
+    /// What a CPU device compiles for: `cpu:native` (the default) or a name that [`detect::targets`] lists. Checked when the first
     /// kernel is compiled.
     pub fn target(mut self, target: &str) -> Builder {
         self.target = target.into();
@@ -109,20 +121,35 @@ impl Builder {
 
     /// The device.
     pub fn build(self) -> Device {
-        let kind = if self.eager {
-            Kind::Eager
-        } else {
-            let disk = match self.cache {
-                Cache::User => default_cache_dir().map(DiskCache::new),
-                Cache::In(dir) => Some(DiskCache::new(dir)),
-                Cache::Off => None,
-            };
-            let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into));
-            Kind::Cpu(Box::new(Cpu::new(threads.unwrap_or(1), self.target, disk, self.compiler)))
+        let disk = match self.cache {
+            Cache::User => default_cache_dir().map(DiskCache::new),
+            Cache::In(dir) => Some(DiskCache::new(dir)),
+            Cache::Off => None,
+        };
+        let store = Store::new(disk, self.compiler);
+        let kind = match self.choice {
+            Choice::Eager => Kind::Eager,
+            Choice::Cpu => {
+                let all = || std::thread::available_parallelism().ok().map(Into::into);
+                let threads = self.threads.or_else(all).unwrap_or(1);
+                Kind::Cpu(Box::new(Cpu::new(threads, self.target, store)))
+            }
+            Choice::Gpu(driver) => Kind::Gpu(Box::new(Gpu::new(driver, store))),
         };
         let print = self.print.unwrap_or_else(|| Arc::new(to_stdout));
         Device(Arc::new(Inner { kind, print, launches: AtomicU64::new(0) }))
     }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(_: &str, index: u16) -> Result<Builder> {
+    Ok(Builder::new(Choice::Gpu(crate::drivers::cuda::open(index)?)))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(name: &str, _: u16) -> Result<Builder> {
+    let reason = "this program was built without it; build kcc-runtime with the feature `cuda`".into();
+    Err(Error::Device { device: name.into(), reason })
 }
 
 /// What a kernel's author asked to see, where they see the program's own output.
@@ -141,7 +168,9 @@ mod tests {
     fn device_names_are_checked() {
         assert_eq!(Device::open("cpu:3").unwrap().threads(), 3);
         assert!(Device::open("eager").unwrap().is_eager());
-        for bad in ["", "gpu", "cpu:", "cpu:0", "cpu:x", "cpu:-1", "eager:2", "CPU"] {
+        for bad in
+            ["", "gpu", "cpu:", "cpu:0", "cpu:x", "cpu:-1", "eager:2", "CPU", "cuda:", "cuda:x", "cuda:-1"]
+        {
             let e = Device::open(bad).unwrap_err().to_string();
             assert!(e.contains(&format!("`{bad}`")), "{e}");
         }

@@ -1,75 +1,60 @@
-//! The CPU device's kernels: found in memory, on disk, or compiled.
+//! The CPU device: a thread pool, and kernels compiled for this machine.
 
-use super::loaded::Loaded;
-use crate::drivers::cpu::{Code, Pool, detect};
+use super::loaded::{Code, Loaded};
+use super::store::{Loader, Store};
+use super::{Launching, stopped};
+use crate::drivers::cpu::{self, Pool, Printer, detect};
 use crate::error::{Error, Result};
-use crate::jit::{ChildCompiler, Compiler, DiskCache, Key, find_kcc};
-use crate::launch::Label;
-use crate::stats::{Compilation, Origin, Stats};
-use kcc_dsl::KernelFn;
-use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
-use kcc_dsl::ir::Kernel;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use crate::launch::Raw;
+use kcc_dsl::exchange::Artifact;
+use smallvec::SmallVec;
+use std::sync::OnceLock;
 
 pub(super) struct Cpu {
     pool: Pool,
     target: String,
     resolved: OnceLock<&'static str>,
-    disk: Option<DiskCache>,
-    chosen: Option<Arc<dyn Compiler>>,
-    found: OnceLock<Arc<dyn Compiler>>,
-    /// By hash of the identity.
-    ready: RwLock<HashMap<u64, Vec<Ready>>>,
-    /// Held while a kernel is made, so that two threads that want one kernel make it once.
-    making: Mutex<()>,
-    stats: Mutex<Stats>,
-}
-
-/// A kernel in memory and what it was asked for by.
-struct Ready {
-    body: usize,
-    name: &'static str,
-    generics: String,
-    options: BTreeMap<String, String>,
-    loaded: Arc<Loaded>,
+    pub(super) store: Store,
 }
 
 impl Cpu {
-    pub(super) fn new(
-        threads: usize,
-        target: String,
-        disk: Option<DiskCache>,
-        chosen: Option<Arc<dyn Compiler>>,
-    ) -> Cpu {
-        Cpu {
-            pool: Pool::new(threads),
-            target,
-            resolved: OnceLock::new(),
-            disk,
-            chosen,
-            found: OnceLock::new(),
-            ready: RwLock::default(),
-            making: Mutex::default(),
-            stats: Mutex::default(),
-        }
-    }
-
-    pub(super) fn pool(&self) -> &Pool {
-        &self.pool
+    pub(super) fn new(threads: usize, target: String, store: Store) -> Cpu {
+        Cpu { pool: Pool::new(threads), target, resolved: OnceLock::new(), store }
     }
 
     pub(super) fn threads(&self) -> usize {
         self.pool.threads()
     }
 
-    pub(super) fn stats(&self) -> Stats {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Runs checked arguments.
+    pub(super) fn run(&self, loaded: &Loaded, launch: &Launching<'_>) -> Result<()> {
+        let Code::Cpu(code) = &loaded.code else {
+            return Err(Error::other_device(&loaded.name));
+        };
+        let mut slots: SmallVec<[i64; 96]> = SmallVec::new();
+        for arg in launch.args {
+            match &arg.raw {
+                Raw::View(v) => {
+                    slots.push(v.ptr as i64);
+                    slots.extend_from_slice(&v.layout.dims);
+                    slots.extend_from_slice(&v.layout.strides);
+                }
+                Raw::Scalar { bits, .. } => slots.push(*bits as i64),
+            }
+        }
+        let meta = &code.meta;
+        let printer = Printer { meta, handler: launch.print };
+        let printer = (!meta.prints.is_empty()).then_some(&printer);
+        let threads = launch.how.threads.unwrap_or(usize::MAX);
+        // SAFETY: the arguments were checked against the parameters that the code was compiled for, including the unit
+        // axes; their memory is borrowed for the call and written views share nothing.
+        let failed = unsafe { self.pool.run(code.entry(), meta, &slots, launch.grid, threads, printer) }?;
+        failed.map_or(Ok(()), |i| Err(stopped(&loaded.label(), &meta.asserts, i)))
     }
+}
 
-    pub(super) fn target(&self) -> Result<&'static str> {
+impl Loader for Cpu {
+    fn target(&self) -> Result<&str> {
         if let Some(target) = self.resolved.get() {
             return Ok(target);
         }
@@ -77,137 +62,7 @@ impl Cpu {
         Ok(self.resolved.get_or_init(|| target))
     }
 
-    fn compiler(&self) -> std::result::Result<&Arc<dyn Compiler>, String> {
-        if let Some(compiler) = self.chosen.as_ref().or_else(|| self.found.get()) {
-            return Ok(compiler);
-        }
-        #[cfg(feature = "jit-in-process")]
-        let compiler: Arc<dyn Compiler> = match std::env::var_os("KCC") {
-            Some(_) => ChildCompiler::shared(&find_kcc()?),
-            None => crate::jit::InProcess::shared(),
-        };
-        #[cfg(not(feature = "jit-in-process"))]
-        let compiler: Arc<dyn Compiler> = ChildCompiler::shared(&find_kcc()?);
-        Ok(self.found.get_or_init(|| compiler))
-    }
-
-    fn find(
-        &self,
-        hash: u64,
-        kernel: &KernelFn,
-        specs: &[ArgSpec],
-        options: &BTreeMap<String, String>,
-    ) -> Option<Arc<Loaded>> {
-        let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner);
-        let same = |r: &&Ready| {
-            r.body == kernel.body as usize
-                && r.name == kernel.name
-                && r.generics == kernel.generics
-                && r.loaded.specs.as_slice() == specs
-                && r.options == *options
-        };
-        ready.get(&hash)?.iter().find(same).map(|r| r.loaded.clone())
-    }
-
-    /// The kernel's code for arguments of this kind.
-    pub(super) fn load(
-        &self,
-        kernel: &KernelFn,
-        specs: &[ArgSpec],
-        options: &BTreeMap<String, String>,
-    ) -> Result<Arc<Loaded>> {
-        let mut hasher = DefaultHasher::new();
-        (kernel.body as usize, kernel.name, &kernel.generics, specs, options).hash(&mut hasher);
-        let hash = hasher.finish();
-        if let Some(loaded) = self.find(hash, kernel, specs, options) {
-            return Ok(loaded);
-        }
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = self.find(hash, kernel, specs, options) {
-            return Ok(loaded);
-        }
-        let start = Instant::now();
-        let traced = kernel.trace().map_err(|diagnostics| Error::Compile {
-            kernel: Label { name: kernel.name, generics: &kernel.generics }.to_string(),
-            diagnostics,
-        })?;
-        let loaded = self.load_ir(traced, specs, options, Some((start, start.elapsed())))?;
-        let entry = Ready {
-            body: kernel.body as usize,
-            name: kernel.name,
-            generics: kernel.generics.clone(),
-            options: options.clone(),
-            loaded: loaded.clone(),
-        };
-        self.ready.write().unwrap_or_else(PoisonError::into_inner).entry(hash).or_default().push(entry);
-        Ok(loaded)
-    }
-
-    /// Code of recorded IR: from disk, else compiled. `traced`: when tracing began, and how long it took.
-    pub(super) fn load_ir(
-        &self,
-        kernel: Kernel,
-        specs: &[ArgSpec],
-        options: &BTreeMap<String, String>,
-        traced: Option<(Instant, Duration)>,
-    ) -> Result<Arc<Loaded>> {
-        let (start, trace) = traced.unwrap_or_else(|| (Instant::now(), Duration::ZERO));
-        let label = Label { name: &kernel.name, generics: &kernel.generics }.to_string();
-        if specs.len() != kernel.params.len() {
-            return Err(Error::ArgumentCount {
-                kernel: label,
-                expected: kernel.params.len(),
-                given: specs.len(),
-            });
-        }
-        let target = self.target()?.to_owned();
-        let request = CompileRequest { kernel, target, args: specs.to_vec(), options: options.clone() };
-        let fail = |reason| Error::Compiler { kernel: label.clone(), reason };
-        let compiler = self.compiler().map_err(fail)?;
-        let version = compiler.version(self.disk.as_ref()).map_err(fail)?;
-        let key = self.disk.as_ref().map(|disk| (disk, Key::new(&request, &version)));
-        let cached = key.and_then(|(disk, key)| disk.get(&key));
-        // An entry that does not load is treated like one that is not there.
-        let cached = cached.and_then(|a| Some((Code::from_artifact(&label, &a).ok()?, a)));
-        let (code, artifact, origin) = match cached {
-            Some((code, artifact)) => (code, artifact, Origin::Disk),
-            None => {
-                let artifact = compiler
-                    .compile(&request)
-                    .map_err(fail)?
-                    .map_err(|diagnostics| Error::Compile { kernel: label.clone(), diagnostics })?;
-                let code = Code::from_artifact(&label, &artifact)?;
-                if let Some((disk, key)) = key
-                    && let Err(e) = disk.put(&key, &artifact)
-                {
-                    let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-                    stats.cache_trouble.get_or_insert_with(|| format!("{}: {e}", disk.dir().display()));
-                }
-                (code, artifact, Origin::Compiler)
-            }
-        };
-        self.record(label, artifact, origin, trace, start.elapsed());
-        Ok(Arc::new(Loaded {
-            name: request.kernel.name,
-            generics: request.kernel.generics,
-            params: request.kernel.params,
-            specs: specs.into(),
-            code,
-        }))
-    }
-
-    fn record(&self, kernel: String, artifact: Artifact, origin: Origin, trace: Duration, total: Duration) {
-        let code_bytes = artifact.bytes.len();
-        let stages = artifact.timings.into_iter().map(|(s, us)| (s, Duration::from_micros(us))).collect();
-        let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        stats.compilations.push(Compilation {
-            kernel,
-            target: artifact.target,
-            origin,
-            trace,
-            total,
-            stages,
-            code_bytes,
-        });
+    fn load(&self, kernel: &str, artifact: &Artifact) -> Result<Code> {
+        Ok(Code::Cpu(cpu::Code::from_artifact(kernel, artifact)?))
     }
 }

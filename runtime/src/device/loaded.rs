@@ -1,12 +1,18 @@
 //! Kernels that are ready to run.
 
-use super::{Device, Runnable};
-use crate::drivers::cpu::Code;
+use super::{Device, How, Runnable};
+use crate::drivers::{cpu, gpu};
 use crate::error::Result;
-use crate::launch::{Arg, IntoGrid, check, check_grid};
+use crate::launch::{Arg, IntoGrid, Label, check, check_grid};
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::Param;
 use smallvec::SmallVec;
+
+/// Code in the memory of a device.
+pub(crate) enum Code {
+    Cpu(cpu::Code),
+    Gpu(Box<dyn gpu::Module>),
+}
 
 /// Compiled code with what a launch checks.
 pub(crate) struct Loaded {
@@ -16,6 +22,12 @@ pub(crate) struct Loaded {
     /// Facts that the code relies on.
     pub(crate) specs: SmallVec<[ArgSpec; 8]>,
     pub(crate) code: Code,
+}
+
+impl Loaded {
+    pub(crate) fn label(&self) -> Label<'_> {
+        Label { name: &self.name, generics: &self.generics }
+    }
 }
 
 /// A kernel that was compiled from recorded IR, or loaded from a file; arguments are checked at each launch.
@@ -48,12 +60,13 @@ impl CompiledKernel {
         let label = self.runnable.label();
         let grid = grid.into_grid();
         check_grid(&label, grid)?;
-        if !check(&label, self.params(), args)? {
+        if !check(&label, self.params(), args, self.device.place())? {
             return Ok(());
         }
         if let Runnable::Code(loaded) = &self.runnable {
             crate::launch::check_specs(&label, &loaded.params, &loaded.specs, args)?;
         }
-        self.device.run(&self.runnable, grid, args, threads)
+        let how = How { threads, ..How::default() };
+        self.device.run(&self.runnable, grid, args, how)
     }
 }

@@ -2,29 +2,34 @@
 //!
 //! ```text
 //! cpu     compiled code on a thread pool          eager    the kernel's own function, every access checked
+//! cuda    compiled code on an NVIDIA GPU          sim:…    the same code on the SIMT simulator
 //! ```
 
 mod builder;
 mod cpu;
+mod gpu;
 mod loaded;
+mod store;
 
 pub use builder::Builder;
 pub use loaded::CompiledKernel;
 
-use crate::drivers::cpu::Printer;
 use crate::drivers::eager::{self, Body};
 use crate::error::{Error, Result};
-use crate::launch::{Arg, IntoGrid, Label, LaunchOptions, PrintHandler, Raw, check, check_grid};
+use crate::launch::{
+    Arg, Facts, IntoGrid, Label, LaunchOptions, Place, PrintHandler, Stream, check, check_grid,
+};
 use crate::stats::Stats;
 use cpu::Cpu;
+use gpu::Gpu;
 use kcc_dsl::KernelFn;
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{Kernel, Param};
-pub(crate) use loaded::Loaded;
-use smallvec::SmallVec;
+use kcc_dsl::ir::{Kernel, Loc, Param};
+pub(crate) use loaded::{Code, Loaded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use store::Loader;
 
 /// A device that runs kernels. Cheap to clone; clones share caches, threads and statistics.
 #[derive(Clone)]
@@ -39,6 +44,34 @@ struct Inner {
 enum Kind {
     Cpu(Box<Cpu>),
     Eager,
+    Gpu(Box<Gpu>),
+}
+
+/// What a launch chooses beside grid and arguments.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// On the CPU, the most threads.
+    pub(crate) threads: Option<usize>,
+    /// On a GPU, the stream.
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+    pub(crate) stream: Option<Stream>,
+}
+
+/// Checked arguments, and how to run them.
+pub(crate) struct Launching<'a> {
+    pub(crate) grid: [i64; 3],
+    pub(crate) args: &'a [Arg<'a>],
+    pub(crate) how: How,
+    pub(crate) print: &'a PrintHandler,
+}
+
+/// Assertion `i` of a kernel failed.
+pub(crate) fn stopped(label: &Label<'_>, asserts: &[(String, Loc)], i: usize) -> Error {
+    let (message, loc) = match asserts.get(i) {
+        Some((message, loc)) => (format!("assertion failed: {message}"), Some(loc.clone())),
+        None => (format!("assertion {i} failed"), None),
+    };
+    Error::stopped(label.to_string(), message, loc)
 }
 
 /// A kernel looked up for a device.
@@ -52,7 +85,7 @@ pub(crate) enum Runnable {
 impl Runnable {
     pub(crate) fn label(&self) -> Label<'_> {
         match self {
-            Runnable::Code(l) => Label { name: &l.name, generics: &l.generics },
+            Runnable::Code(l) => l.label(),
             Runnable::Native(k) => Label { name: k.name, generics: &k.generics },
             Runnable::Recorded(k) => Label { name: &k.name, generics: &k.generics },
         }
@@ -78,7 +111,8 @@ impl Device {
         Builder::eager().build()
     }
 
-    /// The device of that name: `cpu`, `cpu:2` (two threads), or `eager`.
+    /// The device of that name: `cpu`, `cpu:2` (two threads), `eager`, `cuda` or `cuda:1` (the second GPU; feature `cuda`),
+    /// `sim:sm_80`, `sim:sm_89`, `sim:sm_90a` or `sim:sm_100a` (the simulator; feature `sim`).
     ///
     /// # Errors
     /// No such device.
@@ -99,21 +133,44 @@ impl Device {
                 format!("cpu ({target}, {} threads)", cpu.threads())
             }
             Kind::Eager => "eager".into(),
+            Kind::Gpu(gpu) => gpu.describe(),
         }
+    }
+
+    /// Whose memory a launch works in.
+    pub(crate) fn place(&self) -> Place {
+        match &self.0.kind {
+            Kind::Gpu(gpu) => gpu.place(),
+            _ => Place::Host,
+        }
+    }
+
+    /// Which facts about arguments this device's compiler uses.
+    pub(crate) fn facts(&self) -> Facts {
+        match &self.0.kind {
+            Kind::Gpu(_) => Facts::Gpu,
+            _ => Facts::Cpu,
+        }
+    }
+
+    /// What is known of arguments on this device: what [`Device::compile`] takes.
+    pub fn specs(&self, args: &[Arg<'_>]) -> Vec<ArgSpec> {
+        crate::launch::specs(args, self.facts()).into_vec()
     }
 
     /// Number of threads that a launch may use.
     pub fn threads(&self) -> usize {
         match &self.0.kind {
             Kind::Cpu(cpu) => cpu.threads(),
-            Kind::Eager => 1,
+            _ => 1,
         }
     }
 
     /// What the device compiled and launched so far.
     pub fn stats(&self) -> Stats {
         let mut stats = match &self.0.kind {
-            Kind::Cpu(cpu) => cpu.stats(),
+            Kind::Cpu(cpu) => cpu.store.stats(),
+            Kind::Gpu(gpu) => gpu.store.stats(),
             Kind::Eager => Stats::default(),
         };
         stats.launches = self.0.launches.load(Relaxed);
@@ -134,16 +191,14 @@ impl Device {
         let label = Label { name: kernel.name, generics: &kernel.generics };
         let grid = grid.into_grid();
         check_grid(&label, grid)?;
-        if !check(&label, &kernel.params, args)? {
+        if !check(&label, &kernel.params, args, self.place())? {
             return Ok(());
         }
-        match &self.0.kind {
-            Kind::Cpu(cpu) => {
-                let loaded = cpu.load(kernel, &crate::launch::specs(args), &options.compile)?;
-                self.run_code(cpu, &loaded, grid, args, options.threads)
-            }
-            Kind::Eager => self.run_eager(&Body::Native(kernel), &label, grid, args),
+        if self.is_eager() {
+            return self.run_eager(&Body::Native(kernel), &label, grid, args);
         }
+        let how = How { threads: options.threads, stream: options.stream };
+        self.run(&self.runnable(kernel, args, &options.compile)?, grid, args, how)
     }
 
     /// Makes recorded IR runnable: compiles it, or, on the eager device, interprets it.
@@ -161,7 +216,12 @@ impl Device {
             diagnostics,
         })?;
         let runnable = match &self.0.kind {
-            Kind::Cpu(cpu) => Runnable::Code(cpu.load_ir(kernel.clone(), specs, options, None)?),
+            Kind::Cpu(cpu) => {
+                Runnable::Code(cpu.store.load_ir(kernel.clone(), specs, options, &**cpu, None)?)
+            }
+            Kind::Gpu(gpu) => {
+                Runnable::Code(gpu.store.load_ir(kernel.clone(), specs, options, &**gpu, None)?)
+            }
             Kind::Eager => Runnable::Recorded(Arc::new(kernel.clone())),
         };
         Ok(CompiledKernel::new(self.clone(), runnable))
@@ -170,6 +230,7 @@ impl Device {
     pub(crate) fn adopt(&self, loaded: Loaded) -> Result<CompiledKernel> {
         match &self.0.kind {
             Kind::Cpu(_) => Ok(CompiledKernel::new(self.clone(), Runnable::Code(Arc::new(loaded)))),
+            Kind::Gpu(_) => Err(Error::other_device(&loaded.name)),
             Kind::Eager => Err(Error::Load {
                 kernel: loaded.name,
                 reason: "the eager device runs Rust functions and recorded kernels, not compiled code".into(),
@@ -183,73 +244,39 @@ impl Device {
         args: &[Arg<'_>],
         options: &BTreeMap<String, String>,
     ) -> Result<Runnable> {
+        let specs = crate::launch::specs(args, self.facts());
         Ok(match &self.0.kind {
-            Kind::Cpu(cpu) => Runnable::Code(cpu.load(kernel, &crate::launch::specs(args), options)?),
+            Kind::Cpu(cpu) => Runnable::Code(cpu.store.load(kernel, &specs, options, &**cpu)?),
+            Kind::Gpu(gpu) => Runnable::Code(gpu.store.load(kernel, &specs, options, &**gpu)?),
             Kind::Eager => Runnable::Native(Arc::new(kernel.clone())),
         })
     }
 
     /// Runs checked arguments.
-    pub(crate) fn run(
-        &self,
-        runnable: &Runnable,
-        grid: [i64; 3],
-        args: &[Arg<'_>],
-        threads: Option<usize>,
-    ) -> Result<()> {
+    pub(crate) fn run(&self, runnable: &Runnable, grid: [i64; 3], args: &[Arg<'_>], how: How) -> Result<()> {
+        let launch = Launching { grid, args, how, print: &self.0.print };
         match (runnable, &self.0.kind) {
-            (Runnable::Code(loaded), Kind::Cpu(cpu)) => self.run_code(cpu, loaded, grid, args, threads),
+            (Runnable::Code(loaded), Kind::Cpu(cpu)) => {
+                self.0.launches.fetch_add(1, Relaxed);
+                cpu.run(loaded, &launch)
+            }
+            (Runnable::Code(loaded), Kind::Gpu(gpu)) => {
+                self.0.launches.fetch_add(1, Relaxed);
+                gpu.run(loaded, &launch)
+            }
             (Runnable::Native(kernel), _) => {
                 self.run_eager(&Body::Native(kernel), &runnable.label(), grid, args)
             }
             (Runnable::Recorded(kernel), _) => {
                 self.run_eager(&Body::Recorded(kernel), &runnable.label(), grid, args)
             }
-            (Runnable::Code(loaded), Kind::Eager) => {
-                Err(Error::Load { kernel: loaded.name.clone(), reason: "compiled for another device".into() })
-            }
+            (Runnable::Code(loaded), Kind::Eager) => Err(Error::other_device(&loaded.name)),
         }
     }
 
     fn run_eager(&self, body: &Body<'_>, label: &Label<'_>, grid: [i64; 3], args: &[Arg<'_>]) -> Result<()> {
         self.0.launches.fetch_add(1, Relaxed);
         eager::run(body, label, grid, args, &self.0.print)
-    }
-
-    fn run_code(
-        &self,
-        cpu: &Cpu,
-        loaded: &Loaded,
-        grid: [i64; 3],
-        args: &[Arg<'_>],
-        threads: Option<usize>,
-    ) -> Result<()> {
-        self.0.launches.fetch_add(1, Relaxed);
-        let mut slots: SmallVec<[i64; 96]> = SmallVec::new();
-        for arg in args {
-            match &arg.raw {
-                Raw::View(v) => {
-                    slots.push(v.ptr as i64);
-                    slots.extend_from_slice(&v.layout.dims);
-                    slots.extend_from_slice(&v.layout.strides);
-                }
-                Raw::Scalar { bits, .. } => slots.push(*bits as i64),
-            }
-        }
-        let meta = &loaded.code.meta;
-        let printer = Printer { meta, handler: &self.0.print };
-        let printer = (!meta.prints.is_empty()).then_some(&printer);
-        let threads = threads.unwrap_or(usize::MAX);
-        // SAFETY: the arguments were checked against the parameters that the code was compiled for, including the unit
-        // axes; their memory is borrowed for the call and written views share nothing.
-        let failed = unsafe { cpu.pool().run(loaded.code.entry(), meta, &slots, grid, threads, printer) }?;
-        let Some(i) = failed else { return Ok(()) };
-        let (message, loc) = match meta.asserts.get(i) {
-            Some((message, loc)) => (format!("assertion failed: {message}"), Some(loc.clone())),
-            None => (format!("assertion {i} failed"), None),
-        };
-        let label = Label { name: &loaded.name, generics: &loaded.generics };
-        Err(Error::stopped(label.to_string(), message, loc))
     }
 }
 

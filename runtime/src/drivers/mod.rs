@@ -1,4 +1,8 @@
 //! What runs kernels: one driver per kind of device. Only this folder talks to devices.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 pub(crate) mod eager;
+pub(crate) mod gpu;
+pub(crate) mod print;

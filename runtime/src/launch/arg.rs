@@ -22,6 +22,25 @@ pub(crate) enum Raw {
     Scalar { elem: Elem, bits: u64 },
 }
 
+/// Whose memory an address belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The host's.
+    Host,
+    /// That of the GPU with this number.
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+    Gpu(u32),
+}
+
+/// Which facts about arguments a device's compiler uses; others would only mean more compilations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Facts {
+    /// The unit axis.
+    Cpu,
+    /// Alignments and sizes too.
+    Gpu,
+}
+
 /// A view by address.
 #[derive(Clone)]
 pub(crate) struct RawView {
@@ -29,6 +48,8 @@ pub(crate) struct RawView {
     pub(crate) elem: Elem,
     pub(crate) layout: Layout,
     pub(crate) mutable: bool,
+    /// Whose memory it is.
+    pub(crate) place: Place,
     /// Counts as never written, for eager mode.
     pub(crate) undefined: bool,
 }
@@ -38,10 +59,15 @@ impl RawView {
     pub(crate) fn unit_axis(&self) -> Option<u8> {
         self.layout.strides.iter().rposition(|&s| s == 1).map(|a| a as u8)
     }
+
+    /// What a GPU's compiler may rely on.
+    fn gpu_spec(&self) -> ArgSpec {
+        ArgSpec::for_gpu(self.ptr as u64, self.elem, &self.layout.dims, &self.layout.strides)
+    }
 }
 
 impl<'a> Arg<'a> {
-    fn new(raw: Raw) -> Self {
+    pub(crate) fn new(raw: Raw) -> Self {
         Arg { raw, memory: PhantomData }
     }
 
@@ -52,6 +78,7 @@ impl<'a> Arg<'a> {
             elem: T::ELEM,
             layout: view.layout().clone(),
             mutable: false,
+            place: Place::Host,
             undefined: view.undefined(),
         }))
     }
@@ -63,6 +90,7 @@ impl<'a> Arg<'a> {
             elem: T::ELEM,
             layout: view.layout().clone(),
             mutable: true,
+            place: Place::Host,
             undefined: view.undefined(),
         }))
     }
@@ -81,6 +109,7 @@ impl<'a> Arg<'a> {
             elem: T::ELEM,
             layout: view.layout().clone(),
             mutable: true,
+            place: Place::Host,
             undefined: view.undefined(),
         }))
     }
@@ -92,6 +121,7 @@ impl<'a> Arg<'a> {
             elem: tensor.elem,
             layout: tensor.layout.clone(),
             mutable: false,
+            place: Place::Host,
             undefined: tensor.undefined,
         }))
     }
@@ -104,6 +134,7 @@ impl<'a> Arg<'a> {
             elem: tensor.elem,
             layout: tensor.layout.clone(),
             mutable: true,
+            place: Place::Host,
             undefined,
         }))
     }
@@ -118,10 +149,18 @@ impl<'a> Arg<'a> {
         Arg::new(Raw::Scalar { elem, bits })
     }
 
-    /// What the compiler may rely on.
+    /// What a compiler for the CPU may rely on.
     pub fn spec(&self) -> ArgSpec {
         match &self.raw {
             Raw::View(v) => ArgSpec { unit_axis: v.unit_axis(), ..ArgSpec::default() },
+            Raw::Scalar { .. } => ArgSpec::default(),
+        }
+    }
+
+    /// What a compiler for a GPU may rely on.
+    pub fn gpu_spec(&self) -> ArgSpec {
+        match &self.raw {
+            Raw::View(v) => v.gpu_spec(),
             Raw::Scalar { .. } => ArgSpec::default(),
         }
     }
@@ -142,14 +181,18 @@ impl fmt::Display for Label<'_> {
 }
 
 /// Facts about each argument, for the compiler.
-pub(crate) fn specs(args: &[Arg<'_>]) -> SmallVec<[ArgSpec; 8]> {
-    args.iter().map(Arg::spec).collect()
+pub(crate) fn specs(args: &[Arg<'_>], facts: Facts) -> SmallVec<[ArgSpec; 8]> {
+    match facts {
+        Facts::Cpu => args.iter().map(Arg::spec).collect(),
+        Facts::Gpu => args.iter().map(Arg::gpu_spec).collect(),
+    }
 }
 
-/// Whether arguments fit parameters: count, kind, element type, rank, dims, and no sharing with what is written.
+/// Whether arguments fit parameters: count, kind, element type, rank, dims, memory that the device at `home` reaches
+/// (the host's always is), and no sharing with what is written.
 ///
 /// Returns whether there is anything to do: `false` if every view that the kernel writes is empty (and it writes one).
-pub(crate) fn check(kernel: &Label<'_>, params: &[Param], args: &[Arg<'_>]) -> Result<bool> {
+pub(crate) fn check(kernel: &Label<'_>, params: &[Param], args: &[Arg<'_>], home: Place) -> Result<bool> {
     if params.len() != args.len() {
         return Err(Error::ArgumentCount {
             kernel: kernel.to_string(),
@@ -186,6 +229,9 @@ pub(crate) fn check(kernel: &Label<'_>, params: &[Param], args: &[Arg<'_>]) -> R
                         reason: "an axis of a launch argument has at most 2147483647 elements",
                     })));
                 }
+                if v.place != Place::Host && v.place != home {
+                    return Err(bad(ArgumentProblem::Place));
+                }
                 writes |= mutable;
                 some_element |= mutable && !v.layout.is_empty();
             }
@@ -209,14 +255,37 @@ pub(crate) fn check_specs(
     args: &[Arg<'_>],
 ) -> Result<()> {
     for ((param, spec), arg) in params.iter().zip(specs).zip(args) {
-        let (Raw::View(v), Some(axis)) = (&arg.raw, spec.unit_axis) else { continue };
-        if v.layout.strides.get(usize::from(axis)) != Some(&1) {
+        let Raw::View(v) = &arg.raw else { continue };
+        let bad = |problem| Err(Error::argument(kernel.to_string(), &param.name, problem));
+        if let Some(axis) = spec.unit_axis
+            && v.layout.strides.get(usize::from(axis)) != Some(&1)
+        {
             let given = v.unit_axis().map_or("no axis".to_owned(), |a| format!("axis {a}"));
-            let problem = ArgumentProblem::Layout { expected: format!("axis {axis}"), given };
-            return Err(Error::argument(kernel.to_string(), &param.name, problem));
+            return bad(ArgumentProblem::Layout { expected: format!("axis {axis}"), given });
+        }
+        let plain = ArgSpec { unit_axis: spec.unit_axis, ..ArgSpec::default() };
+        if *spec != plain {
+            // More than one axis may have stride 1; the facts are then those of the axis that the code relies on.
+            let given = ArgSpec { unit_axis: spec.unit_axis, ..v.gpu_spec() };
+            if !spec.allows(&given) {
+                return bad(ArgumentProblem::Facts { expected: facts(spec), given: facts(&given) });
+            }
         }
     }
     Ok(())
+}
+
+/// Alignments and sizes, in words.
+fn facts(spec: &ArgSpec) -> String {
+    let mut s = format!(
+        "address to {}, strides to {}, rows to {} bytes",
+        1 << spec.align,
+        1 << spec.stride_align,
+        1 << spec.dim_align
+    );
+    s.push_str(if spec.fits_i32 { ", under 2 GiB" } else { ", any size" });
+    s.push_str(if spec.tma { ", fit for a tensor map" } else { "" });
+    s
 }
 
 fn check_alias(kernel: &Label<'_>, params: &[Param], args: &[Arg<'_>]) -> Result<()> {

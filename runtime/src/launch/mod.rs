@@ -14,9 +14,9 @@ mod typed;
 
 pub use arg::Arg;
 pub use grid::{Extent, IntoGrid};
-pub use options::{LaunchOptions, PrintHandler};
+pub use options::{LaunchOptions, PrintHandler, Stream};
 pub use prepared::Prepared;
 pub use typed::{Argument, Arguments, Launch};
 
-pub(crate) use arg::{Label, Raw, RawView, check, check_specs, specs};
+pub(crate) use arg::{Facts, Label, Place, Raw, RawView, check, check_specs, specs};
 pub(crate) use grid::check_grid;

@@ -6,7 +6,7 @@
 //! ```
 //! The calling thread works too; a launch on one thread touches no other. Scratch memory is kept per thread.
 
-use super::print::Printer;
+use super::Printer;
 use crate::error::{Error, Result};
 use crate::tensor::Memory;
 use kcc_dsl::exchange::{CpuMeta, SCRATCH_HEADER};

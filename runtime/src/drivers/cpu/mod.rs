@@ -9,11 +9,10 @@ pub mod detect;
 mod exec;
 mod object;
 mod pages;
-mod print;
 mod shared;
 
+pub(crate) use crate::drivers::print::Printer;
 pub(crate) use exec::{Entry, Pool};
-pub(crate) use print::Printer;
 
 use crate::error::{Error, Result};
 use kcc_dsl::exchange::{Artifact, CpuMeta};

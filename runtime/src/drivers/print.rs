@@ -16,7 +16,7 @@ pub(crate) struct Printer<'a> {
 
 impl Printer<'_> {
     /// Callback and context, for the header of scratch memory.
-    pub(super) fn slots(&self) -> (usize, usize) {
+    pub(crate) fn slots(&self) -> (usize, usize) {
         (callback as *const () as usize, std::ptr::from_ref(self) as usize)
     }
 }
@@ -31,14 +31,19 @@ unsafe extern "C" fn callback(context: *mut c_void, print: i64, data: *const u8)
             return;
         };
         // SAFETY: by the contract of `CpuMeta`, `data` holds the operands of this print.
-        let text = unsafe { text(format, types, data) };
-        (printer.handler)(&text);
+        let data = unsafe { std::slice::from_raw_parts(data, size(types)) };
+        (printer.handler)(&text(format, types, data));
     });
 }
 
-/// # Safety
-/// `data` holds operands of these types one after another, each row-major and aligned to 64 bytes.
-unsafe fn text(format: &str, types: &[TileType], data: *const u8) -> String {
+/// Bytes of operands of these types one after another, each aligned to 64 bytes.
+fn size(types: &[TileType]) -> usize {
+    types.iter().fold(0, |at: usize, ty| at.next_multiple_of(64) + ty.len() * ty.elem.bytes())
+}
+
+/// The text of one print. `data` holds operands of these types one after another, each row-major and aligned to 64 bytes;
+/// an operand that is cut short is left out.
+pub(crate) fn text(format: &str, types: &[TileType], data: &[u8]) -> String {
     let mut out = String::new();
     let mut types = types.iter();
     let mut at = 0usize;
@@ -47,9 +52,9 @@ unsafe fn text(format: &str, types: &[TileType], data: *const u8) -> String {
     for part in parts {
         if let Some(ty) = types.next() {
             let bytes = ty.len() * ty.elem.bytes();
-            // SAFETY: as the caller promises.
-            let data = unsafe { std::slice::from_raw_parts(data.add(at), bytes) };
-            tile(&mut out, ty.elem, &ty.shape, data);
+            if let Some(data) = data.get(at..at + bytes) {
+                tile(&mut out, ty.elem, &ty.shape, data);
+            }
             at = (at + bytes).next_multiple_of(64);
         }
         out.push_str(part);
@@ -106,8 +111,8 @@ mod tests {
             data[64 + 4 * i..68 + 4 * i].copy_from_slice(&(i as f32 / 2.0).to_le_bytes());
         }
         let types = [TileType::scalar(Elem::I32), TileType::new(Elem::F32, &[2, 2])];
-        // SAFETY: laid out as the contract says.
-        let s = unsafe { text("n={} x={}!", &types, data.as_ptr()) };
+        assert_eq!(size(&types), 80);
+        let s = text("n={} x={}!", &types, &data);
         assert_eq!(s, "n=7 x=[[0.0, 0.5], [1.0, 1.5]]!");
     }
 }

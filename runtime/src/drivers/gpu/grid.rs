@@ -1,0 +1,90 @@
+//! From programs to hardware blocks.
+
+use crate::error::{Error, Result};
+use crate::launch::Label;
+use kcc_dsl::exchange::gpu::MAX_GRID_YZ;
+use kcc_dsl::exchange::{GpuMeta, GridMap};
+
+/// Most blocks along the first axis.
+const MAX_X: i128 = i32::MAX as i128;
+
+/// Blocks per axis for a grid of programs on a device with that many multiprocessors.
+///
+/// # Errors
+/// More programs than the hardware can count.
+pub(crate) fn blocks(
+    label: &Label<'_>,
+    meta: &GpuMeta,
+    programs: [i64; 3],
+    processors: u32,
+) -> Result<[u32; 3]> {
+    let cluster = meta.cluster.map(i128::from);
+    let in_cluster: i128 = cluster.iter().product();
+    let total: i128 = programs.iter().map(|&n| i128::from(n)).product();
+    let line = || {
+        let x = total * in_cluster;
+        if x <= MAX_X { Ok([x as u32, 1, 1]) } else { Err(too_large(label, programs, in_cluster)) }
+    };
+    match meta.grid {
+        GridMap::Direct => {
+            let [x, y, z] = [0, 1, 2].map(|i| i128::from(programs[i]) * cluster[i]);
+            if y > i128::from(MAX_GRID_YZ) || z > i128::from(MAX_GRID_YZ) {
+                return line();
+            }
+            if x > MAX_X {
+                Err(too_large(label, programs, in_cluster))
+            } else {
+                Ok([x as u32, y as u32, z as u32])
+            }
+        }
+        GridMap::Linear => line(),
+        GridMap::Persistent { blocks_per_sm } => {
+            let at_once = i128::from(processors.max(1)) * i128::from(blocks_per_sm.max(1)) / in_cluster;
+            Ok([(at_once.clamp(1, total.max(1)) * in_cluster).min(MAX_X) as u32, 1, 1])
+        }
+    }
+}
+
+fn too_large(label: &Label<'_>, [x, y, z]: [i64; 3], in_cluster: i128) -> Error {
+    let blocks = i128::from(x) * i128::from(y) * i128::from(z) * in_cluster;
+    Error::Limit {
+        kernel: label.to_string(),
+        reason: format!(
+            "a grid of {x}x{y}x{z} programs needs {blocks} blocks, a GPU counts at most {MAX_X}; \
+             give each program more work, or cut the launch in parts"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(grid: GridMap, cluster: [u32; 3], programs: [i64; 3]) -> Result<[u32; 3]> {
+        let meta = GpuMeta { grid, cluster, ..GpuMeta::default() };
+        blocks(&Label { name: "k", generics: "" }, &meta, programs, 132)
+    }
+
+    #[test]
+    fn a_direct_grid_is_the_grid_until_an_axis_is_too_long() {
+        assert_eq!(of(GridMap::Direct, [1; 3], [7, 65_535, 3]).unwrap(), [7, 65_535, 3]);
+        assert_eq!(of(GridMap::Direct, [1; 3], [7, 65_536, 3]).unwrap(), [7 * 65_536 * 3, 1, 1]);
+        assert_eq!(of(GridMap::Direct, [2, 1, 1], [7, 5, 1]).unwrap(), [14, 5, 1]);
+        assert_eq!(of(GridMap::Direct, [1, 2, 1], [1, 40_000, 1]).unwrap(), [80_000, 1, 1]);
+    }
+
+    #[test]
+    fn a_persistent_grid_fills_the_device_and_no_more() {
+        let map = GridMap::Persistent { blocks_per_sm: 1 };
+        assert_eq!(of(map, [1; 3], [1000, 1, 1]).unwrap(), [132, 1, 1]);
+        assert_eq!(of(map, [1; 3], [10, 5, 1]).unwrap(), [50, 1, 1]);
+        assert_eq!(of(map, [2, 1, 1], [1000, 1, 1]).unwrap(), [132, 1, 1]);
+    }
+
+    #[test]
+    fn a_grid_beyond_the_hardware_names_the_limit_and_the_number() {
+        let e = of(GridMap::Linear, [1; 3], [1 << 20, 1 << 12, 1]).unwrap_err().to_string();
+        assert!(e.contains("4294967296") && e.contains("2147483647"), "{e}");
+        assert!(of(GridMap::Direct, [2, 1, 1], [1 << 30, 1, 1]).is_err());
+    }
+}

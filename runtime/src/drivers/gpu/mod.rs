@@ -1,0 +1,131 @@
+//! What all GPU drivers share: the order of a kernel's arguments, the hardware's grid, tensor maps, what comes back.
+//!
+//! ```text
+//! checked args ─ pack.rs ─▶ slots ─┐
+//!              ─ recipe.rs ─▶ maps ─┼─▶ the driver: sim/ or cuda/ ─▶ status.rs: failed assertion, prints
+//! grid         ─ grid.rs ─▶ blocks ─┘
+//! host memory  ─ staging.rs ─▶ images of what the views span, copied in and out
+//! ```
+
+#![cfg_attr(not(any(feature = "cuda", feature = "sim")), allow(dead_code, unused_imports))]
+
+mod grid;
+mod pack;
+mod recipe;
+mod staging;
+mod status;
+
+pub(crate) use grid::blocks;
+pub(crate) use pack::slots;
+pub(crate) use recipe::{Encoded, encode};
+pub(crate) use staging::Staged;
+pub(crate) use status::Status;
+
+use crate::device::Launching;
+use crate::error::{Error, Result};
+use crate::launch::{Label, Place, Stream};
+use kcc_dsl::exchange::{Artifact, GpuMeta};
+use std::sync::Arc;
+
+/// A device that runs the code of a GPU backend.
+pub(crate) trait Driver: Send + Sync {
+    /// Name for people, with the target: `cuda:0 (NVIDIA H100, nvidia:sm_90a)`.
+    fn describe(&self) -> String;
+
+    /// What to compile for.
+    fn target(&self) -> &str;
+
+    /// Whose memory launches work in.
+    fn place(&self) -> Place;
+
+    /// Loads compiled code.
+    fn load(&self, kernel: &str, artifact: &Artifact) -> Result<Box<dyn Module>>;
+
+    /// Memory of the device's own; `None` if launches work in the host's.
+    fn memory(&self) -> Option<Arc<dyn DeviceMemory>> {
+        None
+    }
+
+    /// Waits for what was launched into a stream (`None`: the device's own).
+    fn synchronize(&self, _: Option<Stream>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Milliseconds of the device's time that what `f` launches takes.
+    fn time(&self, _: Option<Stream>, f: &mut dyn FnMut() -> Result<()>) -> Result<f32> {
+        let start = std::time::Instant::now();
+        f()?;
+        Ok(start.elapsed().as_secs_f32() * 1e3)
+    }
+
+    /// Records what `f` launches, instead of running it.
+    fn record(&self, _: Option<Stream>, _: &mut dyn FnMut() -> Result<()>) -> Result<Box<dyn Recording>> {
+        let reason = "it records no launches; only `cuda` devices do".into();
+        Err(Error::Device { device: self.describe(), reason })
+    }
+}
+
+/// Launches that were recorded.
+pub(crate) trait Recording: Send + Sync {
+    /// Runs them once more.
+    fn launch(&self, stream: Option<Stream>) -> Result<()>;
+}
+
+/// Memory that only a device reaches.
+pub(crate) trait DeviceMemory: Send + Sync {
+    /// Some bytes, aligned to 256, holding anything.
+    fn alloc(&self, bytes: usize) -> Result<u64>;
+
+    /// # Safety
+    /// `alloc` gave the address, and nothing uses it any more.
+    unsafe fn free(&self, address: u64);
+
+    /// Copies to the device, after all that was launched into its own stream.
+    ///
+    /// # Safety
+    /// That many bytes are allocated at the address.
+    unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Copies to the host, after all that was launched into the device's own stream.
+    ///
+    /// # Safety
+    /// That many bytes are allocated at the address.
+    unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()>;
+
+    /// Fills with zeros, in the order of the device's own stream.
+    ///
+    /// # Safety
+    /// That many bytes are allocated at the address.
+    unsafe fn zero(&self, address: u64, bytes: usize) -> Result<()>;
+
+    /// Waits for the device's own stream.
+    fn synchronize(&self) -> Result<()>;
+}
+
+/// Loaded code of one kernel.
+pub(crate) trait Module: Send + Sync {
+    /// Runs checked arguments and waits, unless every view lies on the device and nothing comes back.
+    fn run(&self, label: &Label<'_>, launch: &Launching<'_>) -> Result<()>;
+}
+
+/// Launch facts come from files too: what no compiler of ours means is refused here.
+pub(crate) fn meta(kernel: &str, artifact: &Artifact) -> Result<GpuMeta> {
+    let fail = |reason: String| Err(Error::Load { kernel: kernel.into(), reason });
+    let Some(meta) = &artifact.gpu else {
+        return fail(format!("the code is for {}, no GPU", artifact.target));
+    };
+    let cluster: u64 = meta.cluster.iter().map(|&n| u64::from(n)).product();
+    if !(1..=1024).contains(&meta.threads) || !(1..=16).contains(&cluster) {
+        return fail(format!("blocks of {} threads in clusters of {cluster} blocks", meta.threads));
+    }
+    // No parameter of the code passes a workspace yet.
+    if meta.shared_bytes > 1 << 20 || meta.workspace_bytes > 0 {
+        let (shared, work) = (meta.shared_bytes, meta.workspace_bytes);
+        return fail(format!("it asks for {shared} bytes of shared memory, {work} bytes of workspace"));
+    }
+    let maps = &meta.tensor_maps;
+    if maps.iter().any(|m| m.axes.is_empty() || m.axes.len() > 5 || m.axes.len() != m.box_dims.len()) {
+        return fail("a tensor map has one to five axes, each with an extent of the box".into());
+    }
+    Ok(meta.clone())
+}

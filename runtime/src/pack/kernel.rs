@@ -1,0 +1,213 @@
+//! A kernel of a pack on a device: its variants loaded, one chosen per launch.
+//!
+//! ```text
+//! args ─ dtypes, layouts, `when` ─► the variants that may run ─ least `cost` ─► variant, grid ─► launch
+//! ```
+//! Choosing allocates nothing and takes no lock.
+
+use super::Pack;
+use super::expr::{ArgFacts, scalar_value};
+use super::format::{self, CodeKind};
+use super::validate::Formulas;
+use crate::device::{CompiledKernel, Device};
+use crate::drivers::cpu::detect;
+use crate::error::{Error, Result};
+use crate::launch::{Arg, Raw};
+use kcc_dsl::exchange::{ArgSpec, Artifact};
+use kcc_dsl::ir::ParamKind;
+use smallvec::SmallVec;
+
+/// A kernel ready to run on one device.
+pub struct PackKernel {
+    name: String,
+    variants: Vec<Loaded>,
+}
+
+struct Loaded {
+    index: usize,
+    formulas: Formulas,
+    specs: Vec<ArgSpec>,
+    code: CompiledKernel,
+}
+
+/// What a launch with certain arguments would run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Index of the variant in `pack.json`.
+    pub variant: usize,
+    /// Position among the loaded variants.
+    at: usize,
+    /// Programs per axis.
+    pub grid: [i64; 3],
+    /// Bytes that the caller must give as workspace.
+    pub workspace: u64,
+}
+
+pub(super) fn load(
+    pack: &Pack,
+    entry: &format::Kernel,
+    formulas: &[Formulas],
+    device: &Device,
+) -> Result<PackKernel> {
+    let mut variants = Vec::new();
+    let mut others = Vec::new();
+    for (index, (variant, formulas)) in entry.variants.iter().zip(formulas).enumerate() {
+        let Some(code) = device_code(pack, entry, variant, formulas, device)? else {
+            others.push(variant.backend.target.as_str());
+            continue;
+        };
+        variants.push(Loaded { index, formulas: formulas.clone(), specs: variant.args.clone(), code });
+    }
+    if variants.is_empty() {
+        others.sort_unstable();
+        others.dedup();
+        return Err(Error::Load {
+            kernel: entry.name.clone(),
+            reason: format!("the pack has code for {}; the device is {}", others.join(", "), device.describe()),
+        });
+    }
+    Ok(PackKernel { name: entry.name.clone(), variants })
+}
+
+/// The variant's code, placed in memory; `None` if it is for another kind of device.
+fn device_code(
+    pack: &Pack,
+    entry: &format::Kernel,
+    variant: &format::Variant,
+    formulas: &Formulas,
+    device: &Device,
+) -> Result<Option<CompiledKernel>> {
+    let (CodeKind::Object, Some(cpu)) = (variant.code.kind, &variant.cpu) else { return Ok(None) };
+    if !device.is_cpu() || detect::resolve(&variant.backend.target).is_err() {
+        return Ok(None);
+    }
+    let artifact = Artifact {
+        target: variant.backend.target.clone(),
+        symbol: variant.code.symbol.clone(),
+        bytes: pack.code(&variant.code)?.into_owned(),
+        cpu: cpu.clone(),
+        gpu: None,
+        timings: Vec::new(),
+    };
+    let (name, generics) = (entry.name.clone(), variant.generics.clone());
+    device.adopt_artifact(name, generics, formulas.params.clone(), &variant.args, &artifact).map(Some)
+}
+
+impl PackKernel {
+    /// The kernel's name in the pack.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Indices in `pack.json` of the variants that the device runs.
+    pub fn variants(&self) -> impl Iterator<Item = usize> + '_ {
+        self.variants.iter().map(|v| v.index)
+    }
+
+    /// The variant that a launch with these arguments would run, and how.
+    ///
+    /// # Errors
+    /// No variant may be chosen for them.
+    pub fn choose(&self, args: &[Arg<'_>]) -> Result<Choice> {
+        let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
+        let mut best: Option<(i64, usize)> = None;
+        for (at, v) in self.variants.iter().enumerate() {
+            if !v.fits(args) || !v.formulas.when.iter().all(|w| w.holds(&facts)) {
+                continue;
+            }
+            let Some(cost) = v.formulas.cost.eval(&facts) else { continue };
+            if best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, at));
+            }
+        }
+        let Some((_, at)) = best else { return Err(self.none_fits(args)) };
+        let v = &self.variants[at];
+        let undefined = || Error::Load {
+            kernel: self.name.clone(),
+            reason: format!("the grid or workspace of variant {} is undefined for these arguments", v.index),
+        };
+        let mut grid = [0; 3];
+        for (axis, formula) in grid.iter_mut().zip(&v.formulas.grid) {
+            *axis = formula.eval(&facts).ok_or_else(undefined)?;
+        }
+        let workspace = v.formulas.workspace.eval(&facts).ok_or_else(undefined)?;
+        let workspace = u64::try_from(workspace).map_err(|_| undefined())?;
+        Ok(Choice { variant: v.index, at, grid, workspace })
+    }
+
+    /// Runs the kernel and waits for its end, on at most `threads` threads of a CPU (`None`: all of the device's).
+    ///
+    /// # Errors
+    /// No variant may be chosen for the arguments, arguments that overlap, a failed assertion.
+    pub fn launch(&self, args: &[Arg<'_>], threads: Option<usize>) -> Result<()> {
+        let choice = self.choose(args)?;
+        self.launch_as(&choice, args, threads)
+    }
+
+    /// Runs what [`PackKernel::choose`] gave for these arguments.
+    ///
+    /// # Errors
+    /// As [`PackKernel::launch`].
+    pub fn launch_as(&self, choice: &Choice, args: &[Arg<'_>], threads: Option<usize>) -> Result<()> {
+        let Some(variant) = self.variants.get(choice.at) else {
+            return Err(Error::Load { kernel: self.name.clone(), reason: "a choice of another kernel".into() });
+        };
+        variant.code.launch(choice.grid, args, threads)
+    }
+
+    /// Says why no variant fits: the arguments as given, and what there is.
+    fn none_fits(&self, args: &[Arg<'_>]) -> Error {
+        let given: Vec<String> = args
+            .iter()
+            .map(|a| match &a.raw {
+                Raw::View(v) => format!("{} {:?} strides {:?}", v.elem, &v.layout.dims[..], &v.layout.strides[..]),
+                Raw::Scalar { elem, .. } => elem.name().to_owned(),
+            })
+            .collect();
+        let known: Vec<String> = self
+            .variants
+            .iter()
+            .map(|v| {
+                let kinds: Vec<String> = v.formulas.params.iter().map(|p| p.kind.ty().to_string()).collect();
+                format!("({})", kinds.join(", "))
+            })
+            .collect();
+        let mut unique = known.clone();
+        unique.dedup();
+        Error::Load {
+            kernel: self.name.clone(),
+            reason: format!(
+                "no variant takes ({}); there are {}, under the conditions that `kcc pack inspect` shows",
+                given.join(", "),
+                unique.join(", ")
+            ),
+        }
+    }
+}
+
+impl Loaded {
+    /// Whether element types, ranks and layouts are what the code takes.
+    fn fits(&self, args: &[Arg<'_>]) -> bool {
+        let params = &self.formulas.params;
+        params.len() == args.len()
+            && params.iter().zip(&self.specs).zip(args).all(|((p, spec), arg)| match (p.kind, &arg.raw) {
+                (ParamKind::View { elem, rank, mutable }, Raw::View(v)) => {
+                    elem == v.elem
+                        && rank == v.layout.rank()
+                        && (!mutable || v.mutable)
+                        && spec.unit_axis.is_none_or(|a| v.layout.strides.get(usize::from(a)) == Some(&1))
+                }
+                (ParamKind::Scalar(elem), Raw::Scalar { elem: given, .. }) => elem == *given,
+                _ => false,
+            })
+    }
+}
+
+fn facts<'a>(arg: &'a Arg<'_>) -> ArgFacts<'a> {
+    match &arg.raw {
+        Raw::View(v) => {
+            ArgFacts::View { address: v.ptr as u64, dims: &v.layout.dims, strides: &v.layout.strides }
+        }
+        Raw::Scalar { elem, bits } => ArgFacts::Scalar(scalar_value(*elem, *bits)),
+    }
+}

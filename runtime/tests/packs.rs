@@ -1,0 +1,254 @@
+//! Packs: what a good one gives, and that no bad one is believed.
+
+use kcc_runtime::pack::format::{
+    Backend, Code, CodeKind, Dtype, FORMAT, FORMAT_VERSION, Kernel, Kind, Manifest, Op, Param, Tolerance,
+    Variant,
+};
+use kcc_runtime::pack::{Pack, Writer, checksum};
+use kcc_runtime::{Device, Error};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+fn variant(code: &[u8], file: &str) -> Variant {
+    Variant {
+        backend: Backend {
+            r#type: "cpu".into(),
+            archs: vec!["x86-64-v3".into()],
+            target: "cpu:x86-64-v3".into(),
+        },
+        generics: "f32, 64".into(),
+        dtypes: vec![Dtype(kcc_dsl::ir::Elem::F32); 2],
+        args: vec![kcc_dsl::exchange::ArgSpec { unit_axis: Some(1), ..Default::default() }; 2],
+        when: vec!["x.dim(1) <= 64".into()],
+        cost: String::new(),
+        grid: ["x.dim(0)".into(), "1".into(), "1".into()],
+        workspace: String::new(),
+        tolerance: Tolerance { absolute: 0.0, relative: 1e-6 },
+        code: Code {
+            file: file.into(),
+            bytes: code.len() as u64,
+            sha256: checksum(code),
+            kind: CodeKind::Object,
+            symbol: "softmax".into(),
+            minimum_driver: None,
+        },
+        cpu: Some(Default::default()),
+        gpu: None,
+    }
+}
+
+const FILE: &str = "bin/cpu-x86-64-v3/softmax.o";
+const CODE: &[u8] = b"not an object, but bytes with a checksum";
+
+fn manifest() -> Manifest {
+    let params = [("x", Kind::Input), ("y", Kind::Output)];
+    Manifest {
+        format: FORMAT.into(),
+        format_version: FORMAT_VERSION,
+        name: "test".into(),
+        version: "1.0.0".into(),
+        license: String::new(),
+        python_depends: Vec::new(),
+        compiler: "test".into(),
+        kernels: vec![Kernel {
+            name: "softmax".into(),
+            op: Op { name: "softmax".into(), version: 1 },
+            params: params.iter().map(|(n, k)| Param { name: (*n).into(), kind: *k, rank: 2 }).collect(),
+            source: None,
+            variants: vec![variant(CODE, FILE)],
+        }],
+    }
+}
+
+fn files() -> BTreeMap<String, Vec<u8>> {
+    BTreeMap::from([(FILE.to_owned(), CODE.to_vec())])
+}
+
+/// A file with these bytes, in a folder that is removed with the first value.
+fn on_disk(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test.kpack");
+    std::fs::write(&path, bytes).unwrap();
+    (dir, path)
+}
+
+fn zip() -> Vec<u8> {
+    Writer::new(&manifest(), files()).unwrap().zip().unwrap()
+}
+
+/// The message with which a pack of these bytes is refused.
+fn refusal(bytes: &[u8]) -> String {
+    let (_dir, path) = on_disk(bytes);
+    match Pack::open(&path).and_then(|p| p.verify()) {
+        Ok(()) => "accepted".into(),
+        Err(e) => e.to_string().replace(&path.display().to_string(), "PACK"),
+    }
+}
+
+/// A pack whose manifest was changed; the writer's own checks are gone round.
+fn with_manifest(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let mut json = serde_json::to_value(manifest()).unwrap();
+    change(&mut json);
+    let text = serde_json::to_vec(&json).unwrap();
+    zip_of(&[("pack.json", &text), (FILE, CODE)], zip::CompressionMethod::Stored)
+}
+
+fn zip_of(files: &[(&str, &[u8])], method: zip::CompressionMethod) -> Vec<u8> {
+    use std::io::Write;
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default().compression_method(method)).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_pack_is_the_same_as_a_zip_and_as_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = Writer::new(&manifest(), files()).unwrap();
+    let (zip, folder) = (dir.path().join("a.kpack"), dir.path().join("b.kpack"));
+    std::fs::write(&zip, writer.zip().unwrap()).unwrap();
+    writer.folder(&folder).unwrap();
+    for path in [zip, folder] {
+        let pack = Pack::open(&path).unwrap();
+        assert_eq!(pack.manifest(), &manifest());
+        pack.verify().unwrap();
+        assert_eq!(&pack.code(&pack.manifest().kernels[0].variants[0].code).unwrap()[..], CODE);
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    assert_eq!(zip(), zip());
+}
+
+#[test]
+fn code_starts_at_a_multiple_of_64_bytes() {
+    let zip = zip();
+    let at = zip.windows(CODE.len()).position(|w| w == CODE).unwrap();
+    assert_eq!(at % 64, 0);
+}
+
+#[test]
+fn a_folder_is_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = Writer::new(&manifest(), files()).unwrap();
+    let path = dir.path().join("p");
+    writer.folder(&path).unwrap();
+    assert_eq!(writer.folder(&path).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing half-written stays");
+}
+
+#[test]
+fn defects_of_the_container_are_named() {
+    let stored = zip::CompressionMethod::Stored;
+    let text = serde_json::to_vec(&manifest()).unwrap();
+    assert!(
+        refusal(&zip()[..zip().len() / 2])
+            .starts_with("PACK: it is no pack: neither a folder nor a whole zip")
+    );
+    assert!(refusal(b"").contains("PACK"));
+    assert_eq!(refusal(&zip_of(&[(FILE, CODE)], stored)), "PACK: it holds no `pack.json`");
+    assert_eq!(refusal(&zip_of(&[("pack.json", &text)], stored)), format!("PACK: it holds no `{FILE}`"));
+    let outside = zip_of(&[("pack.json", &text), ("../evil", CODE)], stored);
+    assert_eq!(refusal(&outside), "PACK: an entry is called \"../evil\": names must stay within the pack");
+    let changed = zip_of(&[("pack.json", &text), (FILE, &[b'x'; 40])], stored);
+    assert_eq!(refusal(&changed), format!("PACK: `{FILE}` does not have its checksum"));
+    let short = zip_of(&[("pack.json", &text), (FILE, &CODE[..7])], stored);
+    assert_eq!(refusal(&short), format!("PACK: `{FILE}` has 7 bytes or more, pack.json says {}", CODE.len()));
+}
+
+#[test]
+fn a_bomb_is_refused_before_it_is_unpacked() {
+    // 4 GiB as the directory states them; the file itself is small.
+    let mut bomb = zip();
+    let directory = bomb.windows(4).rposition(|w| w == b"PK\x01\x02").unwrap();
+    bomb[directory + 24..directory + 28].copy_from_slice(&u32::MAX.to_le_bytes()[..]);
+    let message = refusal(&bomb);
+    assert!(message.contains("does not fit the file") || message.contains("no pack"), "{message}");
+    // Compressed: method 8 in the directory.
+    let mut compressed = zip();
+    compressed[directory + 10] = 8;
+    let message = refusal(&compressed);
+    assert!(message.contains("is compressed; entries of a pack are stored"), "{message}");
+}
+
+#[test]
+fn defects_of_the_manifest_are_named() {
+    let first = |json: &mut serde_json::Value, field: &str, value: serde_json::Value| {
+        json["kernels"][0]["variants"][0][field] = value;
+    };
+    let version = with_manifest(|j| j["format-version"] = 2.into());
+    assert_eq!(refusal(&version), "PACK: version 2 of the format; this program reads version 1");
+    let unknown = with_manifest(|j| j["colour"] = "red".into());
+    assert!(refusal(&unknown).contains("unknown field `colour`"), "{}", refusal(&unknown));
+    let dtypes = with_manifest(|j| first(j, "dtypes", serde_json::json!(["f32"])));
+    assert_eq!(refusal(&dtypes), "PACK: kernel `softmax`, variant 0: 1 dtypes and 2 facts for 2 parameters");
+    let dtype = with_manifest(|j| first(j, "dtypes", serde_json::json!(["f32", "f33"])));
+    assert!(refusal(&dtype).contains("`f33` is no element type"));
+    let formula = with_manifest(|j| first(j, "grid", serde_json::json!(["z.dim(0)", "1", "1"])));
+    assert_eq!(
+        refusal(&formula),
+        "PACK: kernel `softmax`, variant 0: `grid`: the kernel has no argument `z`, at character 0 of `z.dim(0)`"
+    );
+    let path =
+        with_manifest(|j| j["kernels"][0]["variants"][0]["code"]["file"] = "bin/../../etc/passwd".into());
+    assert!(refusal(&path).contains("is not within the pack's `bin/`"));
+    let facts = with_manifest(|j| {
+        j["kernels"][0]["variants"][0].as_object_mut().unwrap().remove("cpu");
+    });
+    assert!(refusal(&facts).contains("`cpu` is missing"));
+    let twice = with_manifest(|j| {
+        let kernel = j["kernels"][0].clone();
+        j["kernels"].as_array_mut().unwrap().push(kernel);
+    });
+    assert_eq!(refusal(&twice), "PACK: two kernels are called `softmax`");
+}
+
+#[test]
+fn a_folder_whose_link_leads_out_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let pack = dir.path().join("p");
+    Writer::new(&manifest(), files()).unwrap().folder(&pack).unwrap();
+    let outside = dir.path().join("outside.o");
+    std::fs::write(&outside, CODE).unwrap();
+    let inside = pack.join(FILE);
+    std::fs::remove_file(&inside).unwrap();
+    std::os::unix::fs::symlink(&outside, &inside).unwrap();
+    let message = Pack::open(&pack).and_then(|p| p.verify()).unwrap_err().to_string();
+    assert!(message.contains("leads out of the pack"), "{message}");
+}
+
+#[test]
+fn a_kernel_that_is_not_there_or_not_for_the_device_is_an_error() {
+    let (_dir, path) = on_disk(&zip());
+    let pack = Pack::open(&path).unwrap();
+    let Err(Error::Load { reason, .. }) = pack.kernel("softmin", &Device::cpu()) else { panic!("loaded") };
+    assert!(reason.contains("there are softmax"), "{reason}");
+    let Err(Error::Load { reason, .. }) = pack.kernel("softmax", &Device::eager()) else { panic!("loaded") };
+    assert!(reason.contains("code for cpu:x86-64-v3; the device is eager"), "{reason}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Whatever bytes change, a pack is read as it was or refused; nothing panics.
+    #[test]
+    fn changed_bytes_are_noticed(at in 0usize..4000, value: u8, cut in 0usize..4000) {
+        let whole = zip();
+        let mut bytes = whole.clone();
+        let index = at % bytes.len();
+        bytes[index] = value;
+        let (_dir, path) = on_disk(&bytes);
+        if let Ok(pack) = Pack::open(&path) && pack.verify().is_ok() {
+            prop_assert_eq!(pack.manifest(), &manifest());
+            for v in pack.manifest().kernels.iter().flat_map(|k| &k.variants) {
+                prop_assert_eq!(&pack.code(&v.code).unwrap()[..], CODE);
+            }
+        }
+        let (_dir, path) = on_disk(&whole[..cut % whole.len()]);
+        prop_assert!(Pack::open(&path).is_err());
+    }
+}
