@@ -25,6 +25,7 @@
 //! | [`index`] | coordinates as sums of shifted bits, contiguity, tiles whose extents are no powers of two |
 //! | [`shared`], [`banks`], [`choose`] | layouts of shared memory, what an access costs, which buffer to take |
 //! | [`convert`] | from one layout to another: registers, shuffles or shared memory |
+//! | [`draw`] | pictures of layouts, as text and as SVG |
 //! | [`matrix`] | solving over F2 |
 //!
 //! Extents of a layout are powers of two; a tile with others lies in the layout of the next powers (see
@@ -35,6 +36,7 @@ pub mod banks;
 pub mod build;
 pub mod choose;
 pub mod convert;
+pub mod draw;
 pub mod error;
 pub mod index;
 pub mod linear;
@@ -48,6 +50,7 @@ pub use banks::{Banks, Phase, Traffic};
 pub use build::{Blocked, WarpsAlong};
 pub use choose::{Choice, Demand, Use, choose};
 pub use convert::{Abilities, Conversion, Exchange, Staging, apply_conversion, plan_conversion};
+pub use draw::Picture;
 pub use error::LayoutError;
 pub use index::{Coverage, Index, Part, Presence};
 pub use linear::{Coord, Dim, Linear, Position};

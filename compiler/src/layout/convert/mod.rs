@@ -50,7 +50,7 @@ pub enum Conversion {
     /// Rounds of shuffles within warps; without [`Exchange::crosses_lanes`], of selects alone.
     Shuffles {
         /// The rounds; their result has no register twice.
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         /// Register `r` of the result is register `copy_of[r]` of the exchange's.
         copy_of: Vec<u32>,
     },
@@ -102,7 +102,7 @@ pub fn plan_conversion(
             if !exchange.crosses_lanes()
                 || (abilities.shuffle_bytes > 0 && shuffles <= abilities.most_shuffles)
             {
-                return Ok(Conversion::Shuffles { exchange, copy_of: dense.new_of_old });
+                return Ok(Conversion::Shuffles { exchange: Box::new(exchange), copy_of: dense.new_of_old });
             }
         }
     }

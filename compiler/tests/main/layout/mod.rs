@@ -4,6 +4,7 @@ mod algebra;
 mod banks;
 mod build;
 mod convert;
+mod draw;
 mod index;
 mod shape;
 mod shared;
