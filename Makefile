@@ -8,10 +8,13 @@ SHELL := /bin/bash
 CLI := --features kcc/cli
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help setup run test lint bench fmt clean-cache
+.PHONY: help setup run test test-now lint bench fmt clean-cache
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
+
+# NVIDIA's assembler: the user's, else the one that `scripts/setup.sh cuda` installs.
+KCC_PTXAS ?= $(firstword $(wildcard $(CURDIR)/.cache/venv/cuda/lib/python*/site-packages/nvidia/cu*/bin/ptxas))
 
 setup: ## install what is missing: toolchain and model files
 	@scripts/setup.sh toolchain model
@@ -21,8 +24,13 @@ run: setup ## embed a few sentences with MiniLM, all arithmetic in kcc kernels
 	@KCC="$(TARGET)/release/kcc" cargo run --release -p kcc-minilm -- $(ARGS)
 
 test: setup ## run the whole suite
+	@scripts/setup.sh cuda
 	@cargo build --workspace $(CLI) --bin kcc
-	@KCC="$(TARGET)/debug/kcc" cargo test --workspace $(CLI)
+	@$(MAKE) --no-print-directory test-now
+
+# A second `make`, so that KCC_PTXAS sees what setup installed.
+test-now:
+	@KCC="$(TARGET)/debug/kcc" KCC_PTXAS="$(KCC_PTXAS)" cargo test --workspace $(CLI)
 	@cargo test -p kcc-runtime --features jit-in-process --test in_process
 
 lint: ## formatting, clippy and documentation, warnings are errors

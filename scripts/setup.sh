@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings the machine to the point where kcc builds: toolchain, model files, and (for benchmarks) the peers.
 #
-#   scripts/setup.sh [toolchain|model|lint|bench]...        default: toolchain
+#   scripts/setup.sh [toolchain|model|lint|bench|cuda]...        default: toolchain
 #
 # Every step first probes what is there, so a second run only looks. What is missing is installed on a
 # Debian-like system (as root, or with sudo that asks no password); elsewhere one line says what to do.
@@ -103,7 +103,7 @@ toolchain() {
 
 # --- Python environments ---------------------------------------------------------------------------
 
-# venv NAME REQUIREMENTS: a virtual environment under .cache/venv/, remade when the requirements change.
+# venv NAME REQUIREMENTS [PIP OPTION]...: a virtual environment under .cache/venv/, remade when the requirements change.
 venv() {
   local at=$cache/venv/$1 file=$2 key
   key=$(sha256sum "$file" | cut -d' ' -f1)
@@ -111,7 +111,7 @@ venv() {
   say "installing the Python packages of $file (into .cache/venv/$1)"
   rm -rf "$at"
   python3 -m venv "$at" || die "python3 -m venv failed - install python3-venv."
-  "$at/bin/python" -m pip install --quiet --disable-pip-version-check -r "$file" ||
+  "$at/bin/python" -m pip install --quiet --disable-pip-version-check "${@:3}" -r "$file" ||
     die "pip could not install $file - check the network or PIP_INDEX_URL and run this again."
   printf '%s\n' "$key" >"$at/.stamp" # last: an interrupted install leaves no stamp
 }
@@ -167,6 +167,14 @@ bench() {
   venv bench benches/peers/requirements.txt
 }
 
+# NVIDIA's assembler and disassembler, which exist for Linux on x86-64 and ARM only; the suite goes without elsewhere.
+cuda() {
+  [ -n "${KCC_PTXAS:-}" ] && return # the user's own
+  case $(uname -s)-$(uname -m) in
+    Linux-x86_64 | Linux-aarch64) venv cuda scripts/cuda-requirements.txt --no-deps ;;
+  esac
+}
+
 # --- main --------------------------------------------------------------------------------------------
 
 mkdir -p "$cache/venv"
@@ -179,7 +187,7 @@ trap 'rm -rf "$cache"/tmp.*' EXIT
 
 for step in "${@:-toolchain}"; do
   case $step in
-    toolchain | model | lint | bench) "$step" ;;
-    *) die "unknown step '$step' - use toolchain, model, lint or bench." ;;
+    toolchain | model | lint | bench | cuda) "$step" ;;
+    *) die "unknown step '$step' - use toolchain, model, lint, bench or cuda." ;;
   esac
 done

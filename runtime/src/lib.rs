@@ -13,6 +13,7 @@ mod drivers;
 mod error;
 pub mod jit;
 mod launch;
+pub mod pack;
 mod stats;
 mod tensor;
 

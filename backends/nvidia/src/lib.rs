@@ -4,5 +4,7 @@ mod asm;
 pub mod groups;
 pub mod mbarrier;
 pub mod mma;
+pub mod ptxas;
 pub mod tma;
 pub mod wgmma;
+pub mod wide;

@@ -23,7 +23,7 @@ use crate::stats::Stats;
 use cpu::Cpu;
 use gpu::Gpu;
 use kcc_dsl::KernelFn;
-use kcc_dsl::exchange::ArgSpec;
+use kcc_dsl::exchange::{ArgSpec, Artifact};
 use kcc_dsl::ir::{Kernel, Loc, Param};
 pub(crate) use loaded::{Code, Loaded};
 use std::collections::BTreeMap;
@@ -227,9 +227,39 @@ impl Device {
         Ok(CompiledKernel::new(self.clone(), runnable))
     }
 
+    fn loader(&self) -> Option<&dyn Loader> {
+        match &self.0.kind {
+            Kind::Cpu(cpu) => Some(&**cpu),
+            Kind::Gpu(gpu) => Some(&**gpu),
+            Kind::Eager => None,
+        }
+    }
+
+    /// Whether code for a target runs here.
+    pub(crate) fn runs(&self, target: &str) -> Result<bool> {
+        Ok(match &self.0.kind {
+            Kind::Cpu(_) => crate::detect::resolve(target).is_ok(),
+            Kind::Gpu(gpu) => gpu.target()? == target,
+            Kind::Eager => false,
+        })
+    }
+
+    /// Places compiled code in the device's memory.
+    pub(crate) fn load_code(&self, kernel: &str, artifact: &Artifact) -> Result<Code> {
+        match self.loader() {
+            Some(loader) => loader.load(kernel, artifact),
+            None => Err(Error::other_device(kernel)),
+        }
+    }
+
+    /// Code placed by [`Device::load_code`], ready to launch.
+    pub(crate) fn own(&self, loaded: Loaded) -> CompiledKernel {
+        CompiledKernel::new(self.clone(), Runnable::Code(Arc::new(loaded)))
+    }
+
     pub(crate) fn adopt(&self, loaded: Loaded) -> Result<CompiledKernel> {
         match &self.0.kind {
-            Kind::Cpu(_) => Ok(CompiledKernel::new(self.clone(), Runnable::Code(Arc::new(loaded)))),
+            Kind::Cpu(_) => Ok(self.own(loaded)),
             Kind::Gpu(_) => Err(Error::other_device(&loaded.name)),
             Kind::Eager => Err(Error::Load {
                 kernel: loaded.name,

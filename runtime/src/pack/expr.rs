@@ -200,14 +200,7 @@ fn apply(op: Two, a: i64, b: i64) -> Option<i64> {
 const LEVELS: [&[(&str, Two)]; 5] = [
     &[("||", Two::Or)],
     &[("&&", Two::And)],
-    &[
-        ("<=", Two::Le),
-        (">=", Two::Ge),
-        ("==", Two::Eq),
-        ("!=", Two::Ne),
-        ("<", Two::Lt),
-        (">", Two::Gt),
-    ],
+    &[("<=", Two::Le), (">=", Two::Ge), ("==", Two::Eq), ("!=", Two::Ne), ("<", Two::Lt), (">", Two::Gt)],
     &[("+", Two::Add), ("-", Two::Sub)],
     &[("*", Two::Mul), ("/", Two::Div), ("%", Two::Rem)],
 ];
@@ -342,13 +335,18 @@ impl Parser<'_> {
                         self.space();
                         let axis = self.integer()?;
                         if usize::try_from(axis).map_or(true, |a| a >= rank) {
-                            return Err(self.wrong(format!("`{name}` has {rank} axes, there is no axis {axis}")));
+                            return Err(
+                                self.wrong(format!("`{name}` has {rank} axes, there is no axis {axis}"))
+                            );
                         }
                         self.expect(")")?;
                         let axis = axis as u16;
                         Ok(if field == "dim" { Step::Dim(index, axis) } else { Step::Stride(index, axis) })
                     }
-                    _ => Err(self.wrong(format!("a view has `dim(i)`, `stride(i)` and `align`, not `{field}`"))),
+                    _ => {
+                        Err(self
+                            .wrong(format!("a view has `dim(i)`, `stride(i)` and `align`, not `{field}`")))
+                    }
                 }
             }
         }

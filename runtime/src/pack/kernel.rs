@@ -7,10 +7,9 @@
 
 use super::Pack;
 use super::expr::{ArgFacts, scalar_value};
-use super::format::{self, CodeKind};
+use super::format;
 use super::validate::Formulas;
-use crate::device::{CompiledKernel, Device};
-use crate::drivers::cpu::detect;
+use crate::device::{CompiledKernel, Device, Loaded};
 use crate::error::{Error, Result};
 use crate::launch::{Arg, Raw};
 use kcc_dsl::exchange::{ArgSpec, Artifact};
@@ -20,10 +19,10 @@ use smallvec::SmallVec;
 /// A kernel ready to run on one device.
 pub struct PackKernel {
     name: String,
-    variants: Vec<Loaded>,
+    variants: Vec<Ready>,
 }
 
-struct Loaded {
+struct Ready {
     index: usize,
     formulas: Formulas,
     specs: Vec<ArgSpec>,
@@ -56,14 +55,18 @@ pub(super) fn load(
             others.push(variant.backend.target.as_str());
             continue;
         };
-        variants.push(Loaded { index, formulas: formulas.clone(), specs: variant.args.clone(), code });
+        variants.push(Ready { index, formulas: formulas.clone(), specs: variant.args.clone(), code });
     }
     if variants.is_empty() {
         others.sort_unstable();
         others.dedup();
         return Err(Error::Load {
             kernel: entry.name.clone(),
-            reason: format!("the pack has code for {}; the device is {}", others.join(", "), device.describe()),
+            reason: format!(
+                "the pack has code for {}; the device is {}",
+                others.join(", "),
+                device.describe()
+            ),
         });
     }
     Ok(PackKernel { name: entry.name.clone(), variants })
@@ -77,20 +80,26 @@ fn device_code(
     formulas: &Formulas,
     device: &Device,
 ) -> Result<Option<CompiledKernel>> {
-    let (CodeKind::Object, Some(cpu)) = (variant.code.kind, &variant.cpu) else { return Ok(None) };
-    if !device.is_cpu() || detect::resolve(&variant.backend.target).is_err() {
-        return Ok(None);
-    }
-    let artifact = Artifact {
-        target: variant.backend.target.clone(),
+    let target = variant.backend.target.clone();
+    let artifact = |bytes| Artifact {
+        target: target.clone(),
         symbol: variant.code.symbol.clone(),
-        bytes: pack.code(&variant.code)?.into_owned(),
-        cpu: cpu.clone(),
-        gpu: None,
+        bytes,
+        cpu: variant.cpu.clone().unwrap_or_default(),
+        gpu: variant.gpu.clone(),
         timings: Vec::new(),
     };
-    let (name, generics) = (entry.name.clone(), variant.generics.clone());
-    device.adopt_artifact(name, generics, formulas.params.clone(), &variant.args, &artifact).map(Some)
+    if !device.runs(&target)? {
+        return Ok(None);
+    }
+    let code = device.load_code(&entry.name, &artifact(pack.code(&variant.code)?.into_owned()))?;
+    Ok(Some(device.own(Loaded {
+        name: entry.name.clone(),
+        generics: variant.generics.clone(),
+        params: formulas.params.clone(),
+        specs: variant.args.iter().cloned().collect(),
+        code,
+    })))
 }
 
 impl PackKernel {
@@ -150,7 +159,10 @@ impl PackKernel {
     /// As [`PackKernel::launch`].
     pub fn launch_as(&self, choice: &Choice, args: &[Arg<'_>], threads: Option<usize>) -> Result<()> {
         let Some(variant) = self.variants.get(choice.at) else {
-            return Err(Error::Load { kernel: self.name.clone(), reason: "a choice of another kernel".into() });
+            return Err(Error::Load {
+                kernel: self.name.clone(),
+                reason: "a choice of another kernel".into(),
+            });
         };
         variant.code.launch(choice.grid, args, threads)
     }
@@ -160,7 +172,9 @@ impl PackKernel {
         let given: Vec<String> = args
             .iter()
             .map(|a| match &a.raw {
-                Raw::View(v) => format!("{} {:?} strides {:?}", v.elem, &v.layout.dims[..], &v.layout.strides[..]),
+                Raw::View(v) => {
+                    format!("{} {:?} strides {:?}", v.elem, &v.layout.dims[..], &v.layout.strides[..])
+                }
                 Raw::Scalar { elem, .. } => elem.name().to_owned(),
             })
             .collect();
@@ -185,7 +199,7 @@ impl PackKernel {
     }
 }
 
-impl Loaded {
+impl Ready {
     /// Whether element types, ranks and layouts are what the code takes.
     fn fits(&self, args: &[Arg<'_>]) -> bool {
         let params = &self.formulas.params;
@@ -196,11 +210,18 @@ impl Loaded {
                         && rank == v.layout.rank()
                         && (!mutable || v.mutable)
                         && spec.unit_axis.is_none_or(|a| v.layout.strides.get(usize::from(a)) == Some(&1))
+                        && spec_holds(spec, arg)
                 }
                 (ParamKind::Scalar(elem), Raw::Scalar { elem: given, .. }) => elem == *given,
                 _ => false,
             })
     }
+}
+
+/// Whether the facts beyond the contiguous axis, which only code for GPUs relies on, hold.
+fn spec_holds(spec: &ArgSpec, arg: &Arg<'_>) -> bool {
+    let plain = ArgSpec { unit_axis: spec.unit_axis, ..ArgSpec::default() };
+    *spec == plain || spec.allows(&ArgSpec { unit_axis: spec.unit_axis, ..arg.gpu_spec() })
 }
 
 fn facts<'a>(arg: &'a Arg<'_>) -> ArgFacts<'a> {

@@ -75,13 +75,16 @@ impl Pack {
     /// # Errors
     /// No kernel of that name, none of its variants runs on the device, a file that is not what it was.
     pub fn kernel(&self, name: &str, device: &Device) -> Result<PackKernel> {
-        let Some((index, entry)) =
-            self.manifest().kernels.iter().enumerate().find(|(_, k)| k.name == name)
+        let Some((index, entry)) = self.manifest().kernels.iter().enumerate().find(|(_, k)| k.name == name)
         else {
             let known: Vec<&str> = self.manifest().kernels.iter().map(|k| k.name.as_str()).collect();
             return Err(Error::Load {
                 kernel: name.to_owned(),
-                reason: format!("{} has no such kernel; there are {}", self.archive.path().display(), known.join(", ")),
+                reason: format!(
+                    "{} has no such kernel; there are {}",
+                    self.archive.path().display(),
+                    known.join(", ")
+                ),
             });
         };
         kernel::load(self, entry, self.checked.formulas(index), device)

@@ -106,7 +106,11 @@ fn variant(kernel: &Kernel, v: &Variant) -> Result<Formulas, String> {
             ParamKind::Scalar(_) => 0,
         };
         if rank > crate::tensor::MAX_RANK {
-            return Err(format!("`{}` has {rank} axes; at most {} are possible", p.name, crate::tensor::MAX_RANK));
+            return Err(format!(
+                "`{}` has {rank} axes; at most {} are possible",
+                p.name,
+                crate::tensor::MAX_RANK
+            ));
         }
         if spec.unit_axis.is_some_and(|a| usize::from(a) >= rank) {
             return Err(format!("`{}` has no axis {}", p.name, spec.unit_axis.unwrap_or_default()));

@@ -33,7 +33,9 @@ impl Writer {
     pub fn new(manifest: &Manifest, mut files: BTreeMap<String, Vec<u8>>) -> Result<Writer, String> {
         Checked::new(manifest.clone())?;
         for code in manifest.kernels.iter().flat_map(|k| &k.variants).map(|v| &v.code) {
-            let Some(bytes) = files.get(&code.file) else { return Err(format!("`{}` is not given", code.file)) };
+            let Some(bytes) = files.get(&code.file) else {
+                return Err(format!("`{}` is not given", code.file));
+            };
             if bytes.len() as u64 != code.bytes || checksum(bytes) != code.sha256 {
                 return Err(format!("`{}` is not the file that its checksum is of", code.file));
             }

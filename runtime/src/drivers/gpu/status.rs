@@ -83,8 +83,8 @@ mod tests {
     fn meta() -> GpuMeta {
         GpuMeta {
             asserts: vec![
-                ("a".into(), Loc { file: "k.rs".into(), line: 3, col: 4 }),
-                ("b".into(), Loc { file: "k.rs".into(), line: 5, col: 6 }),
+                ("a".into(), Loc { file: "k.rs".into(), line: 3, column: 4 }),
+                ("b".into(), Loc { file: "k.rs".into(), line: 5, column: 6 }),
             ],
             prints: vec![("x = {}".into(), vec![TileType::scalar(Elem::I32)])],
             ..GpuMeta::default()
