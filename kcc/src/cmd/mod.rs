@@ -9,8 +9,10 @@ mod check;
 mod driver;
 mod dump;
 mod input;
+mod layout;
 mod npy;
 mod opt;
+mod pack;
 mod report;
 mod run;
 mod serve;
@@ -53,10 +55,14 @@ enum Command {
     Opt(opt::Args),
     /// Show every stage of one kernel
     Dump(dump::Args),
+    /// Draw layouts of tiles, and say what moving between them costs
+    Layout(layout::Args),
     /// List the targets, and which of them this machine runs
     Targets,
     /// Trace, type-check and verify every kernel of a crate
     Check(check::Args),
+    /// Build, inspect, verify and compare packs of precompiled kernels
+    Pack(pack::Args),
     /// Compile for a program that started this one; requests on standard input
     #[command(hide = true)]
     Serve,
@@ -70,8 +76,10 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Run(args) => run::run(&args, json),
         Command::Opt(args) => opt::run(&args, json),
         Command::Dump(args) => dump::run(&args, json),
+        Command::Layout(args) => layout::run(&args, json),
         Command::Targets => targets::run(json),
         Command::Check(args) => check::run(&args, json),
+        Command::Pack(args) => pack::run(&args, json),
         Command::Serve => serve::run(),
     };
     match result {

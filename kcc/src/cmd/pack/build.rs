@@ -1,0 +1,269 @@
+//! `kcc pack build`: a kcc.toml to one pack, whole or not at all.
+
+use super::super::driver::{self, Traced};
+use super::super::input::{contiguous, label};
+use super::super::{Failure, say, serve};
+use super::{list, size};
+use indicatif::{ProgressBar, ProgressStyle};
+use kcc_compiler::link::write_atomically;
+use kcc_compiler::llvm::Output;
+use kcc_compiler::serve::{compiler_version, unknown_target};
+use kcc_compiler::session::{Options, Session};
+use kcc_dsl::exchange::{ArgSpec, CompileRequest};
+use kcc_dsl::ir::{Kernel, ParamKind};
+use kcc_runtime::pack::format::{
+    Backend, Code, CodeKind, Dtype, FORMAT, FORMAT_VERSION, Kernel as PackedKernel, Kind, Manifest, Param,
+    Variant,
+};
+use kcc_runtime::pack::{Writer, checksum};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub(in super::super) struct Args {
+    /// A kcc.toml, or the folder of a crate that has one
+    list: PathBuf,
+    /// The pack to write; a folder if it ends in `/`
+    #[arg(long, short)]
+    output: PathBuf,
+    /// Only these targets, of those that the list names
+    #[arg(long, short)]
+    target: Vec<String>,
+    /// Features of the crate to turn on, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    features: Vec<String>,
+    /// Compilations at a time; all cores by default
+    #[arg(long, short)]
+    jobs: Option<usize>,
+}
+
+/// One file to compile.
+struct Work<'l> {
+    kernel: usize,
+    traced: &'l Kernel,
+    variant: &'l list::Variant,
+    grid: [String; 3],
+    target: String,
+}
+
+pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
+    let path = if args.list.is_dir() { args.list.join("kcc.toml") } else { args.list.clone() };
+    let list = list::read(&path)?;
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for name in list.pack.targets.iter().chain(&args.target) {
+        serve::target(name).ok_or_else(|| Failure::from(vec![unknown_target(name)]))?;
+    }
+    let (traced, roots) = driver::trace(dir, &args.features, json)?;
+    let work = plan(&list, &traced, &args.target, &path).map_err(|f| f.rooted(&roots))?;
+    let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(work.len() as u64) };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0)).build();
+    let threads = threads.map_err(|e| Failure::input(format!("starting threads: {e}")))?;
+    let results: Result<Vec<(Variant, Vec<u8>)>, Failure> = threads.install(|| {
+        work.par_iter()
+            .map(|w| {
+                bar.set_message(format!("{} for {}", label(&w.traced.name, &w.traced.generics), w.target));
+                let done = compile(w).map_err(|f| f.rooted(&roots));
+                bar.inc(1);
+                done
+            })
+            .collect()
+    });
+    bar.finish_and_clear();
+    let mut files = BTreeMap::new();
+    let mut variants: Vec<Vec<Variant>> = list.kernels.iter().map(|_| Vec::new()).collect();
+    for (w, (variant, bytes)) in work.iter().zip(results?) {
+        files.insert(variant.code.file.clone(), bytes);
+        variants[w.kernel].push(variant);
+    }
+    let manifest = manifest(&list, &work, variants);
+    let writer = Writer::new(&manifest, files)
+        .map_err(|e| Failure::with_help(format!("{}: {e}", path.display()), "correct the kcc.toml"))?;
+    let as_folder = args.output.as_os_str().to_string_lossy().ends_with('/');
+    if as_folder {
+        writer.folder(&args.output).map_err(|e| Failure::file(&args.output, &e))?;
+    } else {
+        write_atomically(&args.output, &writer.zip().map_err(Failure::input)?)?;
+    }
+    let bytes: u64 = manifest.kernels.iter().flat_map(|k| &k.variants).map(|v| v.code.bytes).sum();
+    let out = args.output.display();
+    if json {
+        say(
+            serde_json::json!({ "ok": true, "file": args.output, "variants": work.len(), "code_bytes": bytes }),
+        );
+    } else {
+        say(format!("{out}: {} kernels, {} variants, {}", manifest.kernels.len(), work.len(), size(bytes)));
+    }
+    Ok(())
+}
+
+/// What is to be compiled, in the order of the list.
+fn plan<'l>(
+    list: &'l list::List,
+    traced: &'l [Traced],
+    only: &[String],
+    path: &Path,
+) -> Result<Vec<Work<'l>>, Failure> {
+    let spaceless = |s: &str| s.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let mut work = Vec::new();
+    for (kernel, entry) in list.kernels.iter().enumerate() {
+        for variant in &entry.variants {
+            let wanted = spaceless(&variant.generics);
+            let found = traced.iter().find(|t| t.name == entry.function && spaceless(&t.generics) == wanted);
+            let Some(found) = found else {
+                let known: Vec<String> = traced
+                    .iter()
+                    .filter(|t| t.name == entry.function)
+                    .map(|t| label(&t.name, &t.generics))
+                    .collect();
+                let help = if known.is_empty() {
+                    "the crate lists no kernel of that name: `#[kernel(instances(..))]`".to_owned()
+                } else {
+                    format!(
+                        "the crate lists {}; add the instance to `#[kernel(instances(..))]`",
+                        known.join("; ")
+                    )
+                };
+                let name = label(&entry.function, &variant.generics);
+                let what = format!("{}: kernel `{}`: there is no `{name}`", path.display(), entry.name);
+                return Err(Failure::with_help(what, help));
+            };
+            let grid = list::grid(variant.grid.as_ref().unwrap_or(&entry.grid)).ok_or_else(|| {
+                let what =
+                    format!("{}: kernel `{}`: a grid has one to three axes", path.display(), entry.name);
+                Failure::with_help(what, "write one formula per axis: grid = [\"x.dim(0)\"]")
+            })?;
+            let found = found.kernel.as_ref().map_err(|d| Failure::from(d.clone()))?;
+            for target in variant.targets.as_ref().unwrap_or(&list.pack.targets) {
+                if only.is_empty() || only.contains(target) {
+                    let (grid, target) = (grid.clone(), target.clone());
+                    work.push(Work { kernel, traced: found, variant, grid, target });
+                }
+            }
+        }
+    }
+    if work.is_empty() {
+        return Err(Failure::with_help(
+            format!("{}: there is nothing to compile", path.display()),
+            "list kernels with variants, and targets that --target does not leave out",
+        ));
+    }
+    Ok(work)
+}
+
+fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
+    let target = serve::target(&w.target).ok_or_else(|| Failure::from(vec![unknown_target(&w.target)]))?;
+    let args = if w.variant.any_strides {
+        vec![ArgSpec::default(); w.traced.params.len()]
+    } else {
+        contiguous(w.traced)
+    };
+    let request = CompileRequest {
+        kernel: w.traced.clone(),
+        target: target.name().to_owned(),
+        args: args.clone(),
+        options: w.variant.options.clone(),
+    };
+    let artifact = Session::new().compile(&request, &*target, &Options::default()).map_err(Failure::from)?;
+    let (kind, extension) = match target.output() {
+        Output::Object => (CodeKind::Object, "o"),
+        _ => (CodeKind::Ptx, "ptx"),
+    };
+    let folder = target.name().replace([':', '+'], "-");
+    // What tells two variants of one instance apart, apart from the target.
+    let facts =
+        serde_json::to_vec(&(&args, &w.variant.options)).map_err(|e| Failure::input(e.to_string()))?;
+    let tag = &checksum(&facts)[..8];
+    let variant = Variant {
+        backend: backend(target.name()),
+        generics: w.traced.generics.clone(),
+        dtypes: w.traced.params.iter().map(|p| Dtype(p.kind.ty().elem())).collect(),
+        args,
+        when: w.variant.when.clone(),
+        cost: w.variant.cost.clone(),
+        grid: w.grid.clone(),
+        workspace: w.variant.workspace.clone(),
+        tolerance: w.variant.tolerance.into(),
+        code: Code {
+            file: format!("bin/{folder}/{}-{tag}.{extension}", w.traced.symbol()),
+            bytes: artifact.bytes.len() as u64,
+            sha256: checksum(&artifact.bytes),
+            kind,
+            symbol: artifact.symbol.clone(),
+            minimum_driver: None,
+        },
+        cpu: (kind == CodeKind::Object).then(|| artifact.cpu.clone()),
+        gpu: artifact.gpu.clone(),
+    };
+    Ok((variant, artifact.bytes))
+}
+
+/// `nvidia:sm_90a` as other tools name it: type `cuda`, architecture `9.0a`.
+fn backend(target: &str) -> Backend {
+    let (vendor, chip) = target.split_once(':').unwrap_or((target, ""));
+    let (kind, arch) = match vendor {
+        "nvidia" => {
+            let number = chip.trim_start_matches("sm_");
+            let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+            let (major, minor) = number.split_at(digits.saturating_sub(1));
+            ("cuda", format!("{major}.{minor}"))
+        }
+        "amd" => ("rocm", chip.to_owned()),
+        "ascend" => ("npu", chip.to_owned()),
+        other => (other, chip.to_owned()),
+    };
+    Backend { r#type: kind.to_owned(), archs: vec![arch], target: target.to_owned() }
+}
+
+fn manifest(list: &list::List, work: &[Work<'_>], variants: Vec<Vec<Variant>>) -> Manifest {
+    let kernels = list.kernels.iter().zip(variants).enumerate().filter_map(|(i, (entry, variants))| {
+        let traced = work.iter().find(|w| w.kernel == i)?.traced;
+        let params = traced.params.iter().map(|p| {
+            let (kind, rank) = match p.kind {
+                ParamKind::View { rank, mutable: false, .. } => (Kind::Input, rank),
+                ParamKind::View { rank, mutable: true, .. } => (Kind::Output, rank),
+                ParamKind::Scalar(_) => (Kind::Scalar, 0),
+            };
+            Param { name: p.name.clone(), kind, rank }
+        });
+        Some(PackedKernel {
+            name: entry.name.clone(),
+            op: entry.op.clone(),
+            params: params.collect(),
+            source: traced.locs.first().cloned(),
+            variants,
+        })
+    });
+    Manifest {
+        format: FORMAT.into(),
+        format_version: FORMAT_VERSION,
+        name: list.pack.name.clone(),
+        version: list.pack.version.clone(),
+        license: list.pack.license.clone(),
+        python_depends: list.pack.python_depends.clone(),
+        compiler: compiler_version().to_owned(),
+        kernels: kernels.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::backend;
+
+    #[test]
+    fn architectures_have_the_names_that_other_tools_give_them() {
+        for (target, kind, arch) in [
+            ("nvidia:sm_90a", "cuda", "9.0a"),
+            ("nvidia:sm_80", "cuda", "8.0"),
+            ("nvidia:sm_100a", "cuda", "10.0a"),
+            ("cpu:x86-64-v4", "cpu", "x86-64-v4"),
+            ("amd:gfx942", "rocm", "gfx942"),
+        ] {
+            let b = backend(target);
+            assert_eq!((b.r#type.as_str(), b.archs[0].as_str(), b.target.as_str()), (kind, arch, target));
+        }
+    }
+}
