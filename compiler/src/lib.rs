@@ -9,6 +9,7 @@ pub mod ktg;
 pub mod layout;
 pub mod link;
 pub mod llvm;
+pub mod lower;
 pub mod mlir;
 pub mod passes;
 pub mod pipeline;

@@ -6,10 +6,14 @@
 //! After each pass the module is verified; it can be dumped, and replaced by an edited file.
 
 use crate::error::{Error, nowhere};
+use crate::gpu::{GpuOptions, GpuTarget};
+use crate::ktg::{self, Func};
 use crate::mlir;
+use crate::passes::gpu::PASSES as GPU_PASSES;
 use crate::passes::{Level, Pass, canonicalize, cse, dce, hoist};
 use crate::timings::Timings;
 use crate::verify;
+use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::Kernel;
 use melior::Context;
 use melior::ir::Module;
@@ -35,11 +39,48 @@ pub const STAGES: &[Stage] =
 pub type Observer<'o> =
     dyn FnMut(usize, &str, &dyn Fn() -> String) -> Result<Option<(String, String)>, Error> + 'o;
 
-/// Names of the stages in dumps: `00-import`, `01-canonicalize`, …
-pub fn names() -> Vec<String> {
+/// Names of the stages in dumps: `00-import`, `01-canonicalize`, … For a GPU those of its level come before `lower`.
+pub fn names(gpu: bool) -> Vec<String> {
     let passes = STAGES.iter().flat_map(|s| s.passes).map(|p| p.name);
-    let all = ["import"].into_iter().chain(passes).chain(["lower"]);
+    let level = [GPU_IMPORT].into_iter().chain(GPU_PASSES.iter().map(|p| p.name)).filter(|_| gpu);
+    let all = ["import"].into_iter().chain(passes).chain(level).chain(["lower"]);
     all.enumerate().map(|(i, name)| numbered(i, name)).collect()
+}
+
+/// The stage that brings a kernel to the GPU level.
+pub const GPU_IMPORT: &str = "to_ktg";
+
+/// Brings a kernel through the passes of the GPU level. `first` is the number of the stage [`GPU_IMPORT`].
+///
+/// # Errors
+/// Those of passes, of edited files, and of the verifier.
+pub fn run_gpu(
+    kernel: &Kernel,
+    args: &[ArgSpec],
+    target: &dyn GpuTarget,
+    options: &GpuOptions,
+    first: usize,
+    clock: &mut Timings,
+    observe: &mut Observer,
+) -> Result<Func, Error> {
+    let warps = options.warps.unwrap_or_else(|| ktg::import::warps_for(kernel, target.facts()));
+    let mut func = clock.time(GPU_IMPORT, || ktg::import::import(kernel, args, warps));
+    let mut replace = |number, name: &str, func: &mut Func| -> Result<(), Error> {
+        if let Some((text, file)) = observe(number, name, &|| ktg::print::to_text(func))? {
+            *func = ktg::read::from_text(&text, &file)?;
+            ktg::verify::verify(func)?;
+        }
+        Ok(())
+    };
+    replace(first, GPU_IMPORT, &mut func)?;
+    for (i, pass) in GPU_PASSES.iter().enumerate() {
+        clock.time(pass.name, || (pass.run)(&mut func, target, options))?;
+        if cfg!(debug_assertions) {
+            ktg::verify::verify(&func).map_err(|e| e.into_bug(pass.name))?;
+        }
+        replace(first + 1 + i, pass.name, &mut func)?;
+    }
+    Ok(func)
 }
 
 /// A stage's name in dumps.

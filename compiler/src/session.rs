@@ -6,12 +6,14 @@
 //! ```
 
 use crate::error::{Error, nowhere};
+use crate::gpu::{GpuOptions, GpuTarget};
+use crate::ktg::Func;
 use crate::link::write_atomically;
-use crate::llvm::{Output, emit};
+use crate::llvm::{Output, Way, emit_by};
 use crate::pipeline::{self, numbered};
 use crate::target::Target;
 use crate::timings::Timings;
-use crate::{import, mlir, verify};
+use crate::{import, lower, mlir, verify};
 use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest, Diagnostic};
 use kcc_dsl::ir::{Kernel, LocId};
 use std::collections::BTreeMap;
@@ -38,8 +40,8 @@ pub struct Options<'o> {
 /// What a stage's name in an option refers to: its full name, or the last stage whose name follows the number.
 fn is_stage(wanted: &str, number: usize, name: &str) -> bool {
     let full = numbered(number, name);
-    wanted == full
-        || (wanted == name && pipeline::names().iter().rfind(|n| n[3..] == *name).is_some_and(|n| *n == full))
+    let last = || pipeline::names(true).iter().rfind(|n| n[3..] == *name).is_some_and(|n| *n == full);
+    wanted == full || (wanted == name && (name == "lower" || last()))
 }
 
 /// Compiles kernels. It holds nothing: contexts are pooled per process, so any number of sessions may run at once.
@@ -167,7 +169,7 @@ fn compile(
         })?;
     }
     let unknown = |wanted: &str| {
-        let names = pipeline::names();
+        let names = pipeline::names(target.gpu().is_some());
         let known = names.iter().any(|n| n == wanted || &n[3..] == wanted);
         (!known).then(|| {
             nowhere()
@@ -217,29 +219,43 @@ fn stages(
     let mut args = args.to_vec();
     args.resize(kernel.params.len(), ArgSpec::default());
     clock.time("check", || target.check(&kernel)).map_err(located)?;
-    let mut lowered = clock.time("lower", || target.lower(&kernel, &args, knobs)).map_err(located)?;
+    let number = pipeline::names(target.gpu().is_some()).len() - 1;
+    let mut lowered = match target.gpu() {
+        None => clock.time("lower", || target.lower(&kernel, &args, knobs)).map_err(located)?,
+        Some(gpu) => {
+            let func = to_func(&kernel, &args, knobs, gpu, options, clock).map_err(|e| match e {
+                End::Failed(e) => End::Failed(located(e)),
+                stopped => stopped,
+            })?;
+            clock.time("lower", || lower::gpu::lower(&func, gpu)).map_err(located)?
+        }
+    };
     artifact.symbol.clone_from(&lowered.symbol);
     artifact.cpu = lowered.cpu.clone();
     artifact.gpu = lowered.gpu.clone();
-    let number = pipeline::names().len() - 1;
     if let Some((edited, _)) = observe(options, number, "lower", &|| lowered.text.clone())? {
         lowered.text = edited;
     }
     if options.stop_after.as_deref().is_some_and(|s| is_stage(s, number, "lower")) {
         return Err(End::Stopped(lowered.text));
     }
-    let (machine, mlir_passes, llvm_passes) = (target.machine(), target.mlir_passes(), target.llvm_passes());
+    let machine = target.machine();
+    let way = Way {
+        mlir_passes: target.mlir_passes(),
+        machine: &machine,
+        llvm_passes: target.llvm_passes(),
+        prepare: &|context| target.prepare(context),
+    };
     if options.dump.is_some() || options.observer.is_some() {
         for (i, (name, output)) in
             [("llvm-ir", Output::LlvmIr), ("assembly", Output::Assembly)].into_iter().enumerate()
         {
-            let bytes =
-                emit(&lowered.text, mlir_passes, &machine, llvm_passes, output, &mut Timings::default())?;
+            let bytes = emit_by(&lowered.text, &way, output, &mut Timings::default())?;
             observe(options, number + 1 + i, name, &|| String::from_utf8_lossy(&bytes).into_owned())?;
         }
     }
     let output = options.output.unwrap_or(target.output());
-    Ok(emit(&lowered.text, mlir_passes, &machine, llvm_passes, output, clock)?)
+    Ok(emit_by(&lowered.text, &way, output, clock)?)
 }
 
 /// Through the kt stages.
@@ -283,5 +299,31 @@ fn to_kernel(input: Input, options: &Options, clock: &mut Timings) -> Result<Ker
     match stopped {
         Some(text) => Err(End::Stopped(text)),
         None => Ok(done?.1),
+    }
+}
+
+/// Through the stages of the GPU level.
+fn to_func(
+    kernel: &Kernel,
+    args: &[ArgSpec],
+    knobs: &BTreeMap<String, String>,
+    target: &dyn GpuTarget,
+    options: &Options,
+    clock: &mut Timings,
+) -> Result<Func, End> {
+    let knobs = GpuOptions::parse(knobs)?;
+    let first = pipeline::names(false).len() - 1;
+    let stop = |number, name: &str| options.stop_after.as_deref().is_some_and(|s| is_stage(s, number, name));
+    let mut stopped = None;
+    let done = pipeline::run_gpu(kernel, args, target, &knobs, first, clock, &mut |number, name, text| {
+        let edited = observe(options, number, name, text)?;
+        if stopped.is_none() && stop(number, name) {
+            stopped = Some(edited.as_ref().map_or_else(text, |(t, _)| t.clone()));
+        }
+        Ok(edited)
+    });
+    match stopped {
+        Some(text) => Err(End::Stopped(text)),
+        None => Ok(done?),
     }
 }

@@ -1,6 +1,7 @@
 //! What a backend must provide: the lowering of a kernel to upstream MLIR, and how to get from there to code.
 
-use crate::error::Error;
+use crate::error::{Error, bug};
+use crate::gpu::GpuTarget;
 use crate::llvm::{Machine, Output};
 use kcc_dsl::exchange::{ArgSpec, CpuMeta, GpuMeta};
 use kcc_dsl::ir::Kernel;
@@ -30,7 +31,8 @@ pub trait Target: Send + Sync {
     /// The first operation that is not supported, with its place and what to write instead.
     fn check(&self, kernel: &Kernel) -> Result<(), Error>;
 
-    /// Lowers a kernel that [`Target::check`] accepted. `args` has one entry per parameter.
+    /// Lowers a kernel that [`Target::check`] accepted. `args` has one entry per parameter. Never called where
+    /// [`Target::gpu`] gives a GPU, whose kernels are lowered through the GPU level.
     ///
     /// # Errors
     /// An unknown option or one with a bad value; bugs.
@@ -39,7 +41,20 @@ pub trait Target: Send + Sync {
         kernel: &Kernel,
         args: &[ArgSpec],
         options: &BTreeMap<String, String>,
-    ) -> Result<Lowered, Error>;
+    ) -> Result<Lowered, Error> {
+        let _ = (kernel, args, options);
+        Err(bug(format!("{} lowers nothing by itself", self.name())))
+    }
+
+    /// The hook set of the GPU level, if this is a GPU.
+    fn gpu(&self) -> Option<&dyn GpuTarget> {
+        None
+    }
+
+    /// Adds to a context what the target's own dialects need; called before its text is parsed.
+    fn prepare(&self, context: &melior::Context) {
+        let _ = context;
+    }
 
     /// MLIR pipeline that leaves only the `llvm` dialect.
     fn mlir_passes(&self) -> &str;

@@ -28,6 +28,12 @@ pub trait Hooks: Sync {
         None
     }
 
+    /// Elements in register form, as many as fill 32 bits, in one `i32`; the first in the low bits.
+    fn pack(&self, e: &mut Emit, elem: Elem, parts: &[V]) -> Option<V> {
+        let _ = (e, elem, parts);
+        None
+    }
+
     /// An `f32` rounded to the nearest value of a narrower float type, still held as `f32`: see [`Emit::round`].
     fn round(&self, e: &mut Emit, elem: Elem, v: V) -> Option<V> {
         let _ = (e, elem, v);

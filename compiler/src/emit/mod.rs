@@ -40,6 +40,7 @@ pub struct Open {
     header: String,
     results: Vec<V>,
     place: String,
+    attributes: &'static str,
 }
 
 /// The writer.
@@ -139,7 +140,13 @@ impl Emit {
             let _ = write!(header, " iter_args({}) -> ({})", pairs.join(", "), tys.join(", "));
         }
         let _ = write!(header, " : {} {{", lo.ty);
-        (Open { header, results, place: self.place.clone() }, iv, args)
+        (Open { header, results, place: self.place.clone(), attributes: "" }, iv, args)
+    }
+
+    /// Asks that the loop not be unrolled further: the machine's own compiler would, and spend its time on it.
+    pub fn keep_rolled(&mut self, open: &mut Open) {
+        open.attributes = " {llvm.loop_annotation = #llvm.loop_annotation<unroll = <disable = true>>}";
+        let _ = self;
     }
 
     /// Closes a `for`; gives the carried values after it.
@@ -162,7 +169,7 @@ impl Emit {
         }
         header.push_str(" {");
         self.scopes.push(Scope::default());
-        Open { header, results, place: self.place.clone() }
+        Open { header, results, place: self.place.clone(), attributes: "" }
     }
 
     /// Says, once the first branch is written, what both branches yield.
@@ -209,7 +216,7 @@ impl Emit {
             tys.join(", "),
             tys.join(", ")
         );
-        (Open { header, results, place: self.place.clone() }, args)
+        (Open { header, results, place: self.place.clone(), attributes: "" }, args)
     }
 
     /// Ends the condition region with `cond` and the values passed on; gives the arguments of the body.
@@ -247,7 +254,8 @@ impl Emit {
     fn close(&mut self, open: Open, end: &str) -> Vec<V> {
         let scope = self.scopes.pop().expect("a scope is open");
         let parent = self.scopes.last_mut().expect("the outermost scope stays");
-        let _ = writeln!(parent.text, "{}\n{}{end}{}", open.header, scope.text, open.place);
+        let _ =
+            writeln!(parent.text, "{}\n{}{end}{}{}", open.header, scope.text, open.attributes, open.place);
         // `%7_r#0` is what MLIR calls the first result of `%7_r:3`; give each its own name through V's printing.
         let first = open.results.first().map(|v| v.id);
         let level = self.level();

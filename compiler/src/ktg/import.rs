@@ -1,6 +1,7 @@
 //! A kernel of the tile IR as a function of the GPU level: the same operations, still without layouts.
 
 use super::{Block, Func, Kind, Op, Type};
+use crate::gpu::Facts;
 use kcc_dsl::exchange::{ArgSpec, GridMap};
 use kcc_dsl::ir::{self, Kernel};
 
@@ -36,5 +37,29 @@ fn op(o: &ir::Op) -> Op {
         results: o.results.clone(),
         regions: o.regions.iter().map(block).collect(),
         loc: o.loc,
+    }
+}
+
+/// Warps of a block for a kernel, by its largest tile: some eight elements per thread.
+pub fn warps_for(kernel: &Kernel, facts: &Facts) -> u32 {
+    const PER_THREAD: usize = 8;
+    let mut largest = 1;
+    let mut dots = false;
+    kernel.walk(&mut |op| {
+        dots |= matches!(op.kind, ir::OpKind::Dot { .. } | ir::OpKind::DotScaled { .. });
+        for r in &op.results {
+            if let Some(t) = kernel.ty(*r).tile() {
+                largest = largest.max(t.len());
+            }
+        }
+    });
+    let per_warp = PER_THREAD * facts.lanes as usize;
+    let warps = largest.div_ceil(per_warp).next_power_of_two() as u32;
+    match (dots, largest) {
+        // Products want four warps at least, and eight for large accumulators.
+        (true, 0..=16383) => 4,
+        (true, _) => 8,
+        (false, 0..=16384) => warps.clamp(1, 8),
+        (false, _) => 16,
     }
 }

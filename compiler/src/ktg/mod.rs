@@ -24,7 +24,10 @@ pub mod effects;
 pub mod func;
 pub mod import;
 pub mod op;
+pub mod print;
+pub mod read;
 pub mod ty;
+pub mod verify;
 
 pub use effects::{Effect, effect};
 pub use func::{Block, Builder, Func, Op};

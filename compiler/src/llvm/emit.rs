@@ -1,6 +1,7 @@
 //! MLIR text → object, assembly or LLVM IR, in process.
 
 use super::Machine;
+use super::convergent;
 use super::diagnostics::LlvmErrors;
 use crate::error::{Error, bug};
 use crate::mlir::diagnostics::collect;
@@ -22,13 +23,27 @@ pub enum Output {
     Assembly,
     /// LLVM IR text, after the LLVM passes.
     LlvmIr,
+    /// The module after the MLIR passes, in MLIR's generic form with locations: what a simulator takes.
+    Dialect,
+}
+
+/// The way from text to code.
+pub struct Way<'w> {
+    /// MLIR pipeline; for code it must leave only the `llvm` dialect and what translates as it does.
+    pub mlir_passes: &'w str,
+    /// What to generate code for.
+    pub machine: &'w Machine,
+    /// Pipeline of LLVM's new pass manager; may be empty.
+    pub llvm_passes: &'w str,
+    /// Adds to a context what the text needs.
+    pub prepare: &'w dyn Fn(&Context),
 }
 
 /// Compiles MLIR text for a machine: `mlir_passes` must leave only the `llvm` dialect; `llvm_passes` is a pipeline
 /// of LLVM's new pass manager, and may be empty.
 ///
 /// # Errors
-/// [`Error::Bug`] with what MLIR or LLVM said: the text comes from our own lowering.
+/// As [`emit_by`].
 pub fn emit(
     text: &str,
     mlir_passes: &str,
@@ -37,15 +52,27 @@ pub fn emit(
     output: Output,
     clock: &mut Timings,
 ) -> Result<Vec<u8>, Error> {
+    emit_by(text, &Way { mlir_passes, machine, llvm_passes, prepare: &|_| {} }, output, clock)
+}
+
+/// Compiles MLIR text for a machine.
+///
+/// # Errors
+/// [`Error::Bug`] with what MLIR or LLVM said: the text comes from our own lowering.
+pub fn emit_by(text: &str, way: &Way, output: Output, clock: &mut Timings) -> Result<Vec<u8>, Error> {
     let context = clock.time("llvm-context", Lease::new)?;
+    (way.prepare)(&context);
     let mut module = clock
         .time("llvm-parse", || mlir::parse(&context, text, "lowered.mlir"))
         .map_err(|e| e.into_bug("lowering"))?;
     clock
-        .time("mlir-passes", || mlir::run_passes(&context, &mut module, mlir_passes))
+        .time("mlir-passes", || mlir::run_passes(&context, &mut module, way.mlir_passes))
         .map_err(|e| e.into_bug("MLIR passes"))?;
-    let target = clock.time("llvm-target", || machine.create())?;
-    finish(&context, &module, &target, llvm_passes, output, clock)
+    if output == Output::Dialect {
+        return Ok(mlir::print_generic(&module).into_bytes());
+    }
+    let target = clock.time("llvm-target", || way.machine.create())?;
+    finish(&context, &module, &target, way.llvm_passes, output, clock)
 }
 
 /// From a module in the `llvm` dialect to bytes.
@@ -76,6 +103,7 @@ fn finish(
     translated.set_data_layout(&target.get_target_data().get_data_layout());
     translated.verify().map_err(|e| bug(format!("invalid LLVM IR: {}", e.to_string_lossy())))?;
     errors.take("translation to LLVM IR")?;
+    convergent::mark_assembly(&translated);
     if !llvm_passes.is_empty() {
         clock
             .time("llvm-passes", || translated.run_passes(llvm_passes, target, PassBuilderOptions::create()))
@@ -85,6 +113,7 @@ fn finish(
     let file = match output {
         Output::Object => FileType::Object,
         Output::Assembly => FileType::Assembly,
+        Output::Dialect => return Err(bug("the dialect is not code")),
         Output::LlvmIr => {
             return Ok(translated.print_to_string().to_string_lossy().into_owned().into_bytes());
         }

@@ -6,9 +6,10 @@
 //! Errors of MLIR and LLVM are collected by handlers on both contexts: neither prints, neither ends the process
 //! (except for LLVM's `report_fatal_error`, which nothing can catch: targets validate before they come here).
 
+mod convergent;
 mod diagnostics;
 mod emit;
 mod machine;
 
-pub use emit::{Output, emit};
+pub use emit::{Output, Way, emit, emit_by};
 pub use machine::Machine;

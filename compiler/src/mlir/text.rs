@@ -57,6 +57,12 @@ pub fn print(module: &Module) -> String {
     module.as_operation().to_string_with_flags(flags).unwrap_or_else(|_| module.as_operation().to_string())
 }
 
+/// The module in MLIR's generic form, with locations.
+pub fn print_generic(module: &Module) -> String {
+    let flags = OperationPrintingFlags::new().enable_debug_info(true, false).print_generic_operation_form();
+    module.as_operation().to_string_with_flags(flags).unwrap_or_else(|_| module.as_operation().to_string())
+}
+
 /// The module as text, without locations.
 pub fn print_plain(module: &Module) -> String {
     module.as_operation().to_string()

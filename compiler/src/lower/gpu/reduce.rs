@@ -1,0 +1,231 @@
+//! Reductions: registers of a thread, then lanes by shuffles, then warps through shared memory.
+//!
+//! ```text
+//! 8 registers ─► 1 ─► 5 shuffles ─► one value per warp ─ shared memory ─► every warp folds the values of all
+//! ```
+//! Every thread that wants the result has it afterwards: shuffles are all-to-all, and each warp reads what all wrote.
+
+use super::convert::carrier;
+use super::{Lower, Val};
+use crate::emit::{Emit, K, Ty, V};
+use crate::error::{Error, bug};
+use crate::gpu::Shuffle;
+use crate::ktg::Op;
+use crate::layout::{Dim, Linear, Presence};
+use kcc_dsl::ir::{Elem, ReduceOp};
+
+impl Lower<'_> {
+    pub(super) fn reduce(&mut self, axis: usize, combine: ReduceOp, op: &Op) -> Result<(), Error> {
+        let (from, to) = (op.operands[0], op.results[0]);
+        let elem = self.elem(from)?;
+        let layout = self.layout(from)?;
+        let shape = self.shape_of(from);
+        let regs = self.regs(from)?;
+        let identity = self.e.identity(combine, elem);
+        let (groups, results) = groups(&layout, axis)?;
+        let coverage = layout.coverage(&shape.iter().map(|e| *e as u32).collect::<Vec<_>>());
+        let mut partial: Vec<Option<V>> = vec![None; results];
+        for (r, group) in groups.iter().enumerate() {
+            let r = r as u32;
+            // A register that repeats another one counts once.
+            if layout.free(Dim::Register) & r != 0 {
+                continue;
+            }
+            let inside = coverage.by_axis[r as usize][axis];
+            if inside == Presence::Never {
+                continue;
+            }
+            let mut x = regs[r as usize];
+            if inside == Presence::Depends {
+                let along = self.along(&layout, axis, None)?;
+                let c = self.coordinate(&along, r);
+                let extent = self.i32(shape[axis] as i64);
+                let ok = self.e.cmpi("ult", c, extent);
+                x = self.e.select(ok, x, identity);
+            }
+            partial[*group] = Some(match partial[*group] {
+                // The identity takes NaN out of minima and maxima.
+                None if elem.is_float() && matches!(combine, ReduceOp::Min | ReduceOp::Max) => {
+                    self.e.combine(combine, elem, identity, x)
+                }
+                None => x,
+                Some(p) => self.e.combine(combine, elem, p, x),
+            });
+        }
+        let mut values: Vec<V> = partial.into_iter().map(|p| p.unwrap_or(identity)).collect();
+        for (bit, v) in layout.basis(Dim::Lane).iter().enumerate() {
+            if v[axis] == 0 {
+                continue;
+            }
+            for x in &mut values {
+                let other = self.shuffle(Shuffle::Xor, *x, 1 << bit);
+                *x = self.e.combine(combine, elem, *x, other);
+            }
+        }
+        if layout.basis(Dim::Warp).iter().any(|v| v[axis] != 0) {
+            values = self.across_warps(&layout, axis, elem, combine, values)?;
+        }
+        if elem.is_float() && matches!(combine, ReduceOp::Sum | ReduceOp::Prod) {
+            for x in &mut values {
+                *x = self.e.round(elem, *x);
+            }
+        }
+        // Registers of the result that hold the same element are dropped in its layout, in the same order.
+        self.set(to, Val::Regs(values));
+        Ok(())
+    }
+
+    /// A value of another lane, whatever its kind.
+    pub fn shuffle(&mut self, how: Shuffle, v: V, by: i64) -> V {
+        let by = self.i32(by);
+        self.shuffle_by(how, v, by)
+    }
+
+    /// As [`Lower::shuffle`], by a value.
+    pub fn shuffle_by(&mut self, how: Shuffle, v: V, by: V) -> V {
+        match v.ty.k {
+            K::I32 | K::F32 => self.target.shuffle(&mut self.e, how, v, by),
+            K::I1 | K::I8 | K::I16 => {
+                let wide = self.e.conv("arith.extui", v, K::I32);
+                let moved = self.target.shuffle(&mut self.e, how, wide, by);
+                self.e.conv("arith.trunci", moved, v.ty.k)
+            }
+            k => {
+                let bits = self.e.bits(v, K::I64);
+                let low = self.e.conv("arith.trunci", bits, K::I32);
+                let shift = self.e.int(K::I64, 32);
+                let high = self.e.op2("arith.shrui", bits, shift);
+                let high = self.e.conv("arith.trunci", high, K::I32);
+                let low = self.target.shuffle(&mut self.e, how, low, by);
+                let high = self.target.shuffle(&mut self.e, how, high, by);
+                let low = self.e.conv("arith.extui", low, K::I64);
+                let high = self.e.conv("arith.extui", high, K::I64);
+                let high = self.e.op2("arith.shli", high, shift);
+                let all = self.e.op2("arith.ori", low, high);
+                self.e.bits(all, k)
+            }
+        }
+    }
+
+    /// Folds values of warps that differ along the axis: each warp writes its own, all read all.
+    fn across_warps(
+        &mut self,
+        layout: &Linear,
+        axis: usize,
+        elem: Elem,
+        combine: ReduceOp,
+        values: Vec<V>,
+    ) -> Result<Vec<V>, Error> {
+        let moving = |dim: Dim, along: bool| -> Vec<u32> {
+            let basis = layout.basis(dim).iter().enumerate();
+            basis.filter(|(_, v)| (v[axis] != 0) == along && **v != [0; 3]).map(|(b, _)| b as u32).collect()
+        };
+        let reduced = moving(Dim::Warp, true);
+        let (lanes, warps) = (moving(Dim::Lane, false), moving(Dim::Warp, false));
+        let k = carrier(Emit::reg(elem));
+        let bytes = k.bytes() as i64;
+        let folded = 1i64 << reduced.len();
+        // [warps that stay][lanes that stay][registers][warps that are folded]
+        let row = values.len() as i64 * folded * bytes;
+        let lane_part = self.gather_bits(self.lane, &lanes);
+        let lane_part = self.times(lane_part, row);
+        let warp_part = self.gather_bits(self.warp, &warps);
+        let warp_part = self.times(warp_part, row << lanes.len());
+        let start = self.e.op2("arith.addi", lane_part, warp_part);
+        let own = self.gather_bits(self.warp, &reduced);
+        let own = self.times(own, bytes);
+        let base = self.take_scratch();
+        let at = self.e.op2("arith.addi", start, own);
+        // One lane and one warp of those that hold the same.
+        let all_lanes = self.target.facts().lanes - 1;
+        let kept = |bits: &[u32]| bits.iter().fold(0u32, |m, b| m | 1 << b);
+        let all_warps = self.func.warps.next_power_of_two() - 1;
+        let mut writer = None;
+        for (of, mask) in [
+            (self.lane, all_lanes & !kept(&lanes)),
+            (self.warp, all_warps & !(kept(&warps) | kept(&reduced))),
+        ] {
+            if mask != 0 {
+                let m = self.i32(i64::from(mask));
+                let bits = self.e.op2("arith.andi", of, m);
+                let zero = self.i32(0);
+                let first = self.e.cmpi("eq", bits, zero);
+                writer = Some(self.both(writer, first));
+            }
+        }
+        let raws: Vec<V> = values.iter().map(|v| self.widen(*v, k)).collect();
+        let places: Vec<V> = (0..values.len() as i64)
+            .map(|i| self.shared_address(base, Some(at), i * folded * bytes))
+            .collect();
+        self.when(writer, |l| {
+            for (raw, p) in raws.iter().zip(&places) {
+                l.target.store_shared(&mut l.e, *raw, *p);
+            }
+        });
+        self.sync_scratch();
+        let mut out = Vec::new();
+        for (i, v) in values.iter().enumerate() {
+            let mut all: Option<V> = None;
+            let width = (16 / bytes).min(folded);
+            for w in (0..folded).step_by(width as usize) {
+                let p = self.shared_address(base, Some(start), (i as i64 * folded + w) * bytes);
+                let ty = if width == 1 { Ty::scalar(k) } else { Ty::vector(k, width as usize) };
+                let raw = self.target.load_shared(&mut self.e, p, ty);
+                for j in 0..width as usize {
+                    let x = if width == 1 { raw } else { self.e.extract(raw, j) };
+                    let x = self.narrow(x, v.ty.k);
+                    all = Some(match all {
+                        None => x,
+                        Some(a) => self.e.combine(combine, elem, a, x),
+                    });
+                }
+            }
+            out.push(all.ok_or_else(|| bug("a reduction over no warps"))?);
+        }
+        Ok(out)
+    }
+
+    /// A value as wide as its carrier.
+    pub(super) fn widen(&mut self, v: V, k: K) -> V {
+        if v.ty.k == k { v } else { self.e.conv("arith.extui", v, k) }
+    }
+
+    /// The inverse of [`Lower::widen`].
+    pub(super) fn narrow(&mut self, v: V, k: K) -> V {
+        if v.ty.k == k { v } else { self.e.conv("arith.trunci", v, k) }
+    }
+
+    /// Bits of a number, next to each other.
+    pub(super) fn gather_bits(&mut self, of: V, bits: &[u32]) -> V {
+        let mut sum: Option<V> = None;
+        for (i, bit) in bits.iter().enumerate() {
+            let one = self.i32(1 << bit);
+            let b = self.e.op2("arith.andi", of, one);
+            let distance = *bit as i64 - i as i64;
+            let b = match distance {
+                0 => b,
+                d if d > 0 => {
+                    let d = self.i32(d);
+                    self.e.op2("arith.shrui", b, d)
+                }
+                d => {
+                    let d = self.i32(-d);
+                    self.e.op2("arith.shli", b, d)
+                }
+            };
+            sum = Some(match sum {
+                None => b,
+                Some(s) => self.e.op2("arith.ori", s, b),
+            });
+        }
+        sum.unwrap_or_else(|| self.i32(0))
+    }
+}
+
+/// For each register the register of the result that it belongs to, and how many of those there are.
+pub(super) fn groups(layout: &Linear, axis: usize) -> Result<(Vec<usize>, usize), Error> {
+    let sliced = layout.slice(axis).map_err(|e| bug(e.to_string()))?;
+    let dense = sliced.dense();
+    let count = dense.old_of_new.len();
+    Ok((dense.new_of_old.iter().map(|r| *r as usize).collect(), count))
+}
