@@ -4,6 +4,7 @@
 //! KernelDef ── launch ──▶ checks ──▶ memory cache ──▶ CPU driver: programs on a thread pool
 //!                                     │ miss
 //!                                     trace ──▶ disk cache ──▶ compiler (child process, or linked in)
+//! GPUs, real (`cuda`) and simulated (`sim:…`), go the same way to their own drivers.
 //! Device::eager() runs the kernel's own function instead, with every access checked.
 //! ```
 
@@ -17,11 +18,13 @@ pub mod pack;
 mod stats;
 mod tensor;
 
-pub use device::{Builder, CompiledKernel, Device};
+pub use device::{Builder, CompiledKernel, Device, Recorded};
 pub use drivers::cpu::detect;
 pub use error::{ArgumentProblem, Error, Result, ViewError};
 pub use launch::{
     Arg, Argument, Arguments, Extent, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler, Stream,
 };
 pub use stats::{Compilation, Origin, Stats};
-pub use tensor::{ALIGN, DynTensor, MAX_RANK, Tensor, TensorView, TensorViewMut};
+pub use tensor::{
+    ALIGN, DeviceTensor, DeviceView, DeviceViewMut, DynTensor, MAX_RANK, Tensor, TensorView, TensorViewMut,
+};

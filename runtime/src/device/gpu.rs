@@ -19,6 +19,10 @@ impl Gpu {
         Gpu { driver, store }
     }
 
+    pub(super) fn driver(&self) -> &dyn Driver {
+        &*self.driver
+    }
+
     pub(super) fn describe(&self) -> String {
         self.driver.describe()
     }

@@ -9,10 +9,12 @@ mod builder;
 mod cpu;
 mod gpu;
 mod loaded;
+mod memory;
 mod store;
 
 pub use builder::Builder;
 pub use loaded::CompiledKernel;
+pub use memory::Recorded;
 
 use crate::drivers::eager::{self, Body};
 use crate::error::{Error, Result};

@@ -4,14 +4,17 @@
 //! Tensor<T>  owns ── view() ──▶ TensorView<'_, T>     slice · index · permute · t · reshape · broadcast
 //!                 ── view_mut() ▶ TensorViewMut<'_, T>   the same but broadcast; no element twice
 //! DynTensor  owns, element type known at run time only
+//! DeviceTensor  owns memory of a device, with views of its own
 //! ```
 
+mod device;
 mod dynamic;
 mod layout;
 mod memory;
 mod owned;
 mod view;
 
+pub use device::{DeviceTensor, DeviceView, DeviceViewMut};
 pub use dynamic::DynTensor;
 pub use layout::MAX_RANK;
 pub use memory::ALIGN;

@@ -153,6 +153,15 @@ impl<T: Elem> Tensor<T> {
         TensorViewMut::over(self.memory.as_ptr().cast(), self.layout.clone(), undefined)
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.memory.bytes()
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.undefined = false;
+        self.memory.bytes_mut()
+    }
+
     pub(crate) fn axes(&self) -> &Axes {
         &self.layout.dims
     }

@@ -91,6 +91,14 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Waits for the own stream.
+    fn synchronize(&self) -> Result<()> {
+        self.enter()?;
+        self.stream.synchronize().map_err(|e| self.error(e))
+    }
+}
+
 impl Drop for Context {
     fn drop(&mut self) {
         // SAFETY: the stream was made in this context and is not used after; the context was retained in `open`.
@@ -148,10 +156,5 @@ impl DeviceMemory for Context {
         self.enter()?;
         // SAFETY: by the caller's promise.
         unsafe { self.check(sys::cuMemsetD8Async(address, 0, bytes, self.stream.raw())) }
-    }
-
-    fn synchronize(&self) -> Result<()> {
-        self.enter()?;
-        self.stream.synchronize().map_err(|e| self.error(e))
     }
 }

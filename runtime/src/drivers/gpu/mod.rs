@@ -97,9 +97,6 @@ pub(crate) trait DeviceMemory: Send + Sync {
     /// # Safety
     /// That many bytes are allocated at the address.
     unsafe fn zero(&self, address: u64, bytes: usize) -> Result<()>;
-
-    /// Waits for the device's own stream.
-    fn synchronize(&self) -> Result<()>;
 }
 
 /// Loaded code of one kernel.
