@@ -4,8 +4,10 @@
 //! ktg passes, lower/gpu ──ask──► dyn GpuTarget { facts, table of products, emission hooks } ◄── a backend
 //! ```
 
+pub mod fragments;
 pub mod options;
 pub mod target;
+pub mod wide;
 
 pub use options::GpuOptions;
 pub use target::{Facts, GpuTarget, MmaKind, MmaRow, Shuffle};

@@ -4,6 +4,7 @@
 //! ([`K::Global`], [`K::Shared`]). A hook writes into the innermost open scope of the writer unless the operation is
 //! pure.
 
+use super::wide::{BulkCopy, WideMma};
 use crate::emit::{Emit, Hooks, K, Ty, V};
 use crate::error::{Error, bug};
 use crate::ktg::{Func, Layout};
@@ -28,6 +29,8 @@ pub struct Facts {
     pub registers_per_sm: u32,
     /// Threads can copy global to shared memory asynchronously.
     pub async_copy: bool,
+    /// Warps can read 8×8 matrices of 16-bit elements from shared memory.
+    pub matrix_loads: bool,
     /// There is an engine that copies boxes of tensors by itself, with barriers that count bytes.
     pub bulk_copy: bool,
     /// There are asynchronous products of whole groups of warps, with operands in shared memory.
@@ -105,6 +108,9 @@ pub trait GpuTarget: Send + Sync {
     fn hooks(&self) -> &'static dyn Hooks;
 
     // ---- the kernel as a function -------------------------------------------------------------------
+
+    /// Version of the instruction set that the code is written in, major and minor.
+    fn isa_version(&self) -> (u8, u8);
 
     /// Attributes of the kernel function, in MLIR's syntax, separated by commas.
     fn kernel_attributes(&self, func: &Func) -> String;
@@ -216,6 +222,16 @@ pub trait GpuTarget: Send + Sync {
     fn mma(&self, e: &mut Emit, row: &MmaRow, a: &[V], b: &[V], acc: &[V]) -> Result<Vec<V>, Error> {
         let _ = (e, a, b, acc);
         Err(bug(format!("`{}` on a target without it", row.name)))
+    }
+
+    /// Asynchronous products of groups of warps, where the chip has them.
+    fn wide(&self) -> Option<&dyn WideMma> {
+        None
+    }
+
+    /// The engine that copies boxes of tensors, where the chip has one.
+    fn bulk(&self) -> Option<&dyn BulkCopy> {
+        None
     }
 
     // ---- atomics ------------------------------------------------------------------------------------

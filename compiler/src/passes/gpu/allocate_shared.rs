@@ -86,7 +86,10 @@ fn too_much(func: &Func, buffers: &[Buffer], total: u32, limit: u32) -> Error {
         }
     };
     at(func.loc(loc))
-        .invalid(format!("the tiles of `{}` need {total} bytes of shared memory, a block has {limit}", func.name))
+        .invalid(format!(
+            "the tiles of `{}` need {total} bytes of shared memory, a block has {limit}",
+            func.name
+        ))
         .help(help)
 }
 
@@ -104,6 +107,8 @@ impl Walk {
                         self.of.insert(op.results[0], b);
                     }
                 }
+                // Warps of their own may fill it at any time.
+                Kind::Gpu(GpuOp::BulkLoad { .. }) => op.operands.iter().for_each(|v| self.always(*v)),
                 _ => op.operands.iter().for_each(|v| self.touch(*v)),
             }
             if op.regions.is_empty() {
@@ -125,7 +130,8 @@ impl Walk {
                 self.open.pop();
                 let depth = self.open.len();
                 let end = self.position;
-                let (ending, rest) = std::mem::take(&mut self.held).into_iter().partition(|(_, d)| *d == depth);
+                let (ending, rest) =
+                    std::mem::take(&mut self.held).into_iter().partition(|(_, d)| *d == depth);
                 self.held = rest;
                 let ending: Vec<(usize, usize)> = ending;
                 for (b, _) in ending {
@@ -153,6 +159,13 @@ impl Walk {
         let live = self.buffers[buffer].live.get_or_insert((position, position));
         live.0 = live.0.min(position);
         live.1 = live.1.max(position);
+    }
+
+    /// Live as long as the kernel.
+    fn always(&mut self, v: ValueId) {
+        if let Some(b) = self.of.get(&v).copied() {
+            self.extend(b, u32::MAX);
+        }
     }
 
     fn touch(&mut self, v: ValueId) {

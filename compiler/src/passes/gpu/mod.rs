@@ -7,9 +7,15 @@
 //! operands, results of `convert_layout` and `load_shared`. `assign_layouts` keeps what is fixed, chooses the rest around
 //! it, and converts where two meet.
 
+pub mod allocate_shared;
 pub mod assign_layouts;
+pub mod insert_barriers;
+pub mod load_bulk;
+pub mod pipeline_loops;
 pub mod prepare_dots;
 pub mod select_mma;
+pub mod select_wide_mma;
+pub mod specialise_warps;
 
 use crate::error::Error;
 use crate::gpu::{GpuOptions, GpuTarget};
@@ -31,4 +37,11 @@ impl std::fmt::Debug for GpuPass {
 }
 
 /// What every kernel for a GPU goes through, in order.
-pub const PASSES: &[GpuPass] = &[prepare_dots::PASS, select_mma::PASS, assign_layouts::PASS];
+pub const PASSES: &[GpuPass] = &[
+    prepare_dots::PASS,
+    select_mma::PASS,
+    pipeline_loops::PASS,
+    assign_layouts::PASS,
+    allocate_shared::PASS,
+    insert_barriers::PASS,
+];

@@ -12,6 +12,7 @@ use super::prepare_dots::row_for;
 use crate::error::{Error, at, bug};
 use crate::gpu::fragments::{self, Division, FMA};
 use crate::gpu::{GpuOptions, GpuTarget, MmaKind, MmaRow};
+use crate::ktg::access::Views;
 use crate::ktg::{Block, Builder, Func, GpuOp, Kind, Op, SharedType, Type};
 use crate::layout::shared::{Shared, Swizzle};
 use kcc_dsl::ir::{LocId, OpKind, ValueId};
@@ -70,11 +71,12 @@ fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Er
         return Err(e);
     }
     let mut stored: HashMap<ValueId, ValueId> = HashMap::new();
+    let views = Views::of(func);
     let wanted: HashMap<ValueId, usize> = plans
         .values()
         .flat_map(|p| &p.places)
         .filter_map(|p| match p {
-            Place::Shared { stored, .. } => Some((*stored, contiguous_axis(func, &defs, *stored))),
+            Place::Shared { stored, .. } => Some((*stored, contiguous_axis(func, &views, &defs, *stored))),
             Place::Registers(_) => None,
         })
         .collect();
@@ -217,37 +219,13 @@ fn shared_place(defs: &HashMap<ValueId, Def>, v: ValueId) -> Place {
 
 /// The axis along which neighbours shall lie side by side: the one that is contiguous in global memory, for a tile
 /// that is loaded; else the last.
-fn contiguous_axis(func: &Func, defs: &HashMap<ValueId, Def>, v: ValueId) -> usize {
+fn contiguous_axis(func: &Func, views: &Views, defs: &HashMap<ValueId, Def>, v: ValueId) -> usize {
     let rank = func.ty(v).tile().map_or(1, |t| t.rank());
     let view = match defs.get(&v) {
         Some(Def { kind: Kind::Tile(OpKind::Load { .. }), operands, .. }) => operands[0],
         _ => return rank - 1,
     };
-    unit_axis(func, &|v| defs.get(&v).map(|d| (d.kind.clone(), d.operands.clone())), view)
-        .filter(|axis| *axis < rank)
-        .unwrap_or(rank - 1)
-}
-
-/// The axis of a view whose stride is known to be 1.
-pub(super) fn unit_axis(
-    func: &Func,
-    def: &dyn Fn(ValueId) -> Option<(Kind, Vec<ValueId>)>,
-    view: ValueId,
-) -> Option<usize> {
-    let (mut view, mut fixed) = (view, 0);
-    for _ in 0..16 {
-        if let Some(spec) = func.args.get(view.0 as usize) {
-            return (spec.unit_axis? as usize).checked_sub(fixed);
-        }
-        match def(view)? {
-            (Kind::Tile(OpKind::At), operands) => {
-                fixed += operands.len() - 1;
-                view = operands[0];
-            }
-            _ => return None,
-        }
-    }
-    None
+    views.get(view).and_then(|f| f.unit_axis).filter(|axis| *axis < rank).unwrap_or(rank - 1)
 }
 
 /// A buffer for a tile whose neighbours along `axis` lie side by side, in rows whose 16-byte chunks are swizzled so that

@@ -1,0 +1,302 @@
+//! Starts the copies of a loop's operands iterations ahead, into rings of shared buffers.
+//!
+//! ```text
+//! for i { x = load v, i          ring = alloc_shared 3 × …;  load 0 → slot 0;  load 1 → slot 1
+//!         store_shared x, s  →   for i { async_wait 1;  load i+2 → slot r-1;  mma (slot r) …;  r = (r+1) % 3 }
+//!         mma s … }              async_wait 0
+//! ```
+//! A load can be started ahead if its place follows from the counter alone, nothing writes its view, and its rows
+//! can be copied in pieces of at least four bytes. Iterations past the end copy nothing.
+
+use super::GpuPass;
+use crate::error::Error;
+use crate::gpu::{GpuOptions, GpuTarget};
+use crate::ktg::access::Views;
+use crate::ktg::axis::Divisibility;
+use crate::ktg::{Block, Builder, Effect, Func, GpuOp, Kind, Op, SharedType, Type, effect};
+use crate::layout::Dim;
+use kcc_dsl::ir::{BinaryOp, Cache, CmpOp, Const, Elem, LocId, OpKind, ParamKind, ValueId};
+use std::collections::{HashMap, HashSet};
+
+/// The pass.
+pub const PASS: GpuPass = GpuPass { name: "pipeline_loops", run };
+
+/// Buffers of a ring where nobody asked for a number.
+const STAGES: u32 = 3;
+/// Shared memory that is left to other uses (reductions, conversions of layouts).
+const RESERVE: u32 = 16 << 10;
+
+struct Facts {
+    views: Views,
+    div: Divisibility,
+    uses: Vec<u32>,
+}
+
+fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
+    if !target.facts().async_copy {
+        return Ok(());
+    }
+    let facts = Facts { views: Views::of(func), div: Divisibility::of(func), uses: func.uses() };
+    let mut others = 0;
+    func.walk(&mut |op| {
+        if let (Kind::Gpu(GpuOp::AllocShared { .. }), Some(s)) =
+            (&op.kind, op.results.first().and_then(|v| func.ty(*v).shared()))
+        {
+            others += s.bytes();
+        }
+    });
+    let room = target.facts().shared_bytes.saturating_sub(RESERVE);
+    let mut body = std::mem::take(&mut func.body);
+    walk(func, &mut body, &facts, options, (room, others));
+    func.body = body;
+    func.drop_dead();
+    Ok(())
+}
+
+fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions, memory: (u32, u32)) {
+    let mut done = Vec::with_capacity(block.ops.len());
+    for mut op in std::mem::take(&mut block.ops) {
+        for r in &mut op.regions {
+            walk(func, r, facts, options, memory);
+        }
+        let Kind::Tile(OpKind::For { stages }) = &op.kind else {
+            done.push(op);
+            continue;
+        };
+        let copies = copies(func, facts, &op);
+        let asked = if *stages > 0 { Some(u32::from(*stages)) } else { options.stages };
+        let ring: u32 = copies.iter().map(|c| c.ty.bytes()).sum();
+        // Whatever is asked for is tried; what nobody asked for must fit.
+        let (room, others) = memory;
+        let fits = |stages: u32| others.saturating_sub(ring) + ring * stages <= room;
+        let stages = asked.unwrap_or_else(|| (2..=STAGES).rev().find(|s| fits(*s)).unwrap_or(1));
+        if copies.is_empty() || stages < 2 {
+            done.push(op);
+            continue;
+        }
+        func.count("stages", u64::from(stages));
+        done.extend(pipelined(func, op, &copies, stages));
+    }
+    block.ops = done;
+}
+
+/// A load whose only use is a store to shared memory of its own.
+struct Copy {
+    /// Value of the buffer, and the type of one.
+    buffer: ValueId,
+    ty: SharedType,
+    view: ValueId,
+    offsets: Vec<ValueId>,
+    cache: Cache,
+    loc: LocId,
+    /// Places in the body of the load, the allocation and the store.
+    ops: [usize; 3],
+    /// Places in the body of what computes its operands.
+    needs: Vec<usize>,
+}
+
+fn copies(func: &Func, facts: &Facts, the_loop: &Op) -> Vec<Copy> {
+    let Some(body) = the_loop.regions.first() else { return Vec::new() };
+    let place: HashMap<ValueId, usize> =
+        body.ops.iter().enumerate().flat_map(|(i, op)| op.results.iter().map(move |r| (*r, i))).collect();
+    let mut found = Vec::new();
+    for (i, op) in body.ops.iter().enumerate() {
+        let (Kind::Gpu(GpuOp::StoreShared), &[tile, buffer]) = (&op.kind, op.operands.as_slice()) else {
+            continue;
+        };
+        let (Some(&load), Some(&alloc)) = (place.get(&tile), place.get(&buffer)) else { continue };
+        let (from, made) = (&body.ops[load], &body.ops[alloc]);
+        let Kind::Tile(OpKind::Load { padding, cache }) = &from.kind else { continue };
+        let whole = matches!(made.kind, Kind::Gpu(GpuOp::AllocShared { .. }));
+        let zero = matches!(padding, Const::Float(0) | Const::Int(0) | Const::Bool(false));
+        let Some(ty) = func.ty(buffer).shared().cloned() else { continue };
+        if !whole || !zero || facts.uses[tile.0 as usize] != 1 {
+            continue;
+        }
+        let (view, offsets) = (from.operands[0], from.operands[1..].to_vec());
+        if copy_bytes(&facts.views, &facts.div, view, &offsets, &ty) < 4 {
+            continue;
+        }
+        let mut needs = HashSet::new();
+        if from.operands.iter().all(|v| ahead(func, facts, body, &place, *v, &mut needs)) {
+            let mut needs: Vec<usize> = needs.into_iter().collect();
+            needs.sort_unstable();
+            let ops = [load, alloc, i];
+            found.push(Copy { buffer, ty, view, offsets, cache: *cache, loc: from.loc, ops, needs });
+        }
+    }
+    found
+}
+
+/// Whether a value follows from the loop's counter and from what is outside; adds the operations that compute it.
+fn ahead(
+    func: &Func,
+    facts: &Facts,
+    body: &Block,
+    place: &HashMap<ValueId, usize>,
+    v: ValueId,
+    needs: &mut HashSet<usize>,
+) -> bool {
+    if body.args[1..].contains(&v) {
+        return false;
+    }
+    let Some(&i) = place.get(&v) else { return true };
+    if needs.contains(&i) {
+        return true;
+    }
+    let op = &body.ops[i];
+    let reads_only = || {
+        effect(&op.kind) == Effect::Read
+            && op.operands.first().is_some_and(|v| constant_view(func, facts, *v))
+    };
+    let movable = op.regions.is_empty() && (effect(&op.kind) == Effect::Pure || reads_only());
+    let small = op.results.iter().all(|r| func.ty(*r).tile().is_none_or(|t| t.rank() == 0));
+    if !(movable && small && op.operands.iter().all(|v| ahead(func, facts, body, place, *v, needs))) {
+        return false;
+    }
+    needs.insert(i);
+    true
+}
+
+/// Whether a view is on memory that the kernel does not write.
+fn constant_view(func: &Func, facts: &Facts, view: ValueId) -> bool {
+    let param = facts.views.get(view).and_then(|f| func.params.get(f.param));
+    param.is_some_and(|p| matches!(p.kind, ParamKind::View { mutable: false, .. }))
+}
+
+/// The most bytes (16, 8, 4, else 0) that one asynchronous copy may move between a view at these offsets and a buffer.
+pub(crate) fn copy_bytes(
+    views: &Views,
+    div: &Divisibility,
+    view: ValueId,
+    offsets: &[ValueId],
+    ty: &SharedType,
+) -> u32 {
+    let Some(facts) = views.get(view) else { return 0 };
+    let Some(axis) = facts.unit_axis else { return 0 };
+    let Some(offset) = offsets.get(axis) else { return 0 };
+    let elem = ty.elem.bytes().trailing_zeros();
+    // Neighbours in the buffer are neighbours in memory only along the same axis.
+    let run = ty.layout.basis(Dim::Offset).iter().zip(0u32..).take_while(|(v, bit)| {
+        let mut unit = [0; 3];
+        unit[axis.min(2)] = 1 << bit;
+        **v == unit
+    });
+    let run = run.count() as u32 + elem;
+    let strides = if offsets.len() > 1 { u32::from(facts.spec.stride_align) } else { u32::MAX };
+    let log2 = facts.align.min(strides).min(div.log2(*offset).saturating_add(elem)).min(run).min(4);
+    if log2 < 2 { 0 } else { 1 << log2 }
+}
+
+fn compare(b: &mut Builder, op: CmpOp, x: ValueId, y: ValueId) -> ValueId {
+    let [v] = b.op(OpKind::Compare(op), &[x, y], [Type::scalar(Elem::Bool)]);
+    v
+}
+
+fn effectful(kind: GpuOp, operands: Vec<ValueId>, loc: LocId) -> Op {
+    Op { kind: Kind::Gpu(kind), operands, results: Vec::new(), regions: Vec::new(), loc }
+}
+
+/// The copies of one iteration into one slot, done if the counter is less than the end.
+fn issue(
+    func: &mut Func,
+    body: &Block,
+    copies: &[Copy],
+    rings: &[ValueId],
+    (counter, end, slot): (ValueId, ValueId, ValueId),
+    into: &mut Vec<Op>,
+) {
+    let loc = copies[0].loc;
+    let (ops, runs) = func.build(loc, |b| compare(b, CmpOp::Lt, counter, end));
+    into.extend(ops);
+    let mut needs: Vec<usize> = copies.iter().flat_map(|c| c.needs.iter().copied()).collect();
+    needs.sort_unstable();
+    needs.dedup();
+    let mut map = HashMap::from([(body.args[0], counter)]);
+    let mut ops: Vec<Op> = needs.iter().map(|i| func.clone_op(&body.ops[*i], &mut map)).collect();
+    for (copy, ring) in copies.iter().zip(rings) {
+        let at = |v: &ValueId| map.get(v).copied().unwrap_or(*v);
+        let mut operands = vec![at(&copy.view)];
+        operands.extend(copy.offsets.iter().map(at));
+        let (made, ()) = func.build(copy.loc, |b| {
+            let [s] = b.op(GpuOp::Slot, &[*ring, slot], [Type::Shared(copy.ty.slot())]);
+            operands.push(s);
+            let [] = b.op(GpuOp::AsyncLoad { cache: copy.cache }, &operands, []);
+        });
+        ops.extend(made);
+    }
+    let then = Block { args: Vec::new(), ops, yields: Vec::new() };
+    let regions = vec![then, Block::default()];
+    into.push(Op { kind: Kind::Tile(OpKind::If), operands: vec![runs], results: Vec::new(), regions, loc });
+    into.push(effectful(GpuOp::AsyncCommit, Vec::new(), loc));
+}
+
+fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<Op> {
+    let loc = op.loc;
+    let Some(body) = op.regions.pop() else { return vec![op] };
+    let (lo, hi, step) = (op.operands[0], op.operands[1], op.operands[2]);
+    let (mut out, (rings, zero)) = func.build(loc, |b| {
+        let rings: Vec<ValueId> = copies
+            .iter()
+            .map(|c| {
+                b.loc = c.loc;
+                let ty = SharedType { stages, ..c.ty.clone() };
+                let [r] = b.op(GpuOp::AllocShared { offset: None }, &[], [Type::Shared(ty)]);
+                r
+            })
+            .collect();
+        (rings, b.i32(0))
+    });
+    for s in 0..stages - 1 {
+        let (ops, (counter, slot)) = func.build(loc, |b| {
+            let mut counter = lo;
+            for _ in 0..s {
+                counter = b.binary(BinaryOp::Add, counter, step);
+            }
+            (counter, b.i32(i64::from(s)))
+        });
+        out.extend(ops);
+        issue(func, &body, copies, &rings, (counter, hi, slot), &mut out);
+    }
+    let read = func.fresh(Type::scalar(Elem::I32));
+    let mut ops = vec![effectful(GpuOp::AsyncWait { pending: stages - 2 }, Vec::new(), loc)];
+    let (made, (counter, write, next)) = func.build(loc, |b| {
+        let ahead = b.i32(i64::from(stages - 1));
+        let distance = b.binary(BinaryOp::Mul, step, ahead);
+        let counter = b.binary(BinaryOp::Add, body.args[0], distance);
+        let (zero, one) = (b.i32(0), b.i32(1));
+        let before = b.binary(BinaryOp::Sub, read, one);
+        let first = compare(b, CmpOp::Eq, read, zero);
+        let scalar = Type::scalar(Elem::I32);
+        let [write] = b.op(OpKind::Select, &[first, ahead, before], [scalar.clone()]);
+        let after = b.binary(BinaryOp::Add, read, one);
+        let last = compare(b, CmpOp::Eq, read, ahead);
+        let [next] = b.op(OpKind::Select, &[last, zero, after], [scalar]);
+        (counter, write, next)
+    });
+    ops.extend(made);
+    issue(func, &body, copies, &rings, (counter, hi, write), &mut ops);
+    let mut map = HashMap::new();
+    for (copy, ring) in copies.iter().zip(&rings) {
+        let (made, slot) = func.build(copy.loc, |b| {
+            let [s] = b.op(GpuOp::Slot, &[*ring, read], [Type::Shared(copy.ty.slot())]);
+            s
+        });
+        ops.extend(made);
+        map.insert(copy.buffer, slot);
+    }
+    let gone: HashSet<usize> = copies.iter().flat_map(|c| c.ops).collect();
+    let mut block = Block { args: body.args, ops: Vec::new(), yields: body.yields };
+    block.ops =
+        body.ops.into_iter().enumerate().filter(|(i, _)| !gone.contains(i)).map(|(_, op)| op).collect();
+    block.replace_all(&map);
+    block.ops.splice(0..0, ops);
+    block.args.push(read);
+    block.yields.push(next);
+    op.operands.push(zero);
+    op.results.push(func.fresh(Type::scalar(Elem::I32)));
+    op.regions.push(block);
+    out.push(op);
+    out.push(effectful(GpuOp::AsyncWait { pending: 0 }, Vec::new(), loc));
+    out
+}
