@@ -47,3 +47,9 @@ pub fn cluster_barrier(e: &mut Emit) {
 pub fn cluster_rank(e: &mut Emit) -> V {
     e.pure(Ty::scalar(K::I32), "nvvm.read.ptx.sreg.cluster.ctarank : i32".into(), &[])
 }
+
+/// Orders the lanes of a warp, and their accesses of memory.
+pub fn warp_barrier(e: &mut Emit) {
+    let all = e.int(K::I32, -1);
+    e.line(format!("nvvm.bar.warp.sync {all} : i32"));
+}

@@ -1,0 +1,4 @@
+//! Tests of the NVIDIA backend.
+
+mod assemble;
+mod wide;

@@ -1,0 +1,195 @@
+//! Gives the filling of rings to warps of their own, so that copies run ahead of those who use them.
+//!
+//! ```text
+//!                            warps 0 … c-1                  warp c
+//! wait empty; load K         wait full; products            wait empty; load K
+//! wait full;  products   →   arrive empty                   wait empty; load V
+//! arrive empty               …                              …
+//! ```
+//! Each role is a slice of the program: what it has to do, the control flow around that, and what those compute from. The
+//! barriers of `load_bulk` keep the roles apart; nothing else passes between them.
+
+use super::GpuPass;
+use crate::error::Error;
+use crate::gpu::{GpuOptions, GpuTarget};
+use crate::ktg::{Block, Effect, Func, GpuOp, Kind, Op, effect};
+use kcc_dsl::ir::{LocId, OpKind, ValueId};
+use std::collections::{HashMap, HashSet};
+
+/// The pass.
+pub const PASS: GpuPass = GpuPass { name: "specialise_warps", run };
+
+/// Registers of a thread that only starts copies.
+const FEW: u32 = 24;
+/// Registers of a multiprocessor for each thread of a group of four warps.
+const PER_GROUP: u32 = 512;
+
+fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
+    if target.bulk().is_none() || options.number("specialise")? == Some(0) {
+        return Ok(());
+    }
+    let (mut fills, mut empties) = (false, HashSet::new());
+    func.walk(&mut |op| match &op.kind {
+        Kind::Gpu(GpuOp::BulkLoad { .. }) => fills = true,
+        Kind::Gpu(GpuOp::BarrierArrive) => drop(empties.insert(op.operands[0])),
+        _ => {}
+    });
+    // Without a ring that goes round there is nothing to run ahead of.
+    if !fills || empties.is_empty() {
+        return Ok(());
+    }
+    let consumers = func.warps;
+    let groups = consumers / 4;
+    // Registers change hands between groups of four warps; with one group of consumers there are enough for all.
+    let (producers, registers) = match groups {
+        0 | 1 => (1, vec![0, 0]),
+        _ => (4, vec![((PER_GROUP - FEW) / groups / 8 * 8).min(240), FEW]),
+    };
+    if (consumers + producers) * target.facts().lanes > target.facts().max_threads {
+        return Ok(());
+    }
+    let body = std::mem::take(&mut func.body);
+    let (mut outer, rest): (Vec<Op>, Vec<Op>) = body.ops.into_iter().partition(|op| {
+        matches!(op.kind, Kind::Gpu(GpuOp::AllocShared { .. } | GpuOp::AllocBarriers { .. }))
+    });
+    let filling = |op: &Op| match &op.kind {
+        Kind::Gpu(GpuOp::BulkLoad { .. } | GpuOp::BarrierExpect { .. }) => true,
+        Kind::Gpu(GpuOp::BarrierWait) => empties.contains(&op.operands[0]),
+        _ => false,
+    };
+    let whole = Block { args: Vec::new(), ops: rest, yields: Vec::new() };
+    let copy = func.clone_block(&whole, &mut HashMap::new());
+    let filler = slice(copy, &filling);
+    if !simple(func, &filler, &filling) {
+        outer.extend(whole.ops);
+        func.body = Block { args: Vec::new(), ops: outer, yields: body.yields };
+        return Ok(());
+    }
+    let using = |op: &Op| effect(&op.kind) == Effect::Side && !filling(op);
+    let regions = vec![slice(whole, &using), filler];
+    outer.push(Op {
+        kind: Kind::Gpu(GpuOp::WarpSpecialize { warps: vec![consumers, producers], registers }),
+        operands: Vec::new(),
+        results: Vec::new(),
+        regions,
+        loc: LocId::default(),
+    });
+    func.body = Block { args: Vec::new(), ops: outer, yields: body.yields };
+    func.warps = consumers + producers;
+    func.count("producer_warps", u64::from(producers));
+    Ok(())
+}
+
+/// Whether a few threads can do this part: what it computes is uniform, and nothing happens twice.
+fn simple(func: &Func, block: &Block, filling: &dyn Fn(&Op) -> bool) -> bool {
+    let mut simple = true;
+    block.walk(&mut |op| {
+        let uniform = op.results.iter().all(|r| func.ty(*r).layout().is_none());
+        simple &= uniform && (effect(&op.kind) != Effect::Side || filling(op));
+    });
+    simple
+}
+
+/// The part of a block that the roots need.
+fn slice(mut block: Block, root: &dyn Fn(&Op) -> bool) -> Block {
+    let mut live = HashSet::new();
+    loop {
+        let before = live.len();
+        mark(&block, root, &mut live);
+        if live.len() == before {
+            break;
+        }
+    }
+    prune(&mut block, root, &live);
+    block
+}
+
+fn holds_root(op: &Op, root: &dyn Fn(&Op) -> bool) -> bool {
+    let mut found = root(op);
+    op.regions.iter().for_each(|r| r.walk(&mut |o| found |= root(o)));
+    found
+}
+
+fn needed(op: &Op, root: &dyn Fn(&Op) -> bool, live: &HashSet<ValueId>) -> bool {
+    holds_root(op, root) || op.results.iter().any(|r| live.contains(r))
+}
+
+fn mark(block: &Block, root: &dyn Fn(&Op) -> bool, live: &mut HashSet<ValueId>) {
+    for op in block.ops.iter().rev() {
+        if !needed(op, root, live) {
+            continue;
+        }
+        match &op.kind {
+            Kind::Tile(OpKind::For { .. }) => {
+                live.extend(&op.operands[..3]);
+                let body = &op.regions[0];
+                for (i, result) in op.results.iter().enumerate() {
+                    if live.contains(result) || live.contains(&body.args[i + 1]) {
+                        live.extend([op.operands[i + 3], body.yields[i]]);
+                    }
+                }
+                mark(body, root, live);
+            }
+            Kind::Tile(OpKind::If) => {
+                live.extend(&op.operands);
+                for r in &op.regions {
+                    let wanted = op.results.iter().zip(&r.yields).filter(|(v, _)| live.contains(v));
+                    let wanted: Vec<ValueId> = wanted.map(|(_, y)| *y).collect();
+                    live.extend(wanted);
+                    mark(r, root, live);
+                }
+            }
+            _ => {
+                live.extend(&op.operands);
+                for r in &op.regions {
+                    live.extend(&r.yields);
+                    mark(r, root, live);
+                }
+            }
+        }
+    }
+}
+
+fn prune(block: &mut Block, root: &dyn Fn(&Op) -> bool, live: &HashSet<ValueId>) {
+    block.ops.retain(|op| needed(op, root, live));
+    for op in &mut block.ops {
+        let carried = match &op.kind {
+            Kind::Tile(OpKind::For { .. }) => {
+                let args = &op.regions[0].args[1..];
+                let is = |(r, a): (&ValueId, &ValueId)| live.contains(r) || live.contains(a);
+                Some(op.results.iter().zip(args).map(is).collect::<Vec<bool>>())
+            }
+            Kind::Tile(OpKind::If) => Some(op.results.iter().map(|r| live.contains(r)).collect()),
+            _ => None,
+        };
+        if let Some(keep) = carried {
+            let is_for = matches!(op.kind, Kind::Tile(OpKind::For { .. }));
+            keep_only(&mut op.results, 0, &keep);
+            if is_for {
+                keep_only(&mut op.operands, 3, &keep);
+            }
+            for r in &mut op.regions {
+                keep_only(&mut r.yields, 0, &keep);
+                if is_for {
+                    keep_only(&mut r.args, 1, &keep);
+                }
+            }
+        }
+        let opaque = !matches!(op.kind, Kind::Tile(OpKind::For { .. } | OpKind::If));
+        for r in &mut op.regions {
+            // The body of a combining function or of a `while` stays whole.
+            if !opaque {
+                prune(r, root, live);
+            }
+        }
+    }
+}
+
+/// Drops what does not stay, after the first `from`.
+fn keep_only(list: &mut Vec<ValueId>, from: usize, keep: &[bool]) {
+    let mut i = 0;
+    list.retain(|_| {
+        i += 1;
+        i <= from || keep.get(i - 1 - from).copied().unwrap_or(true)
+    });
+}
