@@ -1,4 +1,5 @@
 //! Tests of the NVIDIA backend.
 
 mod assemble;
+mod mma;
 mod wide;
