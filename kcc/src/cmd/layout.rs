@@ -74,12 +74,12 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     match &args.form {
         Form::Of { layout } => show_layout(&parse(layout)?, args, json),
         Form::Blocked { shape, per_thread, threads, warps, order } => {
-            let extents = extents(shape)?;
+            let extents = shape_of(shape)?;
             let order = order.clone().unwrap_or_else(|| (0..extents.len()).rev().collect());
             if let Some(axis) = order.iter().find(|&&axis| axis >= extents.len()) {
                 return Err(Failure::input(format!("the tile {shape} has no axis {axis}")));
             }
-            let given = |text: &Option<String>| text.as_deref().map(extents).transpose();
+            let given = |text: &Option<String>| text.as_deref().map(shape_of).transpose();
             let per_thread = given(per_thread)?.unwrap_or_else(|| filled(&extents, &order[..1], 16 / bytes));
             let cells: Vec<u32> = extents.iter().zip(&per_thread).map(|(e, p)| e.div_ceil(*p)).collect();
             let threads = given(threads)?.unwrap_or_else(|| filled(&cells, &order, 32));
@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             show_layout(&layout, args, json)
         }
         Form::Swizzle { shape, row, by } => {
-            let extents = extents(shape)?;
+            let extents = shape_of(shape)?;
             let order: Vec<usize> = (0..extents.len()).rev().collect();
             let shared =
                 Shared::panels(&extents, &order, bytes, *row).map_err(|e| Failure::input(e.to_string()))?;
@@ -229,7 +229,7 @@ fn parse(text: &str) -> Result<Linear, Failure> {
     })
 }
 
-fn extents(text: &str) -> Result<Vec<u32>, Failure> {
+fn shape_of(text: &str) -> Result<Vec<u32>, Failure> {
     let numbers: Result<Vec<u32>, _> = text.split('x').map(str::parse).collect();
     match numbers {
         Ok(numbers) if numbers.len() <= 3 && !numbers.contains(&0) => Ok(numbers),
