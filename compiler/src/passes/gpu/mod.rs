@@ -1,7 +1,7 @@
 //! Passes on functions of the GPU level, one file each, all of one shape.
 //!
 //! ```text
-//! import ─ select_mma ─ assign_layouts ─ … ─ allocate_shared ─ insert_barriers ─► lower/gpu
+//! import ─ select_mma ─ assign_layouts ─ … ─ allocate_shared ─ insert_barriers ─ specialise_warps ─► lower/gpu
 //! ```
 //! Before `assign_layouts` tiles have no layouts, except for those that a pass has fixed: a product's accumulator and register
 //! operands, results of `convert_layout` and `load_shared`. `assign_layouts` keeps what is fixed, chooses the rest around
@@ -39,9 +39,12 @@ impl std::fmt::Debug for GpuPass {
 /// What every kernel for a GPU goes through, in order.
 pub const PASSES: &[GpuPass] = &[
     prepare_dots::PASS,
+    select_wide_mma::PASS,
+    load_bulk::PASS,
     select_mma::PASS,
     pipeline_loops::PASS,
     assign_layouts::PASS,
     allocate_shared::PASS,
     insert_barriers::PASS,
+    specialise_warps::PASS,
 ];
