@@ -23,7 +23,11 @@ const PANEL_BYTES: usize = 1 << 20;
 const CHUNK: (usize, usize) = (256, 4096);
 /// Chunk when the other operand must be converted too.
 const CONVERTED_CHUNK: usize = 1024;
-/// Header slots that say which block a panel holds.
+/// Steps along K per iteration of a register block's loop.
+const UNROLL: i64 = 4;
+/// Lines of the next panel that an iteration asks for.
+const LINES_PER_STEP: i64 = 2;
+/// Header slots that say which block a panel holds, and how much of the next one has been asked for.
 const TAG_SLOTS: u64 = 4;
 
 /// What a block of a contraction needs beside the packed panel.
@@ -36,6 +40,23 @@ pub struct Edges<'k> {
     odd: Option<V>,
     /// Partial sums, and whether there are any.
     partial: (Buffer, V),
+    /// What to ask for meanwhile.
+    next: Option<NextPanel>,
+}
+
+/// The block that will be packed next. While blocks of this one are multiplied, its lines come into the caches: each
+/// register block asks for one column of lines, in as many of its rows as it has steps, until all have been asked for.
+#[derive(Clone, Copy)]
+struct NextPanel {
+    /// Its first element.
+    ptr: V,
+    unit: K,
+    /// Elements between its rows.
+    row: V,
+    /// Where the count of register blocks since the last packing is kept.
+    count: V,
+    /// Lines in a row.
+    lines: i64,
 }
 
 /// Where the broadcast operand's rows are.
@@ -122,12 +143,13 @@ impl<'k> Lower<'k> {
         let start = self.e.mul(before, size);
         let from = self.e.op2("arith.addi", k0, start);
         let left = self.e.op2("arith.subi", length, start);
-        let tag = match lane_side.load.kind {
-            OpKind::Load { .. } => self.panel_tag(&lane_side, from, left),
-            _ => None,
+        let (tag, next) = match lane_side.load.kind {
+            OpKind::Load { .. } => self.panel_tag(&lane_side, from, left, cols),
+            _ => (None, None),
         };
         let edges = Edges {
             partial: (partial, some),
+            next,
             ..self.chunk(n, &lane_side, &row_side, &tiling, converted, from, left, tag)
         };
         tiling.contract = Some(edges);
@@ -169,18 +191,24 @@ impl<'k> Lower<'k> {
         (begin, length)
     }
 
-    /// Whether the panel already holds this block; the tag is renewed if not.
-    fn panel_tag(&mut self, side: &Side<'k>, from: V, length: V) -> Option<V> {
+    /// Whether the panel already holds this block (the tag is renewed if not), and the block after it.
+    fn panel_tag(
+        &mut self,
+        side: &Side<'k>,
+        from: V,
+        length: V,
+        cols: usize,
+    ) -> (Option<V>, Option<NextPanel>) {
         let slot = 2 + TAG_SLOTS * self.panels;
         if (slot + TAG_SLOTS) * 8 > SCRATCH_HEADER {
-            return None;
+            return (None, None);
         }
         self.panels += 1;
         let view = self.view(side.load.operands[0]);
         let off = self.index(side.load.operands[2 - side.k_axis]);
         let at = [Coord::at(off)];
-        let p = self.address(view.ptr, Emit::mem(view.elem), &at, &[view.strides[1 - side.k_axis]]);
-        let p = self.e.pure(Ty::i64(), format!("llvm.ptrtoint {p} : !llvm.ptr to i64"), &[p]);
+        let first = self.address(view.ptr, Emit::mem(view.elem), &at, &[view.strides[1 - side.k_axis]]);
+        let p = self.e.pure(Ty::i64(), format!("llvm.ptrtoint {first} : !llvm.ptr to i64"), &[first]);
         let mut same = Vec::new();
         let here = self.e.level();
         let mut slots = Vec::new();
@@ -197,7 +225,27 @@ impl<'k> Lower<'k> {
         for (at, now) in slots {
             self.e.store(now, at);
         }
-        same
+        let count = self.e.address(self.scratch, K::I64, &[], (slot + TAG_SLOTS - 1) as i64);
+        let next = self.next_panel(side, first, cols, count);
+        if let (Some(same), Some(_)) = (same, &next) {
+            let (was, zero) = (self.e.load(here, count, Ty::i64()), self.e.i64(0));
+            let now = self.e.select(same, was, zero);
+            self.e.store(now, count);
+        }
+        (same, next)
+    }
+
+    /// The block that programs will pack next, if it is known and its rows are contiguous.
+    fn next_panel(&mut self, side: &Side<'k>, first: V, cols: usize, count: V) -> Option<NextPanel> {
+        let view = self.view(side.load.operands[0]);
+        let Stride::Value(row) = view.strides[side.k_axis] else { return None };
+        if view.strides[1 - side.k_axis] != Stride::Known(1) {
+            return None;
+        }
+        let distance = self.block_along(side.load, self.panel_axis?)?;
+        let unit = Emit::mem(view.elem);
+        let ptr = self.e.address(first, unit, &[distance], 0);
+        Some(NextPanel { ptr, unit, row, count, lines: (cols * unit.bytes()).div_ceil(64) as i64 })
     }
 
     /// Packs one chunk of K and says how to read it.
@@ -243,7 +291,7 @@ impl<'k> Lower<'k> {
         };
         let none = Buffer { ptr: t.lane.ptr, elem: Elem::F32, shape: Vec::new(), strides: Vec::new() };
         let never = self.e.int(K::I1, 0);
-        Edges { rows, steps, odd, partial: (none, never) }
+        Edges { rows, steps, odd, partial: (none, never), next: None }
     }
 
     /// Element(s) of a side's load at an absolute K, without the loop around it.
@@ -407,14 +455,16 @@ impl<'k> Lower<'k> {
     ) -> Vec<V> {
         let (partial, some) = &edges.partial;
         let floor = std::mem::replace(&mut self.floor, self.e.level());
-        let mut accs: Vec<V> = points
-            .iter()
-            .zip(inits)
-            .map(|(p, x)| {
-                let y = self.read_buffer(partial, p);
-                self.e.select(*some, y, x)
-            })
-            .collect();
+        // A branch, not a choice: masked loads of pages that were never written are very slow.
+        let mut open = self.e.begin_if(*some, &[]);
+        self.e.if_results(&mut open, &inits);
+        let outside = std::mem::replace(&mut self.floor, self.e.level());
+        let sums: Vec<V> = points.iter().map(|p| self.read_buffer(partial, p)).collect();
+        self.e.begin_else(&mut open, &sums);
+        self.memo.truncate(self.e.level() as usize);
+        self.floor = outside;
+        let mut accs = self.e.end_if(open, &inits);
+        self.settle();
         let before = accs.clone();
         let (mut ptrs, mut valid, mut step) = (Vec::new(), Vec::new(), Stride::Known(1));
         for r in 0..row.1 {
@@ -436,12 +486,19 @@ impl<'k> Lower<'k> {
         }
         let unit = t.kind.unit();
         let rows = RowPointers { ptrs, unit, step };
-        const UNROLL: i64 = 4;
+        let ask = edges.next.map(|n| self.next_lines(n, t.kind));
         let (zero, four, one) = (self.e.i64(0), self.e.i64(UNROLL), self.e.i64(1));
         let mask = self.e.i64(-UNROLL);
         let main = self.e.op2("arith.andi", edges.steps, mask);
         let (open, iv, args) = self.e.begin_for(zero, main, four, &accs);
         accs = args;
+        if let Some((p, unit, row)) = ask {
+            for u in 0..LINES_PER_STEP {
+                let k = self.e.scale(Ix::from(iv), t.kind.depth() as i64);
+                let q = self.address(p, unit, &[Coord::at(k.plus(u))], &[Stride::Value(row)]);
+                self.e.prefetch(q);
+            }
+        }
         for u in 0..UNROLL {
             self.multiply_rows(t, &rows, lane, Ix::from(iv).plus(u), &mut accs, false);
         }
@@ -470,6 +527,28 @@ impl<'k> Lower<'k> {
         }
         self.floor = floor;
         accs
+    }
+
+    /// The column of lines of the next panel that this register block asks for: address, unit, elements between rows
+    /// (0 when all have been asked for).
+    fn next_lines(&mut self, n: NextPanel, kind: Kind) -> (V, K, V) {
+        let level = self.e.level();
+        let was = self.e.load(level, n.count, Ty::i64());
+        let one = self.e.i64(1);
+        let now = self.e.op2("arith.addi", was, one);
+        self.e.store(now, n.count);
+        let groups = UNROLL * kind.depth() as i64 / LINES_PER_STEP;
+        let (lines, all) = (self.e.i64(n.lines), self.e.i64(n.lines * groups));
+        let more = self.e.cmpi("ult", was, all);
+        let zero = self.e.i64(0);
+        let at = self.e.select(more, was, zero);
+        let row = self.e.select(more, n.row, zero);
+        let (group, line) = (self.e.op2("arith.divui", at, lines), self.e.op2("arith.remui", at, lines));
+        let (per_line, per_group) = (self.e.i64(64 / n.unit.bytes() as i64), self.e.i64(LINES_PER_STEP));
+        let line = self.e.mul(line, per_line);
+        let group = self.e.mul(group, per_group);
+        let group = self.e.mul(group, row);
+        (self.e.address(n.ptr, n.unit, &[group, line], 0), n.unit, row)
     }
 
     /// Address of a row of the broadcast operand at K = `from`, and whether the row exists (if not, some row that

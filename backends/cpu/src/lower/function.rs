@@ -36,6 +36,7 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa) -> Result<Output> {
     let arg = |e: &mut Emit, k| e.fresh(Ty::scalar(k));
     let (argv, grid) = (arg(&mut e, K::Ptr), arg(&mut e, K::Ptr));
     let (begin, end, scratch) = (arg(&mut e, K::I64), arg(&mut e, K::I64), arg(&mut e, K::Ptr));
+    let (order, panel_axis) = program_order(&f, &lane_axes);
     let mut l = Lower {
         e,
         isa,
@@ -52,7 +53,8 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa) -> Result<Output> {
         scratch_bytes: SCRATCH_HEADER as i64,
         masked: false,
         streaming: false,
-        fastest: program_order(&f, &lane_axes)[0],
+        fastest: order[0],
+        panel_axis,
         ahead: Default::default(),
         ahead_by: None,
         floor: 0,
@@ -60,7 +62,6 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa) -> Result<Output> {
         prints: Vec::new(),
     };
     l.parameters(argv);
-    let order = program_order(&f, &lane_axes);
     let contiguous = has_contraction(&f, &kernel.body);
     let dims: Vec<V> = (0..3)
         .map(|a| {
@@ -176,8 +177,8 @@ fn has_contraction(f: &Facts<'_>, b: &Block) -> bool {
 }
 
 /// Grid axes, fastest first: an axis that a packed panel does not depend on comes first, so that programs which
-/// share the panel follow each other.
-fn program_order(f: &Facts<'_>, lane_axes: &[u8]) -> [usize; 3] {
+/// share the panel follow each other; and the fastest axis that it does depend on.
+fn program_order(f: &Facts<'_>, lane_axes: &[u8]) -> ([usize; 3], Option<usize>) {
     fn first(f: &Facts<'_>, b: &Block, lane_axes: &[u8]) -> Option<[bool; 3]> {
         b.ops.iter().find_map(|op| match contract::find(f, op) {
             Some(c) => {
@@ -195,7 +196,7 @@ fn program_order(f: &Facts<'_>, lane_axes: &[u8]) -> [usize; 3] {
     let used = first(f, &f.kernel.body, lane_axes).unwrap_or([false; 3]);
     let mut order = [0, 1, 2];
     order.sort_by_key(|a| used[*a]);
-    order
+    (order, order.into_iter().find(|a| used[*a]))
 }
 
 /// Marks the grid axes that a scalar depends on.

@@ -101,6 +101,8 @@ struct Lower<'k> {
     streaming: bool,
     /// The grid axis along which programs follow each other.
     fastest: usize,
+    /// The fastest grid axis that a packed panel depends on: where the next panel is.
+    panel_axis: Option<usize>,
     /// Loads whose next program's data this nest asks for.
     ahead: std::collections::HashSet<ValueId>,
     /// A load whose next data, this far on, its copy asks for.

@@ -105,17 +105,23 @@ impl<'k> Lower<'k> {
 
     /// How far, in elements, the next program's block lies from this one's; `None` if it is the same or unknown.
     pub(super) fn next_block(&mut self, load: &Op) -> Option<V> {
+        self.block_along(load, self.fastest)
+    }
+
+    /// How far, in elements, the block of the next program along grid axis `axis` lies from this one's; `None` if it
+    /// is the same or unknown.
+    pub(super) fn block_along(&mut self, load: &Op, axis: usize) -> Option<V> {
         let mut moves: Vec<(i64, Stride)> = Vec::new();
         let mut view = load.operands[0];
         let strides = self.view(view).strides;
         for (v, s) in load.operands[1..].iter().zip(&strides) {
-            moves.push((self.slope(*v, 0)?, *s));
+            moves.push((self.slope(*v, axis, 0)?, *s));
         }
         while let Some(op) = self.f.op(view) {
             view = op.operands[0];
             let strides = self.view(view).strides;
             for (v, s) in op.operands[1..].iter().zip(&strides) {
-                moves.push((self.slope(*v, 0)?, *s));
+                moves.push((self.slope(*v, axis, 0)?, *s));
             }
         }
         let mut sum = None;
@@ -136,8 +142,8 @@ impl<'k> Lower<'k> {
         sum
     }
 
-    /// How much a scalar grows from one program to the next.
-    fn slope(&self, v: ValueId, depth: usize) -> Option<i64> {
+    /// How much a scalar grows from one program to the next along a grid axis.
+    fn slope(&self, v: ValueId, axis: usize, depth: usize) -> Option<i64> {
         let Some(op) = self.f.op(v) else {
             // Loop counters and parameters do not depend on the program directly.
             return Some(0);
@@ -146,10 +152,11 @@ impl<'k> Lower<'k> {
             return None;
         }
         match op.kind {
-            OpKind::ProgramId(a) => Some(i64::from(a as usize == self.fastest)),
+            OpKind::ProgramId(a) => Some(i64::from(a as usize == axis)),
             OpKind::Constant(_) | OpKind::Dim(_) | OpKind::NumPrograms(_) => Some(0),
             OpKind::Binary(b) => {
-                let (x, y) = (self.slope(op.operands[0], depth + 1)?, self.slope(op.operands[1], depth + 1)?);
+                let of = |i: usize| self.slope(op.operands[i], axis, depth + 1);
+                let (x, y) = (of(0)?, of(1)?);
                 match b {
                     BinaryOp::Add => Some(x + y),
                     BinaryOp::Sub => Some(x - y),
@@ -165,7 +172,7 @@ impl<'k> Lower<'k> {
                     _ => (x == 0 && y == 0).then_some(0),
                 }
             }
-            _ => op.operands.iter().all(|o| self.slope(*o, depth + 1) == Some(0)).then_some(0),
+            _ => op.operands.iter().all(|o| self.slope(*o, axis, depth + 1) == Some(0)).then_some(0),
         }
     }
 

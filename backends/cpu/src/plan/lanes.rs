@@ -11,6 +11,8 @@ use kcc_dsl::ir::{Block, Elem, Op, OpKind, ValueId};
 
 /// More components than this keep the last axis in lanes.
 const MAX_COMPONENTS: usize = 12;
+/// Cost of gathering an element narrower than 32 bits, for which there is no instruction.
+const NARROW_GATHER: f64 = 6.0;
 
 struct Union {
     parent: Vec<usize>,
@@ -199,8 +201,29 @@ fn dot_cost(f: &Facts<'_>, op: &Op, w: usize, axis: &dyn Fn(ValueId) -> u8) -> f
     };
     // A value of an outer block is rearranged once, not at every iteration.
     let outside = f.block[base.0 as usize] != f.block[r.0 as usize];
-    let pack = if contiguous || outside { 0.25 } else { 1.5 };
-    fmas + pack * (k * l) as f64 * if outside { 0.05 } else { 1.0 }
+    let narrow = f.tile(a).elem.bytes() < 4;
+    let pack = if contiguous || outside {
+        0.25
+    } else if narrow {
+        NARROW_GATHER
+    } else {
+        1.5
+    };
+    // Pairs along K must be neighbours in memory: narrow rows of a contraction that are not are gathered.
+    let along = |v: ValueId| loaded_along(f, v, if v == a { 1 } else { 0 });
+    let gathered =
+        narrow && along(lane_value).is_some() && along(if lane == 1 { a } else { b }) == Some(false);
+    let rows = if gathered { NARROW_GATHER * (k * rows) as f64 } else { 0.0 };
+    fmas + rows + pack * (k * l) as f64 * if outside { 0.05 } else { 1.0 }
+}
+
+/// Whether a loaded operand is contiguous along its axis `axis`; `None` if it is not loaded.
+fn loaded_along(f: &Facts<'_>, v: ValueId, axis: usize) -> Option<bool> {
+    let (base, flip) = through_transposes(f, v);
+    let op = f.op(base)?;
+    let axis = if flip { 1 - axis } else { axis };
+    matches!(op.kind, OpKind::Load { .. } | OpKind::LoadRows { .. })
+        .then(|| f.unit_axis(op.operands[0]) == Some(axis))
 }
 
 /// Whether a product has few rows and reads both operands along K: then K goes into the lanes.
