@@ -33,14 +33,13 @@ pub(super) fn label(name: &str, generics: &str) -> String {
     if generics.is_empty() { name.to_owned() } else { format!("{name}<{generics}>") }
 }
 
-/// Contiguous arguments: the last axis of every view has stride 1.
+/// Contiguous arguments: the last axis of every view has stride 1, and (which only GPUs ask) all is aligned and small.
 pub(super) fn contiguous(kernel: &Kernel) -> Vec<ArgSpec> {
-    let unit = |rank: usize| rank.checked_sub(1).map(|a| a as u8);
     kernel
         .params
         .iter()
         .map(|p| match p.kind {
-            ParamKind::View { rank, .. } => ArgSpec { unit_axis: unit(rank), ..ArgSpec::default() },
+            ParamKind::View { rank, .. } => ArgSpec::ideal(rank),
             ParamKind::Scalar(_) => ArgSpec::default(),
         })
         .collect()

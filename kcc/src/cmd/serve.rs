@@ -4,11 +4,15 @@ use super::Failure;
 use kcc_compiler::Target;
 use kcc_compiler::serve::serve;
 use kcc_cpu::Cpu;
+use kcc_nvidia::Nvidia;
 use std::io::{BufReader, BufWriter, stdin, stdout};
 
 /// A target by its full name.
 pub(super) fn target(name: &str) -> Option<Box<dyn Target>> {
-    Some(Box::new(Cpu::open(name)?))
+    if let Some(cpu) = Cpu::open(name) {
+        return Some(Box::new(cpu));
+    }
+    Some(Box::new(Nvidia::open(name)?))
 }
 
 pub(super) fn run() -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use super::{Failure, say};
 use comfy_table::{Table, presets::NOTHING};
 use kcc_cpu::chips::{CHIPS, native};
+use kcc_nvidia::chips::CHIPS as GPUS;
 use kcc_runtime::detect;
 
 pub(super) fn run(json: bool) -> Result<(), Failure> {
@@ -15,6 +16,12 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
             let chosen = native.as_ref() == Some(&name);
             (name, runs, chosen, c.summary)
         })
+        .chain(GPUS.iter().flat_map(|c| {
+            [
+                (format!("nvidia:{}", c.name), false, false, c.summary),
+                (format!("sim:{}", c.name), true, false, "the same, on the simulator"),
+            ]
+        }))
         .collect();
     if json {
         let list: Vec<_> = rows

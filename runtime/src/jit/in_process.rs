@@ -1,10 +1,12 @@
 //! The compiler linked into this program: no child process, and no protection from its death.
 
 use super::{Compiler, DiskCache};
+use kcc_compiler::Target;
 use kcc_compiler::serve::{compiler_version, unknown_target};
 use kcc_compiler::session::{Options, Session};
 use kcc_cpu::Cpu;
 use kcc_dsl::exchange::{CompileRequest, CompileResult};
+use kcc_nvidia::Nvidia;
 use std::sync::{Arc, OnceLock};
 
 /// The linked compiler.
@@ -26,9 +28,11 @@ impl Compiler for InProcess {
     }
 
     fn compile(&self, request: &CompileRequest) -> Result<CompileResult, String> {
-        let Some(target) = Cpu::open(&request.target) else {
-            return Ok(Err(vec![unknown_target(&request.target)]));
+        let target: Box<dyn Target> = match (Cpu::open(&request.target), Nvidia::open(&request.target)) {
+            (Some(cpu), _) => Box::new(cpu),
+            (_, Some(gpu)) => Box::new(gpu),
+            _ => return Ok(Err(vec![unknown_target(&request.target)])),
         };
-        Ok(self.session.compile(request, &target, &Options::default()))
+        Ok(self.session.compile(request, &*target, &Options::default()))
     }
 }
