@@ -140,7 +140,11 @@ impl<'k> Lower<'k> {
         let fetch = next.filter(|_| kind == Kind::F32 && !matches!(lane.k, Stride::Known(_))).map(|n| n.1);
         let broadcast = self.source(other, Role::Broadcast, 1 - n.lane, kind);
         let (rows, vectors) = (n.shape[1 - n.lane], n.shape[n.lane].div_ceil(self.w()));
-        let (mr, nv) = self.register_block(rows, vectors);
+        let (mut mr, mut nv) = self.register_block(rows, vectors);
+        if fetch.is_some() && self.isa.avx512 && vectors <= 8 {
+            // Whole rows of what comes from memory, one after another; the other rows' blocks find it in the caches.
+            (mr, nv) = ((16 / vectors).min(rows), vectors);
+        }
         Ok(Some(Tiling {
             result: op.results[0],
             acc: op.operands[2],
