@@ -8,7 +8,7 @@
 use crate::device::{Code, CompiledKernel, Device, Loaded};
 use crate::drivers::cpu::{self, detect};
 use crate::error::{Error, Result};
-use kcc_dsl::exchange::{ArgSpec, Artifact, CpuMeta};
+use kcc_dsl::exchange::{ArgSpec, Artifact, CpuMeta, GpuMeta};
 use kcc_dsl::ir::{Kernel, Param};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -33,8 +33,11 @@ pub struct Manifest {
     pub target: String,
     /// Exported symbol.
     pub symbol: String,
-    /// Launch facts.
+    /// Launch facts on a CPU.
     pub cpu: CpuMeta,
+    /// Launch facts on a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuMeta>,
 }
 
 impl Manifest {
@@ -49,6 +52,7 @@ impl Manifest {
             target: artifact.target.clone(),
             symbol: artifact.symbol.clone(),
             cpu: artifact.cpu.clone(),
+            gpu: artifact.gpu.clone(),
         }
     }
 

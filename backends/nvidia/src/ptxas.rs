@@ -213,7 +213,7 @@ pub fn usage(log: &str) -> Usage {
     let mut u = Usage::default();
     for line in log.lines() {
         let words: Vec<&str> = line.split([' ', ',']).filter(|w| !w.is_empty()).collect();
-        let mut take = |label: &[&str], field: &mut u32| {
+        let take = |label: &[&str], field: &mut u32| {
             for at in words.windows(label.len() + 1) {
                 if at[1..] == *label
                     && let Ok(n) = at[0].parse::<u32>()

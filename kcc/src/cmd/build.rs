@@ -11,6 +11,7 @@ use kcc_compiler::serve::unknown_target;
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
 use kcc_dsl::ir::Kernel;
+use kcc_nvidia::ptxas::Ptxas;
 use kcc_runtime::aot::Manifest;
 use std::path::{Path, PathBuf};
 
@@ -21,9 +22,9 @@ pub(super) struct Args {
     /// What to compile for; see `kcc targets`. May be given several times
     #[arg(long, short, default_value = "cpu:native")]
     target: Vec<String>,
-    /// What to write
-    #[arg(long, short, value_enum, default_value = "obj")]
-    emit: Emit,
+    /// What to write; by default what the target's loader takes: an object, PTX, or the simulator's module
+    #[arg(long, short, value_enum)]
+    emit: Option<Emit>,
     /// A folder; or, for one kernel and one target, a file
     #[arg(long, short, default_value = ".")]
     output: PathBuf,
@@ -43,6 +44,10 @@ enum Emit {
     So,
     /// Assembly
     Asm,
+    /// GPU: PTX and its manifest
+    Ptx,
+    /// GPU: machine code, which needs `ptxas`, and its manifest
+    Cubin,
     /// LLVM IR
     LlvmIr,
     /// MLIR as lowered for the target
@@ -52,21 +57,34 @@ enum Emit {
 }
 
 impl Emit {
+    /// What a target's loader takes.
+    fn usual(output: Output) -> Emit {
+        match output {
+            Output::Object => Emit::Obj,
+            Output::Assembly => Emit::Ptx,
+            Output::LlvmIr => Emit::LlvmIr,
+            Output::Dialect => Emit::Mlir,
+        }
+    }
+
     fn extension(self) -> &'static str {
         match self {
             Emit::Obj => "o",
             Emit::So => "so",
             Emit::Asm => "s",
+            Emit::Ptx => "ptx",
+            Emit::Cubin => "cubin",
             Emit::LlvmIr => "ll",
             Emit::Mlir | Emit::Kt => "mlir",
         }
     }
 
-    fn options(self) -> Options<'static> {
+    fn options(self, usual: Output) -> Options<'static> {
         let (output, stop_after) = match self {
             Emit::Obj | Emit::So => (Some(Output::Object), None),
-            Emit::Asm => (Some(Output::Assembly), None),
+            Emit::Asm | Emit::Ptx | Emit::Cubin => (Some(Output::Assembly), None),
             Emit::LlvmIr => (Some(Output::LlvmIr), None),
+            Emit::Mlir if usual == Output::Dialect => (Some(usual), None),
             Emit::Mlir => (None, Some("lower".to_owned())),
             Emit::Kt => (None, Some("import".to_owned())),
         };
@@ -95,9 +113,13 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let mut written = Vec::new();
     for traced in &kernels.list {
         let kernel = traced.kernel.as_ref().map_err(|d| Failure::from(d.clone()).rooted(&kernels.roots))?;
-        let specs =
-            if args.any_strides { vec![ArgSpec::default(); kernel.params.len()] } else { contiguous(kernel) };
         for target in &targets {
+            let specs = if args.any_strides {
+                vec![ArgSpec::default(); kernel.params.len()]
+            } else {
+                contiguous(kernel, target.name())
+            };
+            let emit = args.emit.unwrap_or(Emit::usual(target.output()));
             bar.set_message(label(&kernel.name, &kernel.generics));
             let request = CompileRequest {
                 kernel: kernel.clone(),
@@ -105,17 +127,26 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
                 args: specs.clone(),
                 options: args.options.iter().cloned().collect(),
             };
-            let artifact = Session::new()
-                .compile(&request, &**target, &args.emit.options())
+            if matches!(emit, Emit::Obj | Emit::So) && target.output() != Output::Object {
+                return Err(Failure::with_help(
+                    format!("there are no object files for {}", target.name()),
+                    "leave --emit out, or choose ptx, cubin, llvm-ir or mlir",
+                ));
+            }
+            let mut artifact = Session::new()
+                .compile(&request, &**target, &emit.options(target.output()))
                 .map_err(|d| Failure::from(d).rooted(&kernels.roots))?;
+            if emit == Emit::Cubin {
+                artifact.bytes = assembled(&artifact)?;
+            }
             let path = if is_file {
                 args.output.clone()
             } else {
                 let dir =
                     if targets.len() > 1 { args.output.join(folder(&**target)) } else { args.output.clone() };
-                dir.join(format!("{}.{}", kernel.symbol(), args.emit.extension()))
+                dir.join(format!("{}.{}", kernel.symbol(), emit.extension()))
             };
-            write(args.emit, &path, kernel, &specs, &artifact)?;
+            write(emit, &path, kernel, &specs, &artifact)?;
             written.push((
                 label(&kernel.name, &kernel.generics),
                 target.name().to_owned(),
@@ -143,6 +174,20 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Machine code from PTX.
+fn assembled(artifact: &Artifact) -> Result<Vec<u8>, Failure> {
+    let Some(gpu) = &artifact.gpu else {
+        return Err(Failure::with_help(
+            "only GPU code is assembled to a cubin",
+            "choose a target `nvidia:…`",
+        ));
+    };
+    let ptxas = Ptxas::find().map_err(Failure::input)?;
+    let text = String::from_utf8_lossy(&artifact.bytes);
+    let cubin = ptxas.assemble(&text, &gpu.arch).map_err(|e| Failure::input(e.to_string()))?;
+    Ok(cubin.bytes)
+}
+
 fn write(
     emit: Emit,
     path: &Path,
@@ -157,7 +202,7 @@ fn write(
         Emit::So => shared_object(&artifact.bytes, path)?,
         _ => write_atomically(path, &artifact.bytes)?,
     }
-    if matches!(emit, Emit::Obj | Emit::So) {
+    if matches!(emit, Emit::Obj | Emit::So | Emit::Ptx | Emit::Cubin) {
         let manifest = Manifest::new(kernel, specs, artifact);
         let text = serde_json::to_string_pretty(&manifest).map_err(|e| Failure::input(e.to_string()))?;
         write_atomically(&path.with_extension("json"), text.as_bytes())?;

@@ -33,12 +33,15 @@ pub(super) fn label(name: &str, generics: &str) -> String {
     if generics.is_empty() { name.to_owned() } else { format!("{name}<{generics}>") }
 }
 
-/// Contiguous arguments: the last axis of every view has stride 1, and (which only GPUs ask) all is aligned and small.
-pub(super) fn contiguous(kernel: &Kernel) -> Vec<ArgSpec> {
+/// Contiguous arguments: the last axis of every view has stride 1. For a GPU, they are also aligned, and under 2 GiB.
+pub(super) fn contiguous(kernel: &Kernel, target: &str) -> Vec<ArgSpec> {
+    let cpu = target.starts_with("cpu");
+    let unit = |rank: usize| rank.checked_sub(1).map(|a| a as u8);
     kernel
         .params
         .iter()
         .map(|p| match p.kind {
+            ParamKind::View { rank, .. } if cpu => ArgSpec { unit_axis: unit(rank), ..ArgSpec::default() },
             ParamKind::View { rank, .. } => ArgSpec::ideal(rank),
             ParamKind::Scalar(_) => ArgSpec::default(),
         })

@@ -21,10 +21,10 @@ pub(super) struct Args {
     /// An argument: `x=random:64x64[:SEED]`, `x=zeros:8`, `x=ones:8`, `x=iota:8`, `y=empty:8`, `x=in.npy`, `scale=0.5`
     #[arg(long = "arg", short, value_parser = pair)]
     args: Vec<(String, String)>,
-    /// Where to run: `cpu`, `cpu:THREADS`, `eager`
+    /// Where to run: `cpu`, `cpu:THREADS`, `eager`, `cuda:INDEX`, `sim:sm_90a` (the simulator)
     #[arg(long, short, default_value = "cpu")]
     device: String,
-    /// What to compile for; see `kcc targets`
+    /// What to compile for on a CPU; see `kcc targets`
     #[arg(long, short, default_value = "cpu:native")]
     target: String,
     /// Compare what the kernel writes with eager mode
@@ -73,7 +73,7 @@ fn compile(
     values: &mut [Value],
     args: &Args,
 ) -> Result<CompiledKernel, Failure> {
-    let specs: Vec<_> = values.iter_mut().map(|v| v.clone().arg().spec()).collect();
+    let specs = device.specs(&values.iter_mut().map(Value::arg).collect::<Vec<_>>());
     Ok(device.compile(kernel, &specs, &args.options.iter().cloned().collect())?)
 }
 

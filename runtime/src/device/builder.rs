@@ -5,6 +5,7 @@ use super::gpu::Gpu;
 use super::store::Store;
 use super::{Device, Inner, Kind};
 use crate::drivers::cpu::detect;
+use crate::drivers::dry::Dry;
 use crate::drivers::gpu::Driver;
 use crate::error::{Error, Result};
 use crate::jit::{Compiler, DiskCache, default_cache_dir};
@@ -33,7 +34,6 @@ pub struct Builder {
 enum Choice {
     Cpu,
     Eager,
-    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
     Gpu(Arc<dyn Driver>),
 }
 
@@ -63,6 +63,12 @@ impl Builder {
     /// The checking device.
     pub fn eager() -> Builder {
         Builder::new(Choice::Eager)
+    }
+
+    /// A device that compiles for a GPU target (`nvidia:sm_90a`) and runs nothing: launches are checked and compiled, and
+    /// what they would write stays as it is. To fill caches for other machines.
+    pub fn dry(target: &str) -> Builder {
+        Builder::new(Choice::Gpu(Arc::new(Dry { target: target.into() })))
     }
 
     /// The device of that name, as for [`Device::open`].

@@ -3,6 +3,7 @@
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
+pub(crate) mod dry;
 pub(crate) mod eager;
 pub(crate) mod gpu;
 pub(crate) mod print;

@@ -159,7 +159,7 @@ fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
     let args = if w.variant.any_strides {
         vec![ArgSpec::default(); w.traced.params.len()]
     } else {
-        contiguous(w.traced)
+        contiguous(w.traced, target.name())
     };
     let request = CompileRequest {
         kernel: w.traced.clone(),

@@ -1,0 +1,40 @@
+//! A device that compiles for a GPU and runs nothing: to fill caches, to time compilations, to see that all compiles.
+
+use super::gpu::{self, Driver, Module};
+use crate::device::Launching;
+use crate::error::Result;
+use crate::launch::{Label, Place};
+use kcc_dsl::exchange::Artifact;
+
+/// Compiles for a target.
+pub(crate) struct Dry {
+    /// Full name of the target.
+    pub(crate) target: String,
+}
+
+struct Nothing;
+
+impl Driver for Dry {
+    fn describe(&self) -> String {
+        format!("dry ({}, nothing runs)", self.target)
+    }
+
+    fn target(&self) -> &str {
+        &self.target
+    }
+
+    fn place(&self) -> Place {
+        Place::Host
+    }
+
+    fn load(&self, kernel: &str, artifact: &Artifact) -> Result<Box<dyn Module>> {
+        gpu::meta(kernel, artifact)?;
+        Ok(Box::new(Nothing))
+    }
+}
+
+impl Module for Nothing {
+    fn run(&self, _: &Label<'_>, _: &Launching<'_>) -> Result<()> {
+        Ok(())
+    }
+}
