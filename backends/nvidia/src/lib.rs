@@ -2,6 +2,7 @@
 
 mod asm;
 pub mod chips;
+pub mod dialect;
 pub mod groups;
 pub mod hooks;
 pub mod mbarrier;

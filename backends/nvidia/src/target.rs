@@ -2,7 +2,7 @@
 
 use crate::chips::{Chip, find};
 use crate::hooks::Instructions;
-use crate::{groups, mma, wide};
+use crate::{dialect, groups, mma, wide};
 use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
 use kcc_compiler::gpu::{Facts, GpuTarget, MmaRow, Shuffle};
 use kcc_compiler::ktg::Func;
@@ -68,6 +68,10 @@ impl Target for Nvidia {
 
     fn gpu(&self) -> Option<&dyn GpuTarget> {
         Some(self)
+    }
+
+    fn prepare(&self, context: &kcc_compiler::mlir::Context) {
+        dialect::prepare(context);
     }
 
     fn mlir_passes(&self) -> &str {
@@ -167,7 +171,7 @@ impl GpuTarget for Nvidia {
 
     fn block_barrier(&self, e: &mut Emit, id: u32, threads: u32) {
         if id == 0 && threads == 0 {
-            return e.line("nvvm.barrier".into());
+            return e.line("nvvm.barrier0".into());
         }
         let (id, threads) = (e.int(K::I32, i64::from(id)), e.int(K::I32, i64::from(threads)));
         groups::barrier(e, id, threads);

@@ -30,15 +30,13 @@ unsafe impl Send for Kept {}
 
 static POOL: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
-// The C API registers the translations of every dialect at once, which would link all of them in. These are all
-// that the pipelines need: LLVM 22, mlir/Target/LLVMIR/Dialect/{LLVMIR,Builtin,NVVM}/*ToLLVMIRTranslation.h.
+// The C API registers the translations of every dialect at once, which would link all of them in. These two are all
+// that the pipelines need: LLVM 22, mlir/Target/LLVMIR/Dialect/{LLVMIR,Builtin}/*ToLLVMIRTranslation.h.
 unsafe extern "C" {
     #[link_name = "_ZN4mlir30registerLLVMDialectTranslationERNS_15DialectRegistryE"]
     fn register_llvm_translation(registry: *mut std::ffi::c_void);
     #[link_name = "_ZN4mlir33registerBuiltinDialectTranslationERNS_15DialectRegistryE"]
     fn register_builtin_translation(registry: *mut std::ffi::c_void);
-    #[link_name = "_ZN4mlir30registerNVVMDialectTranslationERNS_15DialectRegistryE"]
-    fn register_nvvm_translation(registry: *mut std::ffi::c_void);
 }
 
 fn register_passes() {
@@ -57,7 +55,6 @@ fn register_passes() {
         mlirRegisterConversionConvertControlFlowToLLVMPass();
         mlirRegisterConversionConvertFuncToLLVMPass();
         mlirRegisterConversionFinalizeMemRefToLLVMConversionPass();
-        mlirRegisterConversionConvertNVVMToLLVMPass();
         mlirRegisterConversionReconcileUnrealizedCastsPass();
         mlirRegisterTransformsCanonicalizer();
         mlirRegisterTransformsCSE();
@@ -83,14 +80,12 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
             mlirGetDialectHandle__vector__(),
             mlirGetDialectHandle__x86vector__(),
             mlirGetDialectHandle__llvm__(),
-            mlirGetDialectHandle__nvvm__(),
             mlirGetDialectHandle__irdl__(),
         ] {
             mlirDialectHandleInsertDialect(handle, registry.to_raw());
         }
         register_builtin_translation(registry.to_raw().ptr);
         register_llvm_translation(registry.to_raw().ptr);
-        register_nvvm_translation(registry.to_raw().ptr);
     }
     register_passes();
     Registry(registry)

@@ -9,3 +9,4 @@ mod text;
 pub use context::Lease;
 pub(crate) use text::UNNAMED;
 pub use text::{parse, print, print_generic, print_plain, run_passes};
+pub use melior::Context;

@@ -1,6 +1,6 @@
 //! MLIR text → PTX → machine code, and what the assembler says on the way.
 
-use kcc_compiler::llvm::{Machine, Output, emit};
+use kcc_compiler::llvm::{Machine, Output, Way, emit_by};
 use kcc_compiler::timings::Timings;
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,13 @@ pub fn ptx_for(module: &str, arch: &str) -> String {
     let machine =
         Machine { triple: "nvptx64-nvidia-cuda".into(), cpu: arch.into(), features: "+ptx86".into() };
     let passes = "convert-scf-to-cf,convert-nvvm-to-llvm,convert-arith-to-llvm,convert-cf-to-llvm,reconcile-unrealized-casts";
-    let bytes = emit(module, passes, &machine, "default<O1>", Output::Assembly, &mut Timings::default());
+    let way = Way {
+        mlir_passes: passes,
+        machine: &machine,
+        llvm_passes: "default<O1>",
+        prepare: &kcc_nvidia::dialect::prepare,
+    };
+    let bytes = emit_by(module, &way, Output::Assembly, &mut Timings::default());
     String::from_utf8(bytes.unwrap_or_else(|e| panic!("{e:?}\n{module}"))).expect("PTX is text")
 }
 
