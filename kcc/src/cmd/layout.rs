@@ -82,7 +82,12 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             let given = |text: &Option<String>| text.as_deref().map(shape_of).transpose();
             let per_thread = given(per_thread)?.unwrap_or_else(|| filled(&extents, &order[..1], 16 / bytes));
             let cells: Vec<u32> = extents.iter().zip(&per_thread).map(|(e, p)| e.div_ceil(*p)).collect();
-            let threads = given(threads)?.unwrap_or_else(|| filled(&cells, &order, 32));
+            let threads = given(threads)?.unwrap_or_else(|| {
+                let mut counts = filled(&cells, &order, 32);
+                // Lanes that the tile does not need hold copies.
+                counts[order[order.len() - 1]] *= 32 / counts.iter().product::<u32>();
+                counts
+            });
             let warps = given(warps)?.unwrap_or_else(|| vec![1; extents.len()]);
             let nest = Blocked {
                 size_per_thread: &per_thread,
@@ -237,17 +242,13 @@ fn shape_of(text: &str) -> Result<Vec<u32>, Failure> {
     }
 }
 
-/// `count` as a product over the axes, at most the extents (rounded up), in the order given; what is left goes to
-/// the last of them.
+/// `count` as a product over the axes in the order given, at most the extents (rounded up).
 fn filled(extents: &[u32], order: &[usize], count: u32) -> Vec<u32> {
     let mut counts = vec![1; extents.len()];
     let mut left = count.max(1);
     for &axis in order {
         counts[axis] = left.min(extents[axis].next_power_of_two());
         left /= counts[axis];
-    }
-    if let (Some(&axis), true) = (order.last(), order.len() > 1) {
-        counts[axis] *= left;
     }
     counts
 }

@@ -1,5 +1,7 @@
 //! The `kcc` program as a user meets it: results, messages, exit codes, and no half-written files.
 
+mod layout;
+
 use kcc::jit::find_kcc;
 use kcc::prelude::*;
 use std::path::{Path, PathBuf};

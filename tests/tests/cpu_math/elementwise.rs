@@ -2,7 +2,7 @@
 
 use super::native::{Case, Native, variants};
 use super::samples::{distance, elements};
-use kcc_cpu::emit::{Emit, V};
+use kcc_compiler::emit::{Emit, V};
 use kcc_dsl::eager::Value;
 use kcc_dsl::eager::eval::eval;
 use kcc_dsl::eager::round::{Lane, round_int, write};

@@ -3,7 +3,7 @@
 use kcc_compiler::Target;
 use kcc_compiler::llvm::emit;
 use kcc_cpu::Cpu;
-use kcc_cpu::emit::{Emit, K, Ty, V};
+use kcc_compiler::emit::{Emit, K, Ty, V};
 use kcc_dsl::ir::Elem;
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget, SectionFlags};
@@ -53,7 +53,7 @@ impl Native {
         let target = Cpu::open(&format!("cpu:{chip}")).expect("a row of that name");
         let isa = target.chip().isa;
         let lanes = if width == Width::Scalar { 0 } else { isa.lanes };
-        let text: String = cases.iter().map(|c| function(c, Emit::new(isa), lanes)).collect();
+        let text: String = cases.iter().map(|c| function(c, Emit::new(isa.hooks()), lanes)).collect();
         let (mlir, llvm) = (target.mlir_passes(), target.llvm_passes());
         let object = emit(&text, mlir, &target.machine(), llvm, target.output(), &mut Default::default());
         Native::load(&object.expect("the text compiles"), lanes.max(1))

@@ -52,3 +52,11 @@ fn what_is_too_large_is_an_error() {
     let replicated = parse("shape=1").replicated(kcc_compiler::layout::Dim::Register, 23).unwrap();
     assert!(Picture::of_layout(&replicated).is_err());
 }
+
+#[test]
+fn the_figure_in_the_documentation_is_what_is_drawn() {
+    let figure = include_str!("../../../../docs/layout-accumulator.svg");
+    let layout = parse("reg=[0,1;8,0] lane=[0,2;0,4;1,0;2,0;4,0] shape=16x8");
+    assert_eq!(Picture::of_layout(&layout).unwrap().svg(), figure);
+    assert_eq!(layout.at(2, 13, 0), [11, 2, 0]);
+}
