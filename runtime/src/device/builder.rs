@@ -29,12 +29,15 @@ pub struct Builder {
     cache: Cache,
     compiler: Option<Arc<dyn Compiler>>,
     print: Option<PrintHandler>,
+    seed: Option<u64>,
 }
 
 enum Choice {
     Cpu,
     Eager,
     Gpu(Arc<dyn Driver>),
+    #[cfg(feature = "sim")]
+    Sim(crate::drivers::sim::Sim),
 }
 
 enum Cache {
@@ -52,6 +55,7 @@ impl Builder {
             cache: Cache::User,
             compiler: None,
             print: None,
+            seed: None,
         }
     }
 
@@ -84,6 +88,7 @@ impl Builder {
             }
             None if name == "cuda" => cuda(name, 0),
             Some(("cuda", n)) if n.parse::<u16>().is_ok() => cuda(name, n.parse().unwrap_or(0)),
+            Some(("sim", chip)) => simulator(name, chip),
             _ => Err(Error::UnknownDevice { name: name.into() }),
         }
     }
@@ -110,6 +115,12 @@ impl Builder {
     /// Keeps nothing on disk.
     pub fn no_disk_cache(mut self) -> Builder {
         self.cache = Cache::Off;
+        self
+    }
+
+    /// What decides, on a simulated GPU, the order of warps and when copies land: KCC_SIM_SEED, or 0, if not given.
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = Some(seed);
         self
     }
 
@@ -140,11 +151,29 @@ impl Builder {
                 let threads = self.threads.or_else(all).unwrap_or(1);
                 Kind::Cpu(Box::new(Cpu::new(threads, self.target, store)))
             }
+            #[cfg(feature = "sim")]
+            Choice::Sim(chip) => {
+                let named = || std::env::var("KCC_SIM_SEED").ok().and_then(|s| s.trim().parse().ok());
+                let seed = self.seed.or_else(named).unwrap_or(0);
+                Kind::Gpu(Box::new(Gpu::new(Arc::new(chip.seeded(seed)), store)))
+            }
             Choice::Gpu(driver) => Kind::Gpu(Box::new(Gpu::new(driver, store))),
         };
         let print = self.print.unwrap_or_else(|| Arc::new(to_stdout));
         Device(Arc::new(Inner { kind, print, launches: AtomicU64::new(0) }))
     }
+}
+
+#[cfg(feature = "sim")]
+fn simulator(name: &str, chip: &str) -> Result<Builder> {
+    let sim = crate::drivers::sim::Sim::open(chip);
+    sim.map(|s| Builder::new(Choice::Sim(s))).ok_or_else(|| Error::UnknownDevice { name: name.into() })
+}
+
+#[cfg(not(feature = "sim"))]
+fn simulator(name: &str, _: &str) -> Result<Builder> {
+    let reason = "this program was built without it; build kcc-runtime with the feature `sim`".into();
+    Err(Error::Device { device: name.into(), reason })
 }
 
 #[cfg(feature = "cuda")]

@@ -7,3 +7,5 @@ pub(crate) mod dry;
 pub(crate) mod eager;
 pub(crate) mod gpu;
 pub(crate) mod print;
+#[cfg(feature = "sim")]
+pub(crate) mod sim;

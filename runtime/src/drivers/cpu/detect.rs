@@ -81,6 +81,11 @@ pub fn targets() -> impl Iterator<Item = (&'static str, bool)> {
     ROWS.iter().map(|r| (r.target, (r.runs)()))
 }
 
+/// How specific a target is: the lower, the more of a chip's instructions its code uses. Targets without a row are last.
+pub fn rank(target: &str) -> usize {
+    ROWS.iter().position(|r| r.target == target).unwrap_or(ROWS.len())
+}
+
 /// The name of a target with `cpu` and `cpu:native` resolved, if code for it runs here.
 ///
 /// # Errors
