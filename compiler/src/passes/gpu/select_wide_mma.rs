@@ -78,7 +78,7 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
         }
     }
     let mut stored = HashMap::new();
-    func.try_rewrite(&mut |b, op| {
+    func.try_rewrite::<Error>(&mut |b, op| {
         let made = op.results.clone();
         match plans.remove(op.results.first().unwrap_or(&ValueId(u32::MAX))) {
             Some(p) => product(b, op, p, &mut stored)?,
@@ -91,7 +91,10 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
             }
         }
         Ok(())
-    })
+    })?;
+    // Transposes of operands are done by reading.
+    func.drop_dead();
+    Ok(())
 }
 
 fn collect(block: &Block, defs: &mut HashMap<ValueId, Def>) {
@@ -250,13 +253,13 @@ fn product(b: &mut Builder, op: Op, plan: Plan, stored: &mut HashMap<ValueId, Va
     let acc = op.operands[2];
     let fresh = plan.fresh || plan.apart;
     let ty = Type::laid_out(tile_of(b, acc)?, plan.acc.clone());
-    let given = convert(b, acc, plan.acc)?;
-    let start = if plan.apart {
+    // A value that is not looked at must still be one.
+    let start = if fresh {
         let zero = if plan.row.acc == Elem::F32 { Const::float(0.0) } else { Const::Int(0) };
         let [z] = b.op(OpKind::Constant(zero), &[], [ty.clone()]);
         z
     } else {
-        given
+        convert(b, acc, plan.acc.clone())?
     };
     let [use_acc] = b.op(OpKind::Constant(Const::Bool(!fresh)), &[], [Type::scalar(Elem::Bool)]);
     operands.extend([start, use_acc]);
@@ -265,7 +268,12 @@ fn product(b: &mut Builder, op: Op, plan: Plan, stored: &mut HashMap<ValueId, Va
     let [running] = b.op(GpuOp::MmaAsync { instr: plan.row.name }, &operands, [ty.clone()]);
     let [] = b.op(GpuOp::MmaCommit, &[], []);
     let [done] = b.op(GpuOp::MmaWait { pending: 0 }, &[running], [ty]);
-    let result = if plan.apart { b.binary(BinaryOp::Add, given, done) } else { done };
+    let result = if plan.apart {
+        let given = convert(b, acc, plan.acc)?;
+        b.binary(BinaryOp::Add, given, done)
+    } else {
+        done
+    };
     b.replace(op.results[0], result);
     Ok(())
 }
