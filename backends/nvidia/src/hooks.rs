@@ -58,6 +58,12 @@ impl Hooks for Instructions {
         Some(e.conv("arith.extf", narrow, K::F32))
     }
 
+    /// `min.f32`, `max.f32`: IEEE 754-2019 minimumNumber and maximumNumber (PTX ISA, min and max: +0 exceeds -0).
+    fn min_max(&self, e: &mut Emit, max: bool, a: V, b: V) -> Option<V> {
+        let name = if max { "llvm.nvvm.fmax.f" } else { "llvm.nvvm.fmin.f" };
+        Some(e.pure(a.ty, format!("llvm.call_intrinsic \"{name}\"({a}, {b}) : (f32, f32) -> f32"), &[a, b]))
+    }
+
     /// `cvt.rn.f16x2.f32`, `cvt.rn.bf16x2.f32`.
     fn pack(&self, e: &mut Emit, elem: Elem, parts: &[V]) -> Option<V> {
         let k = match elem {

@@ -88,6 +88,9 @@ impl Emit {
     /// minimumNumber and maximumNumber. With a constant that is not NaN one comparison decides: where it fails, by
     /// NaN or by a tie of zeros, the constant is the answer.
     fn float_min_max(&mut self, max: bool, elem: Elem, a: V, b: V, b_const: Option<Const>) -> V {
+        if let Some(y) = self.hooks.min_max(self, max, a, b) {
+            return y;
+        }
         let known = b_const.and_then(Const::as_f32).map(|c| super::round::round_to(elem, c));
         if let Some(c) = known.filter(|c| !c.is_nan()) {
             // max(-0, +0) = +0 and min(+0, -0) = -0: on a tie of zeros take the constant if it is the one that

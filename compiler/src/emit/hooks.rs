@@ -28,6 +28,12 @@ pub trait Hooks: Sync {
         None
     }
 
+    /// minimumNumber (`max` false) or maximumNumber of two `f32`: a NaN loses, -0 is less than +0.
+    fn min_max(&self, e: &mut Emit, max: bool, a: V, b: V) -> Option<V> {
+        let _ = (e, max, a, b);
+        None
+    }
+
     /// Elements in register form, as many as fill 32 bits, in one `i32`; the first in the low bits.
     fn pack(&self, e: &mut Emit, elem: Elem, parts: &[V]) -> Option<V> {
         let _ = (e, elem, parts);

@@ -39,6 +39,9 @@ impl Emit {
             ReduceOp::Sum if elem.is_float() => return self.fop2("arith.addf", acc, x),
             ReduceOp::Prod if elem.is_float() => return self.fop2("arith.mulf", acc, x),
             ReduceOp::Min | ReduceOp::Max if elem.is_float() => {
+                if let Some(y) = self.hooks.min_max(self, op == ReduceOp::Max, acc, x) {
+                    return y;
+                }
                 let better = self.cmpf(if op == ReduceOp::Max { "ogt" } else { "olt" }, x, acc);
                 return self.select(better, x, acc);
             }

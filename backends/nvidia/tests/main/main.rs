@@ -3,5 +3,9 @@
 mod assemble;
 mod dots;
 mod mma;
+mod random;
+mod sim;
+mod simulate;
 mod wide;
 mod wide_kernels;
+mod wide_sim;

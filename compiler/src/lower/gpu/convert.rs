@@ -49,6 +49,12 @@ impl Scratch {
 /// Bytes that an operation needs at most.
 fn need(func: &Func, op: &Op) -> u32 {
     let Some(ty) = op.operands.first().map(|v| func.ty(*v)) else { return 0 };
+    let size = |values: &[kcc_dsl::ir::ValueId]| -> usize {
+        values.iter().filter_map(|v| func.ty(*v).tile()).map(|t| t.len() * t.elem.bytes()).sum()
+    };
+    if let Kind::Tile(OpKind::Slice { .. } | OpKind::Split | OpKind::Join | OpKind::Concat { .. }) = op.kind {
+        return size(&op.operands).max(size(&op.results)) as u32;
+    }
     let (Some(tile), Some(layout)) = (ty.tile(), ty.layout()) else { return 0 };
     let bytes = tile.elem.bytes() as u32;
     match &op.kind {
@@ -76,7 +82,10 @@ fn need(func: &Func, op: &Op) -> u32 {
 
 /// How a tile lies in scratch memory: elements from one to the next along each axis.
 pub(super) struct Strided {
+    /// From one element to the next along each axis.
     pub strides: Vec<u32>,
+    /// Of element (0, …, 0).
+    pub base: u32,
 }
 
 impl Strided {
@@ -86,7 +95,7 @@ impl Strided {
         for a in (0..shape.len().saturating_sub(1)).rev() {
             strides[a] = strides[a + 1] * shape[a + 1] as u32;
         }
-        Strided { strides }
+        Strided { strides, base: 0 }
     }
 }
 
@@ -139,24 +148,20 @@ impl Lower<'_> {
         let write = Strided::rows(&own);
         let read = match &op.kind {
             Kind::Tile(OpKind::Transpose { perm }) => {
-                Strided { strides: perm.iter().map(|p| write.strides[usize::from(*p)]).collect() }
+                let strides = perm.iter().map(|p| write.strides[usize::from(*p)]).collect();
+                Strided { strides, base: 0 }
             }
             Kind::Tile(OpKind::Broadcast { axes }) => {
                 let mut strides = vec![0; result.len()];
                 for (i, a) in axes.iter().enumerate() {
                     strides[usize::from(*a)] = if own[i] == 1 { 0 } else { write.strides[i] };
                 }
-                Strided { strides }
+                Strided { strides, base: 0 }
             }
             _ => Strided::rows(&result),
         };
         let (have, want) = (self.layout(from)?, self.layout(to)?);
-        let bytes = own.iter().product::<usize>() as u32 * elem.bytes() as u32;
-        if bytes > self.scratch.half {
-            let limit = self.target.facts().shared_bytes;
-            let what = format!("`{}` of {bytes} bytes within {limit} bytes of shared memory", op.kind.name());
-            return Err(at(self.func.loc(op.loc)).unsupported(what).help("use smaller tiles"));
-        }
+        self.check_scratch(op, own.iter().product::<usize>() * elem.bytes())?;
         let regs = self.regs(from)?;
         let base = self.take_scratch();
         self.write_scratch(base, elem, &regs, &have, &own, &write)?;
@@ -164,6 +169,16 @@ impl Lower<'_> {
         let regs = self.read_scratch(base, elem, &want, &result, &read)?;
         self.set(to, Val::Regs(regs));
         Ok(())
+    }
+
+    /// Whether so many bytes fit scratch memory.
+    pub(super) fn check_scratch(&self, op: &Op, bytes: usize) -> Result<(), Error> {
+        if bytes <= self.scratch.half as usize {
+            return Ok(());
+        }
+        let limit = self.target.facts().shared_bytes;
+        let what = format!("`{}` of {bytes} bytes within {limit} bytes of shared memory", op.kind.name());
+        Err(at(self.func.loc(op.loc)).unsupported(what).help("use smaller tiles"))
     }
 
     /// Byte offset of a register's element: a value and a constant.
@@ -175,7 +190,7 @@ impl Lower<'_> {
         r: u32,
     ) -> Result<(Option<V>, i64), Error> {
         let mut sum: Option<V> = None;
-        let mut constant = 0;
+        let mut constant = i64::from(strided.base) * bytes;
         for (axis, stride) in strided.strides.iter().enumerate() {
             let along = self.along(layout, axis, None)?;
             let scale = i64::from(*stride) * bytes;

@@ -26,8 +26,7 @@ struct Place {
     along: Vec<Along>,
     /// Row of each register, for row-wise accesses; stands for axis 0.
     rows: Option<Vec<V>>,
-    /// Axis of stride 1 in the tile, and neighbours that one access takes.
-    axis: usize,
+    /// Neighbours along the axis of stride 1 that one access takes.
     elements: u32,
 }
 
@@ -98,7 +97,7 @@ impl Lower<'_> {
         }
         let rows = if row_wise { Some(self.row_registers(op.operands[1], layout)?) } else { None };
         let elements = access.elements.min(layout.contiguous(access.axis));
-        Ok(Place { view, along, rows, axis: access.axis, elements })
+        Ok(Place { view, along, rows, elements })
     }
 
     /// For each register of a tile, the entry of a list of rows.

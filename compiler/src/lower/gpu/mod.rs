@@ -14,6 +14,7 @@
 //! | [`shape`] | operations that only rename registers |
 //! | [`address`] | coordinates, addresses and masks |
 //! | [`memory`] | loads and stores of blocks and rows |
+//! | [`movement`] | slices, concatenations, joins and splits |
 //! | [`reduce`] | reductions within threads, warps and blocks |
 //! | [`convert`] | the same tile in another layout |
 //! | [`shared`] | buffers in shared memory |
@@ -31,6 +32,7 @@ mod dot;
 mod elementwise;
 mod function;
 mod memory;
+mod movement;
 mod multiply_add;
 mod reduce;
 mod shape;
@@ -144,6 +146,9 @@ impl Lower<'_> {
             | OpKind::Cast
             | OpKind::Bitcast => self.elementwise(kind, op),
             OpKind::Broadcast { .. } | OpKind::Reshape | OpKind::Transpose { .. } => self.shape_op(kind, op),
+            OpKind::Slice { .. } | OpKind::Concat { .. } | OpKind::Join | OpKind::Split => {
+                self.movement(kind, op)
+            }
             OpKind::Dim(_) | OpKind::At => self.view_op(kind, op),
             OpKind::Load { .. }
             | OpKind::LoadRows { .. }
