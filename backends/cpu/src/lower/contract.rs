@@ -123,6 +123,7 @@ impl<'k> Lower<'k> {
             contract: None,
             rowwise: false,
             fetch: None,
+            fetch_odd: None,
         };
         let (open, i, _) = self.e.begin_for(zero, before, one, &[]);
         {
@@ -610,6 +611,12 @@ impl<'k> Lower<'k> {
                 let p = self.address(t.lane.ptr, t.lane.unit, &at, &[t.lane.x, t.lane.k]);
                 if let Some(d) = t.fetch {
                     let q = self.e.address(p, t.lane.unit, &[d], 0);
+                    self.e.prefetch(q);
+                }
+                if let Some(s) = t.fetch_odd.filter(|_| c % 2 == 0) {
+                    let row = self.e.scale(k, 2).plus(1);
+                    let at = [at[0], Coord::at(row)];
+                    let q = self.address(s.ptr, s.unit, &at, &[s.x, s.k]);
                     self.e.prefetch(q);
                 }
                 self.e.load_unaligned(floor, p, vec, 4)

@@ -84,6 +84,9 @@ pub struct Tiling<'k> {
     pub(super) rowwise: bool,
     /// Distance to the data of the next iteration, to be asked for.
     pub(super) fetch: Option<V>,
+    /// Where the operand in lanes was copied: what the next iteration's copy reads, of which the product asks for the
+    /// rows that this copy left out. Distances in elements of 16 bits.
+    pub(super) fetch_odd: Option<Source>,
 }
 
 impl<'k> Lower<'k> {
@@ -133,7 +136,8 @@ impl<'k> Lower<'k> {
             return Ok(Some(t));
         }
         let next = self.next_lanes(op, n.lane);
-        self.ahead_by = next;
+        // A copy asks for every second row, the product for the others: memory is kept busy all the time.
+        self.ahead_by = next.map(|(v, by)| (v, by, kind.depth() as i64));
         let lane = self.source(lane_value, Role::Lane, n.lane, kind);
         self.ahead_by = None;
         // What was copied has been asked for by the copy.
@@ -157,6 +161,9 @@ impl<'k> Lower<'k> {
             contract: None,
             rowwise: false,
             fetch,
+            fetch_odd: next
+                .filter(|_| kind == Kind::PairBf16)
+                .and_then(|(base, by)| self.next_source(base, by, lane_value != base, n.lane)),
         }))
     }
 

@@ -272,9 +272,10 @@ impl Lower<'_> {
                 {
                     self.fetch_ahead(p, k, distance, pt[a].ix.c);
                 }
-                if let Some((v, distance)) = self.ahead_by
+                if let Some((v, distance, rows)) = self.ahead_by
                     && v == op.results[0]
                     && mask.is_none()
+                    && pt.iter().all(|c| c.lane || c.ix.c % rows == 0)
                 {
                     self.fetch_ahead(p, k, distance, pt[a].ix.c);
                 }

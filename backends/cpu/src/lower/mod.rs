@@ -105,8 +105,8 @@ struct Lower<'k> {
     panel_axis: Option<usize>,
     /// Loads whose next program's data this nest asks for.
     ahead: std::collections::HashSet<ValueId>,
-    /// A load whose next data, this far on, its copy asks for.
-    ahead_by: Option<(ValueId, V)>,
+    /// A load whose next data, this far on, its copy asks for, in every so many rows.
+    ahead_by: Option<(ValueId, V, i64)>,
     /// Loads may not be written further out than this scope.
     floor: u16,
     assertions: Vec<(String, LocId)>,

@@ -45,6 +45,7 @@ impl<'k> Lower<'k> {
             contract: None,
             rowwise: true,
             fetch: self.next_rows(op, &b),
+            fetch_odd: None,
         })
     }
 
@@ -156,5 +157,23 @@ impl<'k> Lower<'k> {
             Stride::Known(_) => None,
             Stride::Value(s) => Some((base, self.e.mul(s, n))),
         }
+    }
+
+    /// What lies `by` elements behind the load `base`, the operand in lanes (transposed or not).
+    pub(super) fn next_source(
+        &mut self,
+        base: kcc_dsl::ir::ValueId,
+        by: V,
+        flip: bool,
+        lane_axis: usize,
+    ) -> Option<Source> {
+        let load = self.f.op(base)?;
+        let view = self.view(load.operands[0]);
+        let at: Vec<Coord> = (0..2).map(|a| Coord::at(self.index(load.operands[1 + a]))).collect();
+        let unit = kcc_compiler::emit::Emit::mem(view.elem);
+        let ptr = self.address(view.ptr, unit, &at, &view.strides);
+        let ptr = self.e.address(ptr, unit, &[by], 0);
+        let x = if flip { 1 - lane_axis } else { lane_axis };
+        Some(Source { ptr, unit, x: view.strides[x], k: view.strides[1 - x] })
     }
 }
