@@ -9,3 +9,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/eager.md")]
 struct Eager;
+
+/// The code of the page on packs, run as doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/packs.md")]
+struct Packs;

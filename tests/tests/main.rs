@@ -3,4 +3,5 @@
 mod cli;
 mod cpu_math;
 mod kernels;
+mod packs;
 mod runtime;

@@ -9,6 +9,7 @@ use super::Pack;
 use super::expr::{ArgFacts, scalar_value};
 use super::format;
 use super::validate::Formulas;
+use crate::detect;
 use crate::device::{CompiledKernel, Device, Loaded};
 use crate::error::{Error, Result};
 use crate::launch::{Arg, Raw};
@@ -57,6 +58,9 @@ pub(super) fn load(
         };
         variants.push(Ready { index, formulas: formulas.clone(), specs: variant.args.clone(), code });
     }
+    // Of code for several chips that this machine can run, the most capable chip's: it comes first, and the first of
+    // equal costs is chosen.
+    variants.sort_by_key(|v: &Ready| detect::rank(&entry.variants[v.index].backend.target));
     if variants.is_empty() {
         others.sort_unstable();
         others.dedup();
