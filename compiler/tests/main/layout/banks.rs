@@ -19,6 +19,7 @@ fn ways(shared: &Shared, layout: &Linear, most_bytes: u32) -> u32 {
     let access = shared.access(layout, most_bytes).unwrap();
     let traffic = banks().count(shared, &access);
     assert_eq!(traffic.cycles % traffic.phases, 0);
+    assert_eq!(traffic, banks().count_linear(shared.element_bytes(), &access));
     traffic.cycles / traffic.phases
 }
 

@@ -3,8 +3,8 @@
 use super::{parse, two_covering};
 use kcc_compiler::layout::convert::Registers;
 use kcc_compiler::layout::{
-    Abilities, Banks, Blocked, Conversion, Coord, Linear, Shared, Staging, Traffic, apply_conversion,
-    plan_conversion,
+    Abilities, Banks, Blocked, Conversion, Coord, Linear, Presence, Shared, Staging, Traffic,
+    apply_conversion, plan_conversion,
 };
 use proptest::prelude::*;
 
@@ -113,6 +113,38 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn blocked_tiles_of_any_extents_arrive(
+        rows in 1u32..=256, columns in 1u32..=256, a in any_nest(), b in any_nest(), log_bytes in 0u32..4,
+    ) {
+        let [from, to] = [a, b].map(|(nest, order)| blocked([rows, columns], nest, order));
+        converts(&from, &to, 1 << log_bytes, &abilities());
+        // What lies in the tile, and nothing else, is in the registers that are said to be live.
+        let coverage = to.coverage(&[rows, columns]);
+        for place in to.positions() {
+            let [row, column, _] = to.apply(place);
+            let inside = row < rows && column < columns;
+            let agrees = match coverage.register(place.register) {
+                Presence::Always => inside,
+                Presence::Never => !inside,
+                Presence::Depends => true,
+            };
+            prop_assert!(agrees);
+        }
+    }
+}
+
+/// Elements per thread, 32 lanes, 4 warps, and an order of the axes.
+fn any_nest() -> impl Strategy<Value = ([[u32; 2]; 3], [usize; 2])> {
+    (0u32..4, 0u32..4, 0u32..=5, 0u32..=2, any::<bool>()).prop_map(|(m, n, lanes, warps, turned)| {
+        let nest = [[1 << m, 1 << n], [1 << lanes, 32 >> lanes], [1 << warps, 4 >> warps]];
+        (nest, if turned { [0, 1] } else { [1, 0] })
+    })
 }
 
 #[test]

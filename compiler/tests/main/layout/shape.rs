@@ -101,6 +101,8 @@ fn a_scalar_is_in_every_place() {
 fn halves_in_different_lanes_do_not_split() {
     assert_eq!(parse("reg=[1,0] lane=[0,1] shape=2x2").split(), None);
     assert_eq!(parse("reg=[0,1;1,0] lane=[1,1] shape=2x2").split(), None);
+    // The halves are registers, but not in the same order of rows.
+    assert_eq!(parse("reg=[1,1;1,0] shape=2x2").split(), None);
     assert_eq!(parse("reg=[1,0;0,1] shape=2x2").split(), Some((parse("reg=[1] shape=2"), 1)));
 }
 
