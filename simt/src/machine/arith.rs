@@ -397,7 +397,7 @@ fn compare(predicate: u8, a: f64, b: f64) -> bool {
 fn convert(cast: Cast, from: Scalar, to: Scalar, a: u64) -> u64 {
     let (narrow, wide) = (to.bits(), from.bits());
     match cast {
-        Cast::Trunc | Cast::ZExt | Cast::Bits => fit(a, narrow),
+        Cast::Trunc | Cast::ZExt => fit(a, narrow),
         Cast::SExt => fit(signed(a, wide) as u64, narrow),
         Cast::FpTrunc | Cast::FpExt => encode(to, decode(from, a)),
         // Out of range is poison in LLVM; PTX clamps, and turns NaN into 0.

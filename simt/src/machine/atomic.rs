@@ -24,7 +24,6 @@ pub(super) struct Atomic {
     pub(super) ty: Scalar,
     pub(super) space: u8,
     pub(super) order: Order,
-    pub(super) returns: bool,
     /// Elements at consecutive addresses.
     pub(super) lanes: u8,
 }

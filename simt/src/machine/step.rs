@@ -179,15 +179,9 @@ impl<'a> Slice<'_, 'a, '_> {
             Op::Nop | Op::SetMaxRegister => Ok(Flow::Next),
             Op::Load(access) => self.load(access, src, dst, inst),
             Op::Store(access) => self.store(access, src, inst),
-            Op::Atomic { op, ty, space, order, returns, lanes } => {
-                let kind = super::atomic::Atomic {
-                    op: *op,
-                    ty: *ty,
-                    space: *space,
-                    order: *order,
-                    returns: *returns,
-                    lanes: *lanes,
-                };
+            Op::Atomic { op, ty, space, order, lanes } => {
+                let kind =
+                    super::atomic::Atomic { op: *op, ty: *ty, space: *space, order: *order, lanes: *lanes };
                 self.atomic(&kind, src, dst, inst)
             }
             Op::Fence(order) => {

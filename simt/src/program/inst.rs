@@ -119,8 +119,6 @@ pub(crate) enum Cast {
     FpToU,
     SToFp,
     UToFp,
-    /// Same bits, same width.
-    Bits,
 }
 
 /// What a special register holds.
@@ -348,7 +346,6 @@ pub(crate) enum Op {
         ty: Scalar,
         space: u8,
         order: Order,
-        returns: bool,
         lanes: u8,
     },
     Fence(Order),
@@ -374,7 +371,6 @@ pub(crate) enum Op {
     Redux {
         op: RedOp,
         signed: bool,
-        float: bool,
     },
     /// Mask, value.
     MatchAny,
@@ -425,7 +421,6 @@ pub(crate) enum Op {
     MbarArrive {
         kind: Arrive,
         counted: bool,
-        returns: bool,
         space: u8,
     },
     MbarExpectTx {

@@ -55,8 +55,7 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op, name: &str) -
             let order = order(op.int("ordering").unwrap_or(2));
             let lanes = (src.len() - 1) as u8;
             let results = b.result(op, 0)?;
-            let returns = !results.is_empty();
-            b.emit(Op::Atomic { op: red, ty, space: space(pointer)?, order, returns, lanes }, &src, &results);
+            b.emit(Op::Atomic { op: red, ty, space: space(pointer)?, order, lanes }, &src, &results);
             Ok(())
         }
         "cmpxchg" => {
@@ -64,8 +63,7 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op, name: &str) -
             let (compare, ty) = b.scalar(op, 1)?;
             let (new, _) = b.scalar(op, 2)?;
             let order = order(op.int("success_ordering").unwrap_or(2));
-            let kind =
-                Op::Atomic { op: RedOp::Cas, ty, space: space(pointer)?, order, returns: true, lanes: 1 };
+            let kind = Op::Atomic { op: RedOp::Cas, ty, space: space(pointer)?, order, lanes: 1 };
             let old = b.emit_new(kind, &[address, compare, new]);
             let same = b.emit_new(Op::ICmp(0, ty), &[old, compare]);
             b.define_slots(op, 0, vec![old, same]);

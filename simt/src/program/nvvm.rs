@@ -63,7 +63,7 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op) -> Lowered<()
             if op.flag("abs") || op.flag("nan") || float {
                 return Err("f32 reductions exist on sm_100a only".into());
             }
-            plain(b, op, Op::Redux { op: red, signed, float }, &[0, 1])
+            plain(b, op, Op::Redux { op: red, signed }, &[0, 1])
         }
         "match.sync" => match op.case("kind") {
             Some("any") => plain(b, op, Op::MatchAny, &[0, 1]),
@@ -221,8 +221,8 @@ pub(super) fn intrinsic<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op, name: &st
         "redux.sync.add" | "redux.sync.umax" | "redux.sync.umin" | "redux.sync.max" | "redux.sync.min"
         | "redux.sync.and" | "redux.sync.or" | "redux.sync.xor" => {
             let kind = name.rsplit('.').next().unwrap_or_default();
-            let (red, signed, float) = redux(kind).ok_or("an unknown kind")?;
-            plain(b, op, Op::Redux { op: red, signed, float }, &all)
+            let (red, signed, _) = redux(kind).ok_or("an unknown kind")?;
+            plain(b, op, Op::Redux { op: red, signed }, &all)
         }
         _ => Err(format!("intrinsic llvm.nvvm.{name}: not one that the simulator knows")),
     }
@@ -299,7 +299,7 @@ fn mbarrier<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op, name: &str) -> Lowere
     let at = space(b.scalar(op, 0)?.1)?;
     let all: Vec<usize> = (0..op.operands.len()).collect();
     let returns = !op.results.is_empty();
-    let arrive = |kind, counted| Op::MbarArrive { kind, counted, returns, space: at };
+    let arrive = |kind, counted| Op::MbarArrive { kind, counted, space: at };
     match name {
         "mbarrier.init" => plain(b, op, Op::MbarInit, &all[..2]),
         "mbarrier.inval" => plain(b, op, Op::MbarInval, &all),

@@ -16,7 +16,6 @@ pub(crate) struct Op {
     pub(crate) regions: Vec<Region>,
     /// Properties and discardable attributes in one map.
     pub(crate) attrs: Attrs,
-    pub(crate) operand_types: Vec<Type>,
     pub(crate) result_types: Vec<Type>,
     pub(crate) loc: RawLoc,
     /// The line of the module's text, for errors about operations without a location.
@@ -219,7 +218,7 @@ impl Parser<'_> {
         {
             return Err(self.cursor.error(format!("`{name}`: values and types differ in number")));
         }
-        Ok(Op { name, results, operands, successors, regions, attrs, operand_types, result_types, loc, line })
+        Ok(Op { name, results, operands, successors, regions, attrs, result_types, loc, line })
     }
 
     fn region(&mut self, depth: u32) -> Result<Region, Error> {
