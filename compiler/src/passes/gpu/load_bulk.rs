@@ -21,7 +21,7 @@ use crate::layout::shared::Swizzle;
 use crate::layout::{Dim, Linear};
 use kcc_dsl::exchange::TensorMap;
 use kcc_dsl::ir::{BinaryOp, CmpOp, Const, Elem, LocId, OpKind, ParamKind, ValueId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The pass.
 pub const PASS: GpuPass = GpuPass { name: "load_bulk", run };
@@ -114,6 +114,7 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
     body.ops.splice(0..0, head);
     func.body = body;
     func.drop_dead();
+    drop_fences(func);
     func.count("stages", u64::from(stages));
     func.count("bulk_rings", rings.len() as u64);
     Ok(())
@@ -416,6 +417,44 @@ fn reach(block: &Block, buffer: ValueId) -> (Option<usize>, Option<usize>) {
         last = Some(i);
     }
     (first, last)
+}
+
+/// A product whose operands in shared memory all come from the engine needs no fence: threads wrote none of them.
+fn drop_fences(func: &mut Func) {
+    let mut written = HashSet::new();
+    let mut names: HashMap<ValueId, ValueId> = HashMap::new();
+    func.walk(&mut |op| match (&op.kind, op.results.first()) {
+        (Kind::Gpu(GpuOp::StoreShared), _) => drop(written.insert(op.operands[1])),
+        (Kind::Gpu(GpuOp::SharedTranspose { .. } | GpuOp::SharedSlice { .. }), Some(r)) => {
+            let from = names.get(&op.operands[0]).copied().unwrap_or(op.operands[0]);
+            names.insert(*r, from);
+        }
+        _ => {}
+    });
+    let by_threads = |v: &ValueId| written.contains(names.get(v).unwrap_or(v));
+    let mut body = std::mem::take(&mut func.body);
+    fences_in(&mut body, &by_threads);
+    func.body = body;
+}
+
+fn fences_in(block: &mut Block, by_threads: &dyn Fn(&ValueId) -> bool) {
+    // Whether the next product, seen from behind, reads what threads wrote; a fence without product stays.
+    let mut wanted = true;
+    let mut kept = Vec::with_capacity(block.ops.len());
+    for mut op in std::mem::take(&mut block.ops).into_iter().rev() {
+        op.regions.iter_mut().for_each(|r| fences_in(r, by_threads));
+        match &op.kind {
+            Kind::Gpu(GpuOp::MmaAsync { .. }) => wanted = op.operands.iter().any(by_threads),
+            Kind::Gpu(GpuOp::FenceAsync) if !wanted => {
+                wanted = true;
+                continue;
+            }
+            _ => {}
+        }
+        kept.push(op);
+    }
+    kept.reverse();
+    block.ops = kept;
 }
 
 /// Slot and phase after a turn.
