@@ -3,6 +3,7 @@
 mod asm;
 pub mod chips;
 pub mod dialect;
+pub mod global;
 pub mod groups;
 pub mod hooks;
 pub mod mbarrier;

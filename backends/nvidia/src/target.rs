@@ -2,7 +2,7 @@
 
 use crate::chips::{Chip, find};
 use crate::hooks::Instructions;
-use crate::{dialect, groups, mma, wide};
+use crate::{dialect, global, groups, mma, wide};
 use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
 use kcc_compiler::gpu::{Facts, GpuTarget, MmaRow, Shuffle};
 use kcc_compiler::ktg::Func;
@@ -121,7 +121,8 @@ impl GpuTarget for Nvidia {
 
     fn kernel_attributes(&self, func: &Func) -> String {
         let threads = func.threads(self.facts.lanes);
-        let mut all = format!("nvvm.kernel, nvvm.reqntid = array<i32: {threads}, 1, 1>, nvvm.minctasm = 1 : i32");
+        let mut all =
+            format!("nvvm.kernel, nvvm.reqntid = array<i32: {threads}, 1, 1>, nvvm.minctasm = 1 : i32");
         if func.cluster != [1; 3] {
             let [x, y, z] = func.cluster;
             all += &format!(", nvvm.cluster_dim = array<i32: {x}, {y}, {z}>");
@@ -185,6 +186,9 @@ impl GpuTarget for Nvidia {
 
     fn load_global(&self, e: &mut Emit, p: V, ty: Ty, predicate: Option<V>, _: Cache) -> V {
         let Some(predicate) = predicate else { return e.load_aligned(p, ty) };
+        if let Some(v) = global::load(e, p, ty, predicate) {
+            return v;
+        }
         let zero = if ty.k.is_float() { e.zero_float(ty) } else { e.int_like(ty, 0) };
         let mut open = e.begin_if(predicate, &[ty]);
         let read = e.load_aligned(p, ty);
@@ -194,6 +198,9 @@ impl GpuTarget for Nvidia {
 
     fn store_global(&self, e: &mut Emit, value: V, p: V, predicate: Option<V>, _: Cache) {
         let Some(predicate) = predicate else { return e.store_aligned(value, p) };
+        if global::store(e, value, p, predicate) {
+            return;
+        }
         let open = e.begin_if(predicate, &[]);
         e.store_aligned(value, p);
         e.end_if(open, &[]);

@@ -25,7 +25,7 @@ fn attempt(case: &Case, target: &str) -> Option<String> {
     });
     match outcome {
         Ok(Ok(())) => None,
-        Ok(Err(e)) => Some(e.lines().next().unwrap_or_default().to_string()),
+        Ok(Err(e)) => Some(e),
         Err(_) => Some("panic".into()),
     }
 }
