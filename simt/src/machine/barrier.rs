@@ -35,18 +35,9 @@ pub(crate) struct ClusterBarrier {
 }
 
 impl Slice<'_, '_, '_> {
-    /// Waits until all live lanes of the warp are here; false when some are not yet.
-    fn whole_warp(&mut self) -> bool {
-        if self.mask() == self.warp.live {
-            return true;
-        }
-        let before = self.warp.groups.len();
-        self.warp.merge();
-        if self.warp.groups.len() != before {
-            // The group may have moved in the list; it is asked again.
-            self.machine.events += 1;
-        }
-        false
+    /// Whether all live lanes of the warp are here; the others come, and the groups become one.
+    fn whole_warp(&self) -> bool {
+        self.mask() == self.warp.live
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -156,7 +147,12 @@ impl Slice<'_, '_, '_> {
         }
         let live = self.live_warps() * width;
         complete(&mut self.cluster.ctas[self.warp.cta].barriers[id], live);
-        if arrive_only { Ok(Flow::Pause) } else { Ok(Flow::Block) }
+        let completed = self.cluster.ctas[self.warp.cta].barriers[id].generation != generation;
+        Ok(match (arrive_only, completed) {
+            (true, _) => Flow::Pause,
+            (false, true) => Flow::Moved(true),
+            (false, false) => Flow::Block,
+        })
     }
 
     /// Warps of this block that have not ended, this one included.

@@ -63,6 +63,12 @@ impl<'a> Slice<'_, 'a, '_> {
                 }
                 Flow::Block => {
                     self.machine.executed[pc as usize] -= 1;
+                    // Groups that wait at one place go on as one.
+                    let before = self.warp.groups.len();
+                    self.warp.merge();
+                    if self.warp.groups.len() != before {
+                        return self.budget();
+                    }
                     self.warp.groups[self.group].blocked = Some(self.machine.events);
                     return Ok(());
                 }

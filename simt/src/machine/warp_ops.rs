@@ -25,7 +25,6 @@ impl Slice<'_, '_, '_> {
                 );
                 return self.fail(FaultKind::Collective, message, inst, here);
             }
-            self.gather();
             return Ok(None);
         };
         self.defined(slot, here, "a mask of lanes", inst)?;
@@ -56,22 +55,12 @@ impl Slice<'_, '_, '_> {
                 return self.fail(FaultKind::Collective, message, inst, here);
             }
             if missing != 0 {
-                self.gather();
                 return Ok(None);
             }
             parts.push(wanted);
             rest &= !named;
         }
         Ok(Some(parts))
-    }
-
-    /// Lets groups that wait at the same place become one.
-    fn gather(&mut self) {
-        let before = self.warp.groups.len();
-        self.warp.merge();
-        if self.warp.groups.len() != before {
-            self.machine.events += 1;
-        }
     }
 
     pub(super) fn shuffle(&mut self, mode: Shuffle, src: &[Slot], dst: &[Slot], inst: &Inst) -> Run<Flow> {
