@@ -7,9 +7,10 @@
 //! code before is not known (a block's start), a barrier comes first.
 
 use super::shape::register_map;
-use super::{Lower, Val};
+use super::{Lower, Val, rearrange};
 use crate::emit::{Emit, K, Ty, V};
 use crate::error::{Error, at, bug};
+use crate::gpu::Facts;
 use crate::ktg::{Func, GpuOp, Kind, Op};
 use crate::layout::{Dim, Linear, Presence};
 use kcc_dsl::ir::{Elem, OpKind};
@@ -27,10 +28,11 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Scratch memory for a function, from `start` on, within `limit` bytes.
-    pub fn plan(func: &Func, start: u32, limit: u32) -> Scratch {
+    /// Scratch memory for a function, from `start` on.
+    pub fn plan(func: &Func, start: u32, facts: &Facts) -> Scratch {
+        let limit = facts.shared_bytes;
         let mut half = 0;
-        func.walk(&mut |op| half = half.max(need(func, op)));
+        func.walk(&mut |op| half = half.max(need(func, op, facts)));
         let half = half.next_multiple_of(128);
         Scratch { start, half, two: start + 2 * half <= limit, turn: false, leading: true }
     }
@@ -47,7 +49,7 @@ impl Scratch {
 }
 
 /// Bytes that an operation needs at most.
-fn need(func: &Func, op: &Op) -> u32 {
+fn need(func: &Func, op: &Op, facts: &Facts) -> u32 {
     let Some(ty) = op.operands.first().map(|v| func.ty(*v)) else { return 0 };
     let size = |values: &[kcc_dsl::ir::ValueId]| -> usize {
         values.iter().filter_map(|v| func.ty(*v).tile()).map(|t| t.len() * t.elem.bytes()).sum()
@@ -55,27 +57,36 @@ fn need(func: &Func, op: &Op) -> u32 {
     if let Kind::Tile(OpKind::Slice { .. } | OpKind::Split | OpKind::Join | OpKind::Concat { .. }) = op.kind {
         return size(&op.operands).max(size(&op.results)) as u32;
     }
+    match &op.kind {
+        Kind::Tile(OpKind::Scan { .. } | OpKind::ScanWith { .. } | OpKind::ReduceWith { .. }) => {
+            return super::scan::scratch_bytes(func, op);
+        }
+        Kind::Tile(OpKind::Sort { .. } | OpKind::TopK { .. } | OpKind::Histogram { .. }) => {
+            return super::sort::scratch_bytes(func, op);
+        }
+        Kind::Tile(OpKind::Atomic { .. } | OpKind::AtomicCas { .. }) => return size(&op.results) as u32,
+        _ => {}
+    }
     let (Some(tile), Some(layout)) = (ty.tile(), ty.layout()) else { return 0 };
     let bytes = tile.elem.bytes() as u32;
+    let moving = |all: u32| rearrange::plan(func, op, facts).map_or(all, |plan| plan.shared_bytes());
     match &op.kind {
         Kind::Gpu(GpuOp::ConvertLayout) => {
             let to = func.ty(op.results[0]).layout();
             if to.is_some_and(|to| register_map(layout, to).is_some()) {
                 0
             } else {
-                layout.elements() * bytes
+                moving(layout.elements() * bytes)
             }
         }
-        Kind::Tile(
-            OpKind::Reduce { axis, .. } | OpKind::ReduceWith { axis } | OpKind::ArgReduce { axis, .. },
-        ) => {
+        Kind::Tile(OpKind::Reduce { axis, .. } | OpKind::ArgReduce { axis, .. }) => {
             let axis = usize::from(*axis);
             let crosses = layout.basis(Dim::Warp).iter().any(|v| v[axis] != 0);
             let per_warp = layout.elements() / layout.extents()[axis];
             let kept: u32 = if crosses { layout.warps() } else { 0 };
             kept * per_warp * bytes.max(4) * op.operands.len() as u32
         }
-        Kind::Tile(OpKind::Reshape | OpKind::Transpose { .. }) => layout.elements() * bytes,
+        Kind::Tile(OpKind::Reshape | OpKind::Transpose { .. }) => moving(layout.elements() * bytes),
         _ => 0,
     }
 }
@@ -142,6 +153,9 @@ impl Lower<'_> {
 
     /// An operation with one operand that moves elements: reshape, transpose, broadcast, or a conversion.
     pub(super) fn through_memory(&mut self, op: &Op) -> Result<(), Error> {
+        if self.rearrange(op)? {
+            return Ok(());
+        }
         let (from, to) = (op.operands[0], op.results[0]);
         let (own, result) = (self.shape_of(from), self.shape_of(to));
         let elem = self.elem(from)?;
@@ -182,7 +196,7 @@ impl Lower<'_> {
     }
 
     /// Byte offset of a register's element: a value and a constant.
-    fn scratch_offset(
+    pub(super) fn scratch_offset(
         &mut self,
         layout: &Linear,
         strided: &Strided,

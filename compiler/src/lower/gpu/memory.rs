@@ -18,6 +18,8 @@ use std::collections::HashSet;
 pub(super) struct Order {
     loaded: HashSet<usize>,
     stored: HashSet<usize>,
+    /// Atomics, which need no order among themselves.
+    atomic: HashSet<usize>,
 }
 
 /// Where a tile lies in a view.
@@ -267,8 +269,8 @@ impl Lower<'_> {
         self.func.ty(v).layout().cloned().unwrap_or_else(|| std::sync::Arc::new(scalar_layout()))
     }
 
-    fn order_load(&mut self, param: usize) {
-        if self.order.stored.contains(&param) {
+    pub(super) fn order_load(&mut self, param: usize) {
+        if self.order.stored.contains(&param) || self.order.atomic.contains(&param) {
             self.sync();
         }
         if is_mutable(self.func, param) {
@@ -276,11 +278,19 @@ impl Lower<'_> {
         }
     }
 
-    fn order_store(&mut self, param: usize) {
-        if self.order.stored.contains(&param) || self.order.loaded.contains(&param) {
+    pub(super) fn order_store(&mut self, param: usize) {
+        let order = &self.order;
+        if [&order.stored, &order.loaded, &order.atomic].iter().any(|set| set.contains(&param)) {
             self.sync();
         }
         self.order.stored.insert(param);
+    }
+
+    pub(super) fn order_atomic(&mut self, param: usize) {
+        if self.order.stored.contains(&param) || self.order.loaded.contains(&param) {
+            self.sync();
+        }
+        self.order.atomic.insert(param);
     }
 
     /// Waits for all threads that run this code.
@@ -289,6 +299,7 @@ impl Lower<'_> {
         self.target.block_barrier(&mut self.e, id, threads);
         self.order.loaded.clear();
         self.order.stored.clear();
+        self.order.atomic.clear();
         self.scratch.synced();
     }
 
@@ -296,12 +307,16 @@ impl Lower<'_> {
     pub(super) fn enter_loop(&mut self, op: &Op) {
         let mut stores = Vec::new();
         let mut loads = HashSet::new();
+        let mut atomics = HashSet::new();
         for r in &op.regions {
             r.walk(&mut |o| {
                 let Some(param) = o.operands.first().and_then(|v| self.views.get(*v)).map(|f| f.param) else {
                     return;
                 };
                 match &o.kind {
+                    Kind::Tile(OpKind::Atomic { .. } | OpKind::AtomicCas { .. }) => {
+                        atomics.insert(param);
+                    }
                     Kind::Tile(k) if k.has_side_effect() => stores.push((param, o.clone())),
                     Kind::Tile(k) if k.reads_memory() => {
                         loads.insert(param);
@@ -310,6 +325,12 @@ impl Lower<'_> {
                 }
             });
         }
+        for param in &atomics {
+            if loads.contains(param) {
+                self.order.loaded.insert(*param);
+            }
+        }
+        self.order.atomic.extend(atomics);
         for (param, store) in &stores {
             let alone = stores.iter().filter(|(p, _)| p == param).count() == 1;
             if loads.contains(param) {

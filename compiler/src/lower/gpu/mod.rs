@@ -16,7 +16,10 @@
 //! | [`memory`] | loads and stores of blocks and rows |
 //! | [`movement`] | slices, concatenations, joins and splits |
 //! | [`reduce`] | reductions within threads, warps and blocks |
-//! | [`convert`] | the same tile in another layout |
+//! | [`scan`] | scans, and reductions by closures |
+//! | [`sort`] | sorts, the largest few, histograms |
+//! | [`indexed`] | gathers, scatters, atomics |
+//! | [`convert`], [`rearrange`] | the same tile in another layout: through scratch memory, or as layouts find cheapest |
 //! | [`shared`] | buffers in shared memory |
 //! | [`async_copy`] | copies from global to shared memory |
 //! | [`dot`], [`multiply_add`] | products by instructions, and without |
@@ -31,12 +34,16 @@ mod convert;
 mod dot;
 mod elementwise;
 mod function;
+mod indexed;
 mod memory;
 mod movement;
 mod multiply_add;
+mod rearrange;
 mod reduce;
+mod scan;
 mod shape;
 mod shared;
+mod sort;
 mod value;
 mod wide;
 
@@ -155,6 +162,14 @@ impl Lower<'_> {
             | OpKind::Store { .. }
             | OpKind::StoreRows { .. } => self.memory_op(kind, op),
             OpKind::Reduce { axis, op: combine } => self.reduce(usize::from(*axis), *combine, op),
+            OpKind::ArgReduce { axis, max } => self.arg_reduce(usize::from(*axis), *max, op),
+            OpKind::Scan { .. } | OpKind::ScanWith { .. } | OpKind::ReduceWith { .. } => {
+                self.scan_op(kind, op)
+            }
+            OpKind::Sort { .. } | OpKind::TopK { .. } | OpKind::Histogram { .. } => self.sort_op(kind, op),
+            OpKind::Gather | OpKind::Scatter | OpKind::Atomic { .. } | OpKind::AtomicCas { .. } => {
+                self.indexed_op(kind, op)
+            }
             OpKind::For { .. } | OpKind::While | OpKind::If => self.control(kind, op),
             OpKind::Assume => Ok(()),
             k => Err(self.missing(op, k.name())),

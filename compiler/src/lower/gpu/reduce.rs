@@ -12,7 +12,7 @@ use crate::error::{Error, bug};
 use crate::gpu::Shuffle;
 use crate::ktg::Op;
 use crate::layout::{Dim, Linear, Presence};
-use kcc_dsl::ir::{Elem, ReduceOp};
+use kcc_dsl::ir::{CmpOp, Elem, ReduceOp};
 
 impl Lower<'_> {
     pub(super) fn reduce(&mut self, axis: usize, combine: ReduceOp, op: &Op) -> Result<(), Error> {
@@ -21,8 +21,56 @@ impl Lower<'_> {
         let layout = self.layout(from)?;
         let shape = self.shape_of(from);
         let regs = self.regs(from)?;
+        let values = self.fold(&regs, elem, &layout, &shape, axis, combine)?;
+        self.set(to, Val::Regs(values));
+        Ok(())
+    }
+
+    /// Index of the first of the largest or smallest elements: the extreme value, then the least index that has it.
+    pub(super) fn arg_reduce(&mut self, axis: usize, max: bool, op: &Op) -> Result<(), Error> {
+        let (from, to) = (op.operands[0], op.results[0]);
+        let elem = self.elem(from)?;
+        let layout = self.layout(from)?;
+        let shape = self.shape_of(from);
+        let regs = self.regs(from)?;
+        let combine = if max { ReduceOp::Max } else { ReduceOp::Min };
+        let best = self.fold(&regs, elem, &layout, &shape, axis, combine)?;
+        let (groups, _) = groups(&layout, axis)?;
+        let along = self.along(&layout, axis, None)?;
+        let none = self.i32(i64::from(i32::MAX));
+        let mut indices = Vec::new();
+        for (r, group) in groups.iter().enumerate() {
+            let index = self.coordinate(&along, r as u32);
+            let equal = self.e.compare(CmpOp::Eq, elem, regs[r], best[*group]);
+            indices.push(self.e.select(equal, index, none));
+        }
+        let found = self.fold(&indices, Elem::I32, &layout, &shape, axis, ReduceOp::Min)?;
+        let zero = self.i32(0);
+        let out = found
+            .into_iter()
+            .map(|i| {
+                // Nothing equals the extreme where all are NaN.
+                let missing = self.e.cmpi("eq", i, none);
+                self.e.select(missing, zero, i)
+            })
+            .collect();
+        self.set(to, Val::Regs(out));
+        Ok(())
+    }
+
+    /// Folds registers of a tile along an axis; one value per register of the sliced layout, in every thread that has a
+    /// place there. Sums and products are rounded to the element type.
+    pub(super) fn fold(
+        &mut self,
+        regs: &[V],
+        elem: Elem,
+        layout: &Linear,
+        shape: &[usize],
+        axis: usize,
+        combine: ReduceOp,
+    ) -> Result<Vec<V>, Error> {
         let identity = self.e.identity(combine, elem);
-        let (groups, results) = groups(&layout, axis)?;
+        let (groups, results) = groups(layout, axis)?;
         let coverage = layout.coverage(&shape.iter().map(|e| *e as u32).collect::<Vec<_>>());
         let mut partial: Vec<Option<V>> = vec![None; results];
         for (r, group) in groups.iter().enumerate() {
@@ -37,7 +85,7 @@ impl Lower<'_> {
             }
             let mut x = regs[r as usize];
             if inside == Presence::Depends {
-                let along = self.along(&layout, axis, None)?;
+                let along = self.along(layout, axis, None)?;
                 let c = self.coordinate(&along, r);
                 let extent = self.i32(shape[axis] as i64);
                 let ok = self.e.cmpi("ult", c, extent);
@@ -63,16 +111,14 @@ impl Lower<'_> {
             }
         }
         if layout.basis(Dim::Warp).iter().any(|v| v[axis] != 0) {
-            values = self.across_warps(&layout, axis, elem, combine, values)?;
+            values = self.across_warps(layout, axis, elem, combine, values)?;
         }
         if elem.is_float() && matches!(combine, ReduceOp::Sum | ReduceOp::Prod) {
             for x in &mut values {
                 *x = self.e.round(elem, *x);
             }
         }
-        // Registers of the result that hold the same element are dropped in its layout, in the same order.
-        self.set(to, Val::Regs(values));
-        Ok(())
+        Ok(values)
     }
 
     /// A value of another lane, whatever its kind.
