@@ -175,7 +175,7 @@ impl Races {
         let word = id << 6 | lane;
         let (mut checked, mut from, mut to) = (0, u32::MAX, 0);
         for cell in cells {
-            if cell.write != checked {
+            if cell.write != 0 && cell.write != checked {
                 if !self.ordered(cell.write, actor, lane) {
                     return Err(Conflict::Race(self.info(cell.write), cell.write & 63, true));
                 }
@@ -240,7 +240,7 @@ impl Races {
         let word = id << 6 | lane;
         let (mut write, mut read) = (0, 0);
         for (index, cell) in cells.iter_mut().enumerate() {
-            if cell.write != write {
+            if cell.write != 0 && cell.write != write {
                 let unordered = !self.ordered(cell.write, actor, lane);
                 if unordered && !same(index) {
                     return Err(Conflict::Race(self.info(cell.write), cell.write & 63, true));
@@ -252,7 +252,7 @@ impl Races {
                     write = cell.write;
                 }
             }
-            if cell.read != read {
+            if cell.read != 0 && cell.read != read {
                 let single = [cell.read];
                 let readers =
                     if cell.read & SET == 0 { &single[..] } else { &self.sets[(cell.read & !SET) as usize] };

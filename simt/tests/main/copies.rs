@@ -49,9 +49,13 @@ fn a_copy_without_its_wait_or_barrier_is_a_race() {
         cp_async("16", "", "nvvm.barrier0()"),
         cp_async("16", WAIT, ""),
     ] {
-        let (fault, lines) = copy_setup().fault(&program, &[input.clone()], 256);
+        // Where the reader comes first, it finds bytes that nobody wrote; here only the order is asked for.
+        let options = Options { uninitialised: false, ..Options::default() };
+        let setup = Setup { options, ..copy_setup() };
+        let (fault, mut lines) = setup.fault(&program, std::slice::from_ref(&input), 256);
+        lines.sort_unstable();
         assert_eq!(fault.kind, FaultKind::Race, "{fault}");
-        assert_eq!(lines, [13, 9], "{fault}");
+        assert_eq!(lines, [9, 13], "{fault}");
     }
 }
 

@@ -5,3 +5,4 @@ mod flow;
 mod matrix;
 mod support;
 mod warp;
+mod wgmma;
