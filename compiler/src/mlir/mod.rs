@@ -7,6 +7,6 @@ pub(crate) mod handle;
 mod text;
 
 pub use context::Lease;
+pub use melior::Context;
 pub(crate) use text::UNNAMED;
 pub use text::{parse, print, print_generic, print_plain, run_passes};
-pub use melior::Context;

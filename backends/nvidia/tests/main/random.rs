@@ -68,3 +68,8 @@ fn without_products() -> Profile {
 fn random_kernels_of_every_family_agree_with_eager_mode() {
     run(&without_products(), 0..40, "sim:sm_80");
 }
+
+#[test]
+fn random_kernels_with_special_values_agree_with_eager_mode() {
+    run(&Profile { dot: false, ..Profile::everything() }, 0..40, "sim:sm_90a");
+}
