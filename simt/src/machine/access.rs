@@ -42,7 +42,8 @@ pub(super) fn map_to_rank(address: u64, rank: u64) -> u64 {
 /// The warp as the one who accesses.
 pub(super) fn actor<'k>(warp: &Warp, known: &'k Knowledge, site: u32, flags: u8) -> Actor<'k> {
     let info = AccessInfo { agent: warp.agent, count: known.seen.get(warp.agent), site, flags };
-    Actor { info, known, lanes_since: warp.lanes_since, proxy: false }
+    let own_copies = (warp.copy_agent, warp.copies_shared);
+    Actor { info, known, lanes_since: warp.lanes_since, own_copies, proxy: false }
 }
 
 impl Slice<'_, '_, '_> {

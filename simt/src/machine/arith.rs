@@ -282,8 +282,8 @@ fn int_binary(bin: Bin, bits: u32, a: u64, b: u64) -> u64 {
         }
         Bin::UMax => a.max(b),
         Bin::UMin => a.min(b),
-        Bin::MulHiU => (u128::from(a) * u128::from(b) >> bits) as u64,
-        Bin::MulHiS => (i128::from(sa) * i128::from(sb) >> bits) as u64,
+        Bin::MulHiU => ((u128::from(a) * u128::from(b)) >> bits) as u64,
+        Bin::MulHiS => ((i128::from(sa) * i128::from(sb)) >> bits) as u64,
         Bin::USubSat => a.saturating_sub(b),
         Bin::UAddSat => a.saturating_add(b).min(fit(u64::MAX, bits)),
         Bin::SAddSat => sa.saturating_add(sb).clamp(lowest, highest) as u64,

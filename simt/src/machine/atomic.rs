@@ -94,10 +94,10 @@ impl Slice<'_, '_, '_> {
     }
 
     pub(super) fn fence(&mut self, order: Order) {
-        if order.acquires() || order == Order::AcqRel {
-            if let Some(found) = self.warp.to_acquire.take() {
-                self.warp.acquire(&found);
-            }
+        if order.acquires()
+            && let Some(found) = self.warp.to_acquire.take()
+        {
+            self.warp.acquire(&found);
         }
         if order.releases() {
             let released = self.warp.release();

@@ -63,6 +63,7 @@ impl Cluster {
                     number: index as u32,
                     cta: rank,
                     agent,
+                    copy_agent: self::agent(number, rank, warps_per_block, 1, index),
                     width,
                     regs: vec![0; code.slots as usize * width],
                     poison: vec![u64::MAX; code.slots as usize],

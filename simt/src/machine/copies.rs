@@ -1,6 +1,6 @@
 //! Work under way: what it is, when it lands, and `cp.async`.
 
-use super::access::{Target, actor};
+use super::access::Target;
 use super::cluster::Cluster;
 use super::mbarrier::Spot;
 use super::memory::At;
@@ -214,11 +214,11 @@ impl Slice<'_, '_, '_> {
             return Ok(());
         }
         let info = AccessInfo { agent, count, site: inst.site, flags: flags | ASYNC };
-        let actor = Actor { info, known: &self.warp.known, lanes_since: self.warp.lanes_since, proxy };
+        let own_copies = (self.warp.copy_agent, self.warp.copies_shared);
+        let actor =
+            Actor { info, known: &self.warp.known, lanes_since: self.warp.lanes_since, own_copies, proxy };
         let lane32 = lane as u32;
         let races = &mut self.machine.races;
-        // The warp's own earlier accesses are ordered before the operation; other lanes' only after a warp barrier,
-        // which `own` checks by asking as the warp first.
         let (result, what) = match target {
             Target::Shared(cta, at) => {
                 let cells = &mut self.cluster.ctas[cta].cells[at..at + length];
@@ -333,7 +333,6 @@ impl Slice<'_, '_, '_> {
 
     pub(super) fn cp_async_arrive(&mut self, counts: bool, src: &[Slot], inst: &Inst) -> Run<Flow> {
         let agent = self.cluster.agent(self.warp.cta, 1, self.warp.number);
-        let _ = actor(self.warp, &self.warp.known, inst.site, 0);
         for lane in lanes(self.mask()) {
             let spot = self.mbar(3, src[0], lane, inst)?;
             // The copies so far, committed or not, are what the arrival stands for.

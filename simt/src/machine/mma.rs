@@ -34,22 +34,22 @@ impl Slice<'_, '_, '_> {
         let (ea, eb) = (per_word(mma.a), per_word(mma.b));
         let halves = if mma.d == MmaType::F16 { 2 } else { 1 };
         for lane in 0..32 {
-            for register in 0..na {
-                let word = self.warp.get(src[register], lane);
+            for (register, &slot) in src[..na].iter().enumerate() {
+                let word = self.warp.get(slot, lane);
                 for index in 0..ea {
                     let (row, column) = a_at(lane, register, index, ea);
                     a[row * k + column] = element(mma.a, word, index);
                 }
             }
-            for register in 0..nb {
-                let word = self.warp.get(src[na + register], lane);
+            for (register, &slot) in src[na..na + nb].iter().enumerate() {
+                let word = self.warp.get(slot, lane);
                 for index in 0..eb {
                     let (row, column) = b_at(lane, register, index, eb);
                     b[column * k + row] = element(mma.b, word, index);
                 }
             }
-            for register in 0..nc {
-                let word = self.warp.get(src[na + nb + register], lane);
+            for (register, &slot) in src[na + nb..na + nb + nc].iter().enumerate() {
+                let word = self.warp.get(slot, lane);
                 for index in 0..halves {
                     let (row, column) = c_at(lane, register * halves + index);
                     d[row * n + column] = element(mma.d, word, index);

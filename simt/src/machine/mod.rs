@@ -369,8 +369,11 @@ pub(crate) fn unlinear(index: u32, extents: [u32; 3]) -> [u32; 3] {
     [index % extents[0], index / extents[0] % extents[1], index / extents[0] / extents[1]]
 }
 
+/// Parameter space, and the values of slots.
+type Bound = (Vec<u8>, Vec<(u32, u64)>);
+
 /// Checks the arguments; gives parameter space and the values of scalar parameters' slots.
-fn bind(kernel: &Kernel, args: &[Arg]) -> Result<(Vec<u8>, Vec<(u32, u64)>), Error> {
+fn bind(kernel: &Kernel, args: &[Arg]) -> Result<Bound, Error> {
     if args.len() != kernel.params.len() {
         return Err(Error::Launch(format!(
             "`{}` takes {} arguments, {} given",

@@ -101,6 +101,8 @@ pub(crate) struct Actor<'k> {
     pub(crate) known: &'k Knowledge,
     /// Accesses of the same warp with a count at least this are not ordered across lanes.
     pub(crate) lanes_since: u32,
+    /// The warp's own `cp.async`, and the group up to which all its lanes know them done.
+    pub(crate) own_copies: (u32, u32),
     /// Proxy fences are checked (shared and global reads by TMA and wgmma).
     pub(crate) proxy: bool,
 }
@@ -161,7 +163,14 @@ impl Races {
         if info.agent == actor.info.agent {
             return word & 63 == lane || info.count < actor.lanes_since || info.flags & ASYNC != 0;
         }
-        info.count <= actor.known.seen.get(info.agent)
+        // A wait for `cp.async` speaks for the lane's own copies only.
+        let (copies, shared) = actor.own_copies;
+        let known = actor.known.seen.get(info.agent);
+        if info.agent == copies && word & 63 != lane {
+            info.count <= shared.min(known)
+        } else {
+            info.count <= known
+        }
     }
 
     fn proxied(&self, word: u32, actor: &Actor<'_>) -> bool {

@@ -88,6 +88,7 @@ impl Machine<'_, '_> {
     /// Everything still under way lands, and is checked, when the last warp of a cluster has ended.
     fn end_of_cluster(&mut self, cluster: &mut Cluster) -> Run<()> {
         self.check_unfinished(cluster)?;
+        self.check_warpgroups(cluster)?;
         while !cluster.pending.is_empty() {
             self.land_some(cluster)?;
         }

@@ -189,9 +189,9 @@ impl TensorMap {
         for index in 0..rows {
             let mut rest = index;
             let mut address = Some(self.address);
-            for axis in 1..self.dims.len() {
+            for (axis, &first) in start.iter().enumerate().take(self.dims.len()).skip(1) {
                 let extent = self.box_dims[axis] as usize;
-                let at = i64::from(start[axis]) + (rest % extent) as i64;
+                let at = i64::from(first) + (rest % extent) as i64;
                 rest /= extent;
                 let inside = at >= 0 && (at as u64) < self.dims[axis];
                 address = address

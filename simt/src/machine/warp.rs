@@ -42,6 +42,9 @@ pub(crate) struct Warp {
     pub(crate) local_init: Vec<bool>,
     /// `cp.async` groups committed by each lane.
     pub(crate) copy_groups: Vec<u32>,
+    /// The agent of this warp's `cp.async`, and the groups that every lane knows done.
+    pub(crate) copy_agent: u32,
+    pub(crate) copies_shared: u32,
     /// Bulk groups committed by each lane.
     pub(crate) bulk_groups: Vec<u32>,
     pub(crate) wgmma: super::wgmma::WarpState,
@@ -86,6 +89,7 @@ impl Warp {
     /// Takes over what another agent released.
     pub(crate) fn acquire(&mut self, from: &Knowledge) {
         self.lanes_since = self.lanes_since.max(from.seen.get(self.agent) + 1);
+        self.copies_shared = self.copies_shared.max(from.seen.get(self.copy_agent));
         self.known.join(from);
     }
 

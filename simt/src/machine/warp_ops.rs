@@ -208,6 +208,7 @@ impl Slice<'_, '_, '_> {
         }
         self.warp.release();
         self.warp.lanes_since = self.warp.own_count();
+        self.warp.copies_shared = self.warp.known.seen.get(self.warp.copy_agent);
         Ok(Flow::Next)
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct WarpState {
     /// Groups committed, and for each the last operation in it.
     groups: Vec<u32>,
     arriving_count: usize,
+    /// Which operations were issued, in order, as a hash.
+    trace: u64,
 }
 
 /// An operation under way.
@@ -301,6 +303,7 @@ impl Slice<'_, '_, '_> {
 
         let state = &mut self.warp.wgmma;
         state.issued += 1;
+        state.trace = state.trace.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(inst.site) + 1);
         let serial = state.issued;
         for (index, &slot) in dst.iter().enumerate() {
             state.set_arriving(slot, (serial, index as u32));
@@ -440,6 +443,21 @@ impl Slice<'_, '_, '_> {
 }
 
 impl Machine<'_, '_> {
+    /// The four warps of a group have to issue the same operations.
+    pub(super) fn check_warpgroups(&self, cluster: &Cluster) -> Run<()> {
+        for group in cluster.warps.chunk_by(|a, b| a.cta == b.cta && a.number / 4 == b.number / 4) {
+            let first = group[0].wgmma.trace;
+            if let Some(other) = group.iter().find(|warp| warp.wgmma.trace != first) {
+                let message = "the four warps of a group issued different wgmma operations";
+                let who = self.who(cluster, other, other.lanes);
+                let mut fault = crate::error::Fault::new(FaultKind::Collective, message);
+                fault.places.push(crate::error::Place { loc: None, op: "wgmma".into(), who });
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
     /// Computes an operation, and writes its results to wherever they have been moved meanwhile.
     pub(super) fn land_wgmma(&mut self, cluster: &mut Cluster, index: usize, issued: Issued) -> Run<()> {
         let Issued { serial, wgmma, acc, accumulate, a, b, site, .. } = issued;

@@ -186,7 +186,7 @@ fn symbol(cursor: &mut Cursor<'_>) -> Result<Attr, Error> {
 
 fn number(cursor: &mut Cursor<'_>) -> Result<Attr, Error> {
     let start = cursor.position();
-    if cursor.take("-") {}
+    cursor.take("-");
     cursor.take_while(|c| c.is_ascii_alphanumeric() || c == '.');
     if cursor.since(start).ends_with(['e', 'E']) && (cursor.take("+") || cursor.take("-")) {
         cursor.take_while(|c| c.is_ascii_digit());

@@ -35,7 +35,8 @@ fn copy_setup() -> Setup<'static> {
 #[test]
 fn asynchronous_copies_arrive_and_fill_with_zeros() {
     let input = from_words(1..257);
-    let words = copy_setup().words(&cp_async("16", WAIT, "nvvm.barrier0()"), &[input.clone()], 256);
+    let words =
+        copy_setup().words(&cp_async("16", WAIT, "nvvm.barrier0()"), std::slice::from_ref(&input), 256);
     assert_eq!(words, (0..256u32).map(|w| (w ^ 128) + 1).collect::<Vec<_>>());
     let words = copy_setup().words(&cp_async("8", WAIT, "nvvm.barrier0()"), &[input], 256);
     assert_eq!(words, (0..256u32).map(|w| if w % 4 < 2 { (w ^ 128) + 1 } else { 0 }).collect::<Vec<_>>());
@@ -57,6 +58,38 @@ fn a_copy_without_its_wait_or_barrier_is_a_race() {
         assert_eq!(fault.kind, FaultKind::Race, "{fault}");
         assert_eq!(lines, [9, 13], "{fault}");
     }
+}
+
+#[test]
+fn a_wait_speaks_for_the_lane_that_waited() {
+    // One warp: lane t reads what lane t xor 1 copied.
+    let program = |sync: &str| {
+        let text = format!(
+            "%tid = nvvm.read.ptx.sreg.tid.x() : () -> i32
+            %full = llvm.mlir.constant() {{value = -1 : i32}} : () -> i32
+            %c1 = llvm.mlir.constant() {{value = 1 : i32}} : () -> i32
+            %s = llvm.mlir.addressof() {{global_name = @dyn}} : () -> !llvm.ptr<3>
+            %other = llvm.xor(%tid, %c1) : (i32, i32) -> i32
+            %to = llvm.getelementptr(%s, %tid) {{elem_type = i32, rawConstantIndices = array<i32: -2147483648>}} : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>
+            %from = llvm.getelementptr(%in, %tid) {{elem_type = i32, rawConstantIndices = array<i32: -2147483648>}} : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>
+            %read = llvm.getelementptr(%s, %other) {{elem_type = i32, rawConstantIndices = array<i32: -2147483648>}} : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>
+            nvvm.cp.async.shared.global(%to, %from) {{modifier = #nvvm<load_cache_modifier ca>, size = 4 : i32}} : (!llvm.ptr<3>, !llvm.ptr<1>)
+            nvvm.cp.async.commit.group()
+            {WAIT}
+            {sync}
+            %v = llvm.load(%read) : (!llvm.ptr<3>) -> i32
+            %o = llvm.getelementptr(%out, %tid) {{elem_type = i32, rawConstantIndices = array<i32: -2147483648>}} : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>
+            llvm.store(%v, %o) : (i32, !llvm.ptr<1>)
+            llvm.return()"
+        );
+        load("%in: !llvm.ptr<1>, %out: !llvm.ptr<1>", "", &text)
+    };
+    let setup = Setup { chip: "sm_80", shared: 128, ..Setup::default() };
+    let input = from_words(0..32);
+    let words = setup.words(&program("nvvm.bar.warp.sync(%full) : (i32)"), std::slice::from_ref(&input), 32);
+    assert_eq!(words, (0..32).map(|t| t ^ 1).collect::<Vec<u32>>());
+    let (fault, lines) = setup.fault(&program(""), &[input], 32);
+    assert_eq!((fault.kind, lines), (FaultKind::Race, vec![12, 8]), "{fault}");
 }
 
 /// Elements of 2 bytes, 48 × 20 of them, rows of 128 bytes; boxes of 32 × 8.

@@ -56,7 +56,7 @@ fn k_major_plain(rows: usize, value: impl Fn(usize, usize) -> f32) -> Operand {
             image[(k / 8) * rows * 8 + (row / 8) * 64 + (row % 8) * 8 + k % 8] = code(value(row, k));
         }
     }
-    let leading = (rows * 16 >> 4) as u64;
+    let leading = ((rows * 16) >> 4) as u64;
     Operand { image, descriptor: (128 >> 4) << 32 | leading << 16, step: 2 * rows * 16, transposed: false }
 }
 
@@ -71,7 +71,7 @@ fn row_major_64(rows: usize, value: impl Fn(usize, usize) -> f32) -> Operand {
             image[(row / 32) * K * 32 + k * 32 + unit * 8 + row % 8] = code(value(row, k));
         }
     }
-    let leading = (K * 64 >> 4) as u64;
+    let leading = ((K * 64) >> 4) as u64;
     Operand { image, descriptor: 2 << 62 | (512 >> 4) << 32 | leading << 16, step: 16 * 64, transposed: true }
 }
 
@@ -163,10 +163,10 @@ fn program(a: Option<&Operand>, b: &Operand, parts: &Parts<'_>) -> Program {
     asm += &format!("setp.ne.b32 p, ${}, 0; setp.eq.b32 t, 0, 0; ", b_at + 1);
     for step in 0..4 {
         let predicate = if step == 0 { "p" } else { "t" };
-        asm += &format!("add.s64 b, ${b_at}, {}; ", step * b.step >> 4);
+        asm += &format!("add.s64 b, ${b_at}, {}; ", (step * b.step) >> 4);
         let a_text = match a {
             Some(a) => {
-                asm += &format!("add.s64 a, ${a_start}, {}; ", step * a.step >> 4);
+                asm += &format!("add.s64 a, ${a_start}, {}; ", (step * a.step) >> 4);
                 "a".to_owned()
             }
             None => {

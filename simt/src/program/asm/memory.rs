@@ -53,7 +53,7 @@ fn operand(b: &mut Builder<'_, '_>, r: &Registers, s: &Statement, index: usize) 
 }
 
 fn space(parts: &[&str]) -> u8 {
-    let named = |name: &str| parts.iter().any(|part| *part == name);
+    let named = |name: &str| parts.contains(&name);
     match () {
         () if named("shared::cluster") => 7,
         () if parts.iter().any(|part| part.starts_with("shared")) => 3,
@@ -187,10 +187,7 @@ fn barrier(b: &mut Builder<'_, '_>, r: &mut Registers, s: &Statement, parts: &[&
 }
 
 fn mbarrier(b: &mut Builder<'_, '_>, r: &mut Registers, s: &Statement, parts: &[&str]) -> Lowered<bool> {
-    let at = match space(parts) {
-        0 => 0,
-        space => space,
-    };
+    let at = space(parts);
     match parts.get(1).copied() {
         Some("init") => {
             let src = [operand(b, r, s, 0)?, operand(b, r, s, 1)?];
