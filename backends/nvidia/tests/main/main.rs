@@ -2,6 +2,7 @@
 
 mod assemble;
 mod dots;
+mod lines;
 mod mma;
 mod random;
 mod sim;
