@@ -23,28 +23,30 @@ impl Slice<'_, '_, '_> {
         let Some((na, nb, nc)) = fragment_words(mma) else {
             return self.fail(FaultKind::Trap, "no such shape; please report this", inst, self.mask());
         };
-        let mask = self.mask();
-        for &slot in src {
-            self.defined(slot, mask, "an operand of a matrix instruction", inst)?;
-        }
         let (m, n, k) = (usize::from(mma.m), usize::from(mma.n), usize::from(mma.k));
         let mut a = [0f64; 16 * 32];
         let mut b = [0f64; 32 * 8];
         let mut d = [0f64; 16 * 8];
         let (ea, eb) = (per_word(mma.a), per_word(mma.b));
         let halves = if mma.d == MmaType::F16 { 2 } else { 1 };
+        // An undefined element spoils its row of A or column of B, and the results made from those.
+        let (mut bad_rows, mut bad_columns) = (0u32, 0u32);
         for lane in 0..32 {
             for (register, &slot) in src[..na].iter().enumerate() {
                 let word = self.warp.get(slot, lane);
+                let bad = (self.warp.poison[slot as usize] >> lane & 1) as u32;
                 for index in 0..ea {
                     let (row, column) = a_at(lane, register, index, ea);
+                    bad_rows |= bad << row;
                     a[row * k + column] = element(mma.a, word, index);
                 }
             }
             for (register, &slot) in src[na..na + nb].iter().enumerate() {
                 let word = self.warp.get(slot, lane);
+                let bad = (self.warp.poison[slot as usize] >> lane & 1) as u32;
                 for index in 0..eb {
                     let (row, column) = b_at(lane, register, index, eb);
+                    bad_columns |= bad << column;
                     b[column * k + row] = element(mma.b, word, index);
                 }
             }
@@ -62,19 +64,24 @@ impl Slice<'_, '_, '_> {
                 d[row * n + column] += x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
             }
         }
+        let mut undefined = [0u64; 4];
+        for (register, bad) in undefined.iter_mut().enumerate().take(nc) {
+            *bad = self.warp.poison[src[na + nb + register] as usize];
+        }
         for lane in 0..32 {
             for (register, &slot) in dst.iter().enumerate() {
                 let mut word = 0;
                 for index in 0..halves {
                     let (row, column) = c_at(lane, register * halves + index);
                     let shift = if halves == 1 { 0 } else { 16 * index };
+                    undefined[register] |= u64::from((bad_rows >> row | bad_columns >> column) & 1) << lane;
                     word |= result(mma.d, d[row * n + column], mma.saturate) << shift;
                 }
                 self.warp.set(slot, lane, word);
             }
         }
-        for &slot in dst {
-            self.warp.poison[slot as usize] = 0;
+        for (&slot, bad) in dst.iter().zip(undefined) {
+            self.warp.poison[slot as usize] = bad;
         }
         self.machine.stats.mma_products += (m * n * k) as u64;
         Ok(Flow::Next)
