@@ -13,7 +13,7 @@ use crate::llvm::{Output, Way, emit_by};
 use crate::pipeline::{self, numbered};
 use crate::target::Target;
 use crate::timings::Timings;
-use crate::{import, lower, mlir, verify};
+use crate::{import, ktg, lower, mlir, verify};
 use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest, Diagnostic};
 use kcc_dsl::ir::{Kernel, LocId};
 use std::collections::BTreeMap;
@@ -140,6 +140,7 @@ fn observe(
             let extension = match name {
                 "llvm-ir" => "ll",
                 "assembly" => "s",
+                _ if text.starts_with(ktg::print::WORD) => "ktg",
                 _ => "mlir",
             };
             let path = dir.join(format!("{}.{extension}", numbered(number, name)));

@@ -1,13 +1,14 @@
 //! The operations of the GPU level.
 
 use kcc_dsl::ir::{Cache, OpKind};
+use serde::{Deserialize, Serialize};
 
 /// What an operation does: any operation of the tile IR, on tiles with layouts, or one of this level.
 ///
 /// Element-wise tile operations have one layout on all their tiles. A load may have any layout, a store takes any. An
 /// operation that moves elements (broadcast, reshape, transpose, …) needs each element in the thread that wants it;
 /// `assign_layouts` puts a [`GpuOp::ConvertLayout`] where it is not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Kind {
     /// An operation of the tile IR; operands, results and regions as [`OpKind`] states.
     Tile(OpKind),
@@ -39,7 +40,7 @@ impl From<GpuOp> for Kind {
 
 /// Operations of threads, shared memory and asynchronous engines. Operands are written `(a, b)`; `shared` is a single
 /// buffer (a ring of one) unless said otherwise; indices are uniform `i32`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum GpuOp {
     // ---- layouts -----------------------------------------------------------------------------------
     /// `(tile) -> tile`: the same elements in another layout.
