@@ -6,6 +6,7 @@ mod lines;
 mod mma;
 mod mutate;
 mod random;
+mod reports;
 mod sim;
 mod simulate;
 mod stages;

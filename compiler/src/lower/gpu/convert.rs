@@ -50,6 +50,9 @@ impl Scratch {
 
 /// Bytes that an operation needs at most.
 fn need(func: &Func, op: &Op, facts: &Facts) -> u32 {
+    if let Kind::Tile(OpKind::Print { .. }) = op.kind {
+        return 16;
+    }
     let Some(ty) = op.operands.first().map(|v| func.ty(*v)) else { return 0 };
     let size = |values: &[kcc_dsl::ir::ValueId]| -> usize {
         values.iter().filter_map(|v| func.ty(*v).tile()).map(|t| t.len() * t.elem.bytes()).sum()

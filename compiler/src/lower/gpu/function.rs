@@ -26,7 +26,7 @@ const SHARED: &str = "shared_memory";
 pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
     let facts = target.facts();
     let start = func.shared_bytes.next_multiple_of(128);
-    let scratch = Scratch::plan(func, start, facts.shared_bytes);
+    let scratch = Scratch::plan(func, start, facts);
     let shared_bytes = if scratch.bytes() > 0 { start + scratch.bytes() } else { func.shared_bytes };
     if shared_bytes > facts.shared_bytes {
         let what = format!(
@@ -50,7 +50,7 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
         args.push(parameter(&mut e, p, &mut parameters));
     }
     let counts = [(); 3].map(|()| plain(&mut e, K::I32, &mut parameters));
-    let _status = plain(&mut e, K::I64, &mut parameters);
+    let status = plain(&mut e, K::I64, &mut parameters);
     let mut tensor_maps = Vec::new();
     for _ in &func.tensor_maps {
         let v = e.fresh(Ty::scalar(K::Ptr));
@@ -75,6 +75,8 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
         warp,
         programs,
         counts,
+        status,
+        reports: Default::default(),
         shared,
         scratch,
         order: Default::default(),
@@ -88,6 +90,7 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
     l.block(&func.body)?;
     l.e.set_place(Some(func.loc(LocId::default())));
     l.e.line("llvm.return".into());
+    let reports = std::mem::take(&mut l.reports);
     let body = l.e.finish();
     let place = func.loc(LocId::default());
     let place = format!("loc({}:{}:{})", crate::import::quoted(&place.file), place.line, place.column);
@@ -118,8 +121,8 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
             args: func.params.iter().map(|p| gpu_arg(p.kind)).collect(),
             grid: func.grid,
             workspace_bytes: 0,
-            asserts: Vec::new(),
-            prints: Vec::new(),
+            asserts: reports.asserts,
+            prints: reports.prints,
             tensor_maps: func.tensor_maps.clone(),
             counters: func.counters.clone(),
         }),

@@ -19,6 +19,7 @@
 //! | [`scan`] | scans, and reductions by closures |
 //! | [`sort`] | sorts, the largest few, histograms |
 //! | [`indexed`] | gathers, scatters, atomics |
+//! | [`report`] | assertions and prints |
 //! | [`convert`], [`rearrange`] | the same tile in another layout: through scratch memory, or as layouts find cheapest |
 //! | [`shared`] | buffers in shared memory |
 //! | [`async_copy`] | copies from global to shared memory |
@@ -40,6 +41,7 @@ mod movement;
 mod multiply_add;
 mod rearrange;
 mod reduce;
+mod report;
 mod scan;
 mod shape;
 mod shared;
@@ -81,6 +83,9 @@ pub struct Lower<'f> {
     /// This program's indices, and the numbers of programs.
     programs: [V; 3],
     counts: [V; 3],
+    /// Address of the status buffer (`i64`).
+    status: V,
+    reports: report::Reports,
     /// The block's dynamic shared memory.
     pub shared: V,
     scratch: convert::Scratch,
@@ -172,6 +177,8 @@ impl Lower<'_> {
             }
             OpKind::For { .. } | OpKind::While | OpKind::If => self.control(kind, op),
             OpKind::Assume => Ok(()),
+            OpKind::Assert { message } => self.assertion(op, message),
+            OpKind::Print { format } => self.print(op, format),
             k => Err(self.missing(op, k.name())),
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct Places {
     /// Bits that lanes and warps move.
     reach: u32,
     /// What they add, in bytes.
-    own: V,
+    pub(super) own: V,
     elem: u32,
 }
 
@@ -196,7 +196,7 @@ impl Lower<'_> {
     }
 
     /// A tile's registers in memory form.
-    fn memory_form(&mut self, tile: ValueId) -> Result<Vec<V>, Error> {
+    pub(super) fn memory_form(&mut self, tile: ValueId) -> Result<Vec<V>, Error> {
         let elem: Elem = self.elem(tile)?;
         if let Val::Words(words) = self.val(tile)?.clone() {
             let mut all = Vec::new();
