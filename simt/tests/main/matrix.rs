@@ -259,3 +259,44 @@ fn a_conflict_free_matrix_load_takes_four_wavefronts() {
     let (_, access) = stats.shared.iter().find(|((_, op), _)| op == "nvvm.ldmatrix").unwrap();
     assert_eq!((access.wavefronts, access.ideal), (4, 4));
 }
+
+#[test]
+fn an_undefined_element_spoils_the_results_made_from_it() {
+    // Lane 31 leaves its row unwritten, so the last row of the last matrix is undefined; as A of an mma it spoils
+    // rows of D that only group 7 holds.
+    let program = |last: u32| {
+        let body = format!(
+            "%tid = nvvm.read.ptx.sreg.tid.x() : () -> i32
+            %full = llvm.mlir.constant() {{value = -1 : i32}} : () -> i32
+            %last = llvm.mlir.constant() {{value = {last} : i32}} : () -> i32
+            %zero = llvm.mlir.constant() {{value = 0.0 : f32}} : () -> f32
+            %c0 = llvm.mlir.constant() {{value = 0 : i32}} : () -> i32
+            %s = llvm.mlir.addressof() {{global_name = @dyn}} : () -> !llvm.ptr<3>
+            %row = llvm.getelementptr(%s, %tid) {{elem_type = !llvm.array<16 x i8>, rawConstantIndices = array<i32: -2147483648>}} : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>
+            %v = llvm.mlir.constant() {{value = dense<0> : vector<4xi32>}} : () -> vector<4xi32>
+            %some = llvm.icmp(%tid, %last) {{predicate = 2 : i64}} : (i32, i32) -> i1
+            llvm.cond_br(%some)[^a, ^b] {{operandSegmentSizes = array<i32: 1, 0, 0>}} : (i1)
+            ^a:
+            llvm.store(%v, %row) : (vector<4xi32>, !llvm.ptr<3>)
+            llvm.br()[^b]
+            ^b:
+            nvvm.bar.warp.sync(%full) : (i32)
+            %m = nvvm.ldmatrix(%row) {{eltType = #nvvm.ld_st_matrix_elt_type<b16>, layout = #nvvm.mma_layout<row>, num = 4 : i32, shape = #nvvm.ld_st_matrix_shape<m = 8, n = 8>}} : (!llvm.ptr<3>) -> !llvm.struct<(i32, i32, i32, i32)>
+            %a0 = llvm.extractvalue(%m) {{position = array<i64: 0>}} : (!llvm.struct<(i32, i32, i32, i32)>) -> i32
+            %a3 = llvm.extractvalue(%m) {{position = array<i64: 3>}} : (!llvm.struct<(i32, i32, i32, i32)>) -> i32
+            %d = nvvm.mma.sync(%a0, %a3, %a0, %a3, %c0, %c0, %zero, %zero, %zero, %zero) {{layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<bf16>, multiplicandBPtxType = #nvvm.mma_type<bf16>, operandSegmentSizes = array<i32: 4, 2, 4>, shape = #nvvm.shape<m = 16, n = 8, k = 16>}} : (i32, i32, i32, i32, i32, i32, f32, f32, f32, f32) -> !llvm.struct<(f32, f32, f32, f32)>
+            %d0 = llvm.extractvalue(%d) {{position = array<i64: 0>}} : (!llvm.struct<(f32, f32, f32, f32)>) -> f32
+            llvm.store(%d0, %out) : (f32, !llvm.ptr<1>)
+            %d2 = llvm.extractvalue(%d) {{position = array<i64: 2>}} : (!llvm.struct<(f32, f32, f32, f32)>) -> f32
+            llvm.store(%d2, %out) : (f32, !llvm.ptr<1>)
+            llvm.return()"
+        );
+        load("%out: !llvm.ptr<1>", "", &body)
+    };
+    let setup = Setup { shared: 512, ..Setup::default() };
+    assert_eq!(setup.words(&program(32), &[], 1), [0]);
+    // Rows 0 to 7 are whole (the first store passes), row 15 is not.
+    let (fault, lines) = setup.fault(&program(31), &[], 1);
+    assert_eq!(fault.kind, FaultKind::Uninitialised, "{fault}");
+    assert_eq!(lines[0], 22, "{fault}");
+}
