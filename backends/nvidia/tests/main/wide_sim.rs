@@ -9,7 +9,7 @@ use kcc_simt::{Arg, Chip, Launch, Memory, Program, Stats, Swizzle, TensorMap};
 use std::collections::BTreeMap;
 
 /// A row-major view of a whole buffer.
-fn view(buffer: usize, dims: &[i64], mutable: bool) -> EagerArg {
+pub fn view(buffer: usize, dims: &[i64], mutable: bool) -> EagerArg {
     let mut strides = vec![1; dims.len()];
     for i in (1..dims.len()).rev() {
         strides[i - 1] = strides[i] * dims[i];
@@ -17,7 +17,7 @@ fn view(buffer: usize, dims: &[i64], mutable: bool) -> EagerArg {
     EagerArg::View { buffer, offset: 0, dims: dims.to_vec(), strides, mutable }
 }
 
-fn numbers(n: usize, seed: u32) -> Vec<f32> {
+pub fn numbers(n: usize, seed: u32) -> Vec<f32> {
     let mut x = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
     let mut next = || {
         x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -27,7 +27,7 @@ fn numbers(n: usize, seed: u32) -> Vec<f32> {
 }
 
 /// The recipe's tensor map for a contiguous view at an address.
-fn map(meta: &GpuMeta, index: usize, args: &[EagerArg], homes: &[u64]) -> Vec<u8> {
+pub fn map(meta: &GpuMeta, index: usize, args: &[EagerArg], homes: &[u64]) -> Vec<u8> {
     let recipe = &meta.tensor_maps[index];
     let EagerArg::View { buffer, dims, strides, .. } = &args[recipe.param as usize] else { panic!("a view") };
     let bytes = recipe.elem.bytes() as u64;
@@ -169,4 +169,11 @@ fn attention_of_awkward_lengths() {
         // one step of bf16 at worst.
         check(&kernel, [len.div_ceil(64) as u32, 1, 1], &buffers, &args, &[("warps", warps)], 1.0 / 128.0);
     }
+}
+
+#[test]
+fn an_operand_that_the_engine_cannot_read_is_stored_by_threads() {
+    // Rows of `b` are 62 and 140 bytes apart: no multiple of 16.
+    product(Elem::F16, (17, 31, 200), (64, 64, 64), &[("warps", "4")]);
+    product(Elem::BF16, (33, 70, 96), (64, 64, 64), &[("warps", "4")]);
 }
