@@ -5,7 +5,9 @@ use kcc_compiler::emit::{Emit, K, Ty, V};
 
 /// Waits at hardware barrier `id` (0 to 15) for `threads` threads, arrivals included; all threads of the warps take part.
 pub fn barrier(e: &mut Emit, id: V, threads: V) {
-    e.line(format!("nvvm.barrier id = {id} number_of_threads = {threads}"));
+    // The short form would take a value at the start of the next line for one more operand.
+    let segments = "<{operandSegmentSizes = array<i32: 1, 1, 0>}>";
+    e.line(format!("\"nvvm.barrier\"({id}, {threads}) {segments} : (i32, i32) -> ()"));
 }
 
 /// Arrives at hardware barrier `id` without waiting.
