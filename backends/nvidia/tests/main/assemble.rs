@@ -45,7 +45,8 @@ pub fn assemble_for(ptx: &str, arch: &str) -> Option<String> {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (text, cubin) = (dir.path().join("a.ptx"), dir.path().join("a.cubin"));
     std::fs::write(&text, ptx).expect("the folder is writable");
-    let out = Command::new(ptxas).arg(format!("-arch={arch}")).args(["-v", "-o"]).arg(cubin).arg(text).output();
+    let out =
+        Command::new(ptxas).arg(format!("-arch={arch}")).args(["-v", "-o"]).arg(cubin).arg(text).output();
     let out = out.expect("ptxas runs");
     let log = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{log}\n{ptx}");

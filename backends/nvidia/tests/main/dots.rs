@@ -2,7 +2,7 @@
 
 use super::assemble::assemble_for;
 use kcc_compiler::session::{Options, Session};
-use kcc_dsl::exchange::{ArgSpec, CompileRequest};
+use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
 use kcc_dsl::ir::{BinaryOp, Builder, Elem, Kernel, ReduceOp, Type, UnaryOp};
 use kcc_nvidia::Nvidia;
 
@@ -76,18 +76,23 @@ pub fn compile(kernel: &Kernel, target: &str, knobs: &[(&str, &str)]) -> String 
         Type::View { rank, .. } => ArgSpec::ideal(rank),
         Type::Tile(_) => ArgSpec::default(),
     });
+    let artifact = compile_artifact(kernel, target, knobs, &args.collect::<Vec<_>>());
+    String::from_utf8(artifact.bytes).expect("code is text")
+}
+
+/// A kernel compiled for arguments of which this is known.
+pub fn compile_artifact(kernel: &Kernel, target: &str, knobs: &[(&str, &str)], args: &[ArgSpec]) -> Artifact {
     let request = CompileRequest {
         kernel: kernel.clone(),
         target: target.into(),
-        args: args.collect(),
+        args: args.to_vec(),
         options: knobs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
     };
     let chip = Nvidia::open(target).expect("a known chip");
     let dump = std::env::var_os("KCC_TEST_DUMP").map(Into::into);
     let options = Options { dump, ..Options::default() };
     let artifact = Session::new().compile(&request, &chip, &options);
-    let artifact = artifact.unwrap_or_else(|e| panic!("{}: {e:?}", kernel.name));
-    String::from_utf8(artifact.bytes).expect("code is text")
+    artifact.unwrap_or_else(|e| panic!("{}: {e:?}", kernel.name))
 }
 
 fn count(text: &str, what: &str) -> usize {
