@@ -162,7 +162,7 @@ impl Lower<'_> {
     /// Holds in exactly one of the threads that hold the same element; `None` if no two do. Registers are not considered.
     pub fn owner(&mut self, layout: Option<&Linear>) -> Option<V> {
         let lanes = self.target.facts().lanes;
-        let warps = self.func.warps;
+        let warps = self.warps();
         let (mut lane_mask, mut warp_mask) = (lanes - 1, u32::MAX);
         if let Some(l) = layout {
             // Lanes and warps that the layout does not name repeat what the others hold.

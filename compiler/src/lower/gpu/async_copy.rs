@@ -38,7 +38,7 @@ impl Lower<'_> {
         let elem = ty.elem.bytes() as u32;
         let vector = bytes / elem;
         let lanes = self.target.facts().lanes;
-        let layout = pieces(&ty, unit, vector, lanes, self.func.warps)?;
+        let layout = pieces(&ty, unit, vector, lanes, self.warps())?;
         let places = layout.offsets_in(&ty.layout).map_err(|e| bug(e.to_string()))?;
         let places = self.places(&places, elem)?;
         let mut along = Vec::new();

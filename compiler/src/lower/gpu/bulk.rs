@@ -60,6 +60,14 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// Warps that run the code that is being written.
+    pub(super) fn warps(&self) -> u32 {
+        match self.group.1 {
+            0 => self.func.warps,
+            threads => threads.div_ceil(self.target.facts().lanes),
+        }
+    }
+
     /// Whether the code that is being written is run by one thread only.
     fn alone(&self) -> bool {
         self.group.1 == 1

@@ -185,7 +185,7 @@ impl Lower<'_> {
         // One lane and one warp of those that hold the same.
         let all_lanes = self.target.facts().lanes - 1;
         let kept = |bits: &[u32]| bits.iter().fold(0u32, |m, b| m | 1 << b);
-        let all_warps = self.func.warps.next_power_of_two() - 1;
+        let all_warps = self.warps().next_power_of_two() - 1;
         let mut writer = None;
         for (of, mask) in [
             (self.lane, all_lanes & !kept(&lanes)),
