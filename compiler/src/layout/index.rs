@@ -109,7 +109,7 @@ impl Coverage {
         }
     }
 
-    /// The registers that hold an element in some lane, ascending.
+    /// The registers that hold an element in some lane, lowest first.
     pub fn live(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.by_axis.len() as u32).filter(|&register| self.register(register) != Presence::Never)
     }

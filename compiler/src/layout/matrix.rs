@@ -93,7 +93,7 @@ impl Span {
     }
 }
 
-/// The numbers of the set bits, ascending.
+/// The numbers of the set bits, lowest first.
 pub fn bits(mut word: u64) -> impl Iterator<Item = u32> {
     std::iter::from_fn(move || {
         (word != 0).then(|| {

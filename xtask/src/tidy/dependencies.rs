@@ -28,7 +28,7 @@ const RULES: [Rule; 9] = [
     Rule {
         package: "kcc-runtime",
         always: &["kcc-dsl"],
-        optional: &["kcc-compiler", "kcc-cpu"],
+        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-simt"],
         llvm: false,
     },
     Rule {
@@ -40,7 +40,7 @@ const RULES: [Rule; 9] = [
     Rule {
         package: "kcc",
         always: &["kcc-dsl", "kcc-macros", "kcc-runtime"],
-        optional: &["kcc-compiler", "kcc-cpu", "kcc-kernels"],
+        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-kernels"],
         llvm: false,
     },
 ];
