@@ -204,7 +204,7 @@ fn programs(e: &mut Emit, target: &dyn GpuTarget, func: &Func, counts: [V; 3]) -
             let ty = Ty::scalar(K::I32);
             let mut open = e.begin_if(large, &[ty; 3]);
             // In the branch, so that the divisions are not made where they are not needed.
-            let here = e.here(ty, format!("llvm.mlir.constant(0 : i32) : i32"));
+            let here = e.here(ty, "llvm.mlir.constant(0 : i32) : i32".into());
             let linear = e.op2("arith.addi", x, here);
             let parts = split(e, linear);
             e.begin_else(&mut open, &parts);

@@ -183,10 +183,10 @@ impl Versions<'_> {
             }
             Kind::Tile(OpKind::While) => {
                 let args = op.regions[0].args.clone();
-                for i in 0..op.results.len() {
-                    op.operands[i] = self.like(op.operands[i], args[i], loc)?;
-                    op.regions[0].yields[1 + i] = self.like(op.regions[0].yields[1 + i], args[i], loc)?;
-                    op.regions[1].yields[i] = self.like(op.regions[1].yields[i], args[i], loc)?;
+                for (i, arg) in args.into_iter().enumerate() {
+                    op.operands[i] = self.like(op.operands[i], arg, loc)?;
+                    op.regions[0].yields[1 + i] = self.like(op.regions[0].yields[1 + i], arg, loc)?;
+                    op.regions[1].yields[i] = self.like(op.regions[1].yields[i], arg, loc)?;
                 }
             }
             Kind::Tile(OpKind::If) => {
