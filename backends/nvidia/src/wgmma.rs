@@ -173,7 +173,7 @@ impl Panels {
         };
         // K innermost: the offset between panels is not used. Otherwise: from one panel along M or N to the next.
         let leading = if self.k_inner { 1 } else { self.pitch() >> 4 };
-        let stride = 8 * self.swizzle >> 4;
+        let stride = (8 * self.swizzle) >> 4;
         mode << 62 | u64::from(stride) << 32 | u64::from(leading & 0x3fff) << 16
     }
 }
