@@ -15,8 +15,17 @@ pub struct GpuOptions {
 }
 
 /// Names that [`GpuOptions::parse`] knows; what else is given must be known to a pass.
-const PASSES_OWN: [&str; 9] =
-    ["cluster", "persistent", "specialise", "ping_pong", "registers", "blocks_per_sm", "bulk", "wide", "output"];
+const PASSES_OWN: [&str; 9] = [
+    "cluster",
+    "persistent",
+    "specialise",
+    "ping_pong",
+    "registers",
+    "blocks_per_sm",
+    "bulk",
+    "wide",
+    "output",
+];
 
 impl GpuOptions {
     /// Reads options by name.
