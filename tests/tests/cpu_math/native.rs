@@ -1,9 +1,9 @@
 //! Functions over arrays, written with the CPU backend's emitter, compiled and loaded into this process.
 
 use kcc_compiler::Target;
+use kcc_compiler::emit::{Emit, K, Ty, V};
 use kcc_compiler::llvm::emit;
 use kcc_cpu::Cpu;
-use kcc_compiler::emit::{Emit, K, Ty, V};
 use kcc_dsl::ir::Elem;
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget, SectionFlags};
