@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(a.descriptor(), 1 << 62 | (1024 >> 4) << 32 | 1 << 16);
         assert_eq!((a.start(64, 16), a.start(0, 64)), (64 * 128 + 32, 128 * 128));
         let b = Panels { bytes: 2, lines: 64, swizzle: 128, k_inner: false };
-        assert_eq!(b.descriptor(), 1 << 62 | (1024 >> 4) << 32 | (64 * 128 >> 4) << 16);
+        assert_eq!(b.descriptor(), 1 << 62 | (1024 >> 4) << 32 | ((64 * 128) >> 4) << 16);
         assert_eq!((b.start(0, 16), b.start(64, 0)), (16 * 128, 64 * 128));
         assert_eq!(Panels::widest(176, 2), Some(32));
     }

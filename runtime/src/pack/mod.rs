@@ -5,7 +5,7 @@
 //!   └ pack.kernel("softmax", &device) ── its variants for this device: checksums, code placed in memory
 //!        └ kernel.launch(&args) ── formulas pick a variant and a grid; the code runs
 //! ```
-//! The format is stated in `docs/pack-format.md`, and as data in [`format`].
+//! The format is stated in `docs/pack-format.md`, and as data in [`mod@format`].
 
 mod archive;
 pub mod expr;

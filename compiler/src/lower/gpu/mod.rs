@@ -7,25 +7,25 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | [`function`] | the kernel's parameters, program indices, launch facts |
-//! | [`value`] | what stands for a value: registers, packed words, views, addresses |
-//! | [`control`] | loops and branches |
-//! | [`elementwise`] | operations on one register at a time |
-//! | [`shape`] | operations that only rename registers |
-//! | [`address`] | coordinates, addresses and masks |
-//! | [`memory`] | loads and stores of blocks and rows |
-//! | [`movement`] | slices, concatenations, joins and splits |
-//! | [`reduce`] | reductions within threads, warps and blocks |
-//! | [`scan`] | scans, and reductions by closures |
-//! | [`sort`] | sorts, the largest few, histograms |
-//! | [`indexed`] | gathers, scatters, atomics |
-//! | [`report`] | assertions and prints |
-//! | [`convert`], [`rearrange`] | the same tile in another layout: through scratch memory, or as layouts find cheapest |
-//! | [`shared`] | buffers in shared memory |
-//! | [`async_copy`] | copies from global to shared memory |
-//! | [`dot`], [`multiply_add`] | products by instructions, and without |
-//! | [`wide`] | asynchronous products of groups of warps |
-//! | [`bulk`] | copies by the bulk engine, barriers, warps in roles |
+//! | `function` | the kernel's parameters, program indices, launch facts |
+//! | `value` | what stands for a value: registers, packed words, views, addresses |
+//! | `control` | loops and branches |
+//! | `elementwise` | operations on one register at a time |
+//! | `shape` | operations that only rename registers |
+//! | `address` | coordinates, addresses and masks |
+//! | `memory` | loads and stores of blocks and rows |
+//! | `movement` | slices, concatenations, joins and splits |
+//! | `reduce` | reductions within threads, warps and blocks |
+//! | `scan` | scans, and reductions by closures |
+//! | `sort` | sorts, the largest few, histograms |
+//! | `indexed` | gathers, scatters, atomics |
+//! | `report` | assertions and prints |
+//! | `convert`, [`rearrange`] | the same tile in another layout: through scratch memory, or as layouts find cheapest |
+//! | `shared` | buffers in shared memory |
+//! | `async_copy` | copies from global to shared memory |
+//! | `dot`, [`multiply_add`] | products by instructions, and without |
+//! | `wide` | asynchronous products of groups of warps |
+//! | `bulk` | copies by the bulk engine, barriers, warps in roles |
 
 mod address;
 mod async_copy;

@@ -42,7 +42,7 @@ pub(crate) fn encode(
     if recipe.elem.bytes() != view.elem.bytes() {
         return fail("its tensor map is for another element type");
     }
-    if address % 16 != 0 {
+    if !address.is_multiple_of(16) {
         return fail("a tensor map needs an address that is a multiple of 16");
     }
     let bytes = view.elem.bytes() as u64;
