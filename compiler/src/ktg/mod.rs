@@ -5,8 +5,8 @@
 //! tile IR ─ import ─► ktg ─ assign_layouts, select_mma, coalesce, … ─► lower/gpu ─► llvm
 //!            load: f32[64, 8]        load: f32[64, 8] in reg=[0,1] lane=[…] warp=[…]
 //! ```
-//! It is plain Rust data, as the tile IR is: passes are functions on [`Func`]. [`print`] writes it as an MLIR module in
-//! the dialect `ktg`, for dumps and tests, and [`read`] is the inverse.
+//! It is plain Rust data, as the tile IR is: passes are functions on [`Func`]. [`mod@print`] writes it as text, for dumps, edits
+//! and tests, and [`read`] is the inverse.
 //!
 //! | file | what |
 //! | --- | --- |

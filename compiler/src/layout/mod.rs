@@ -23,7 +23,7 @@
 //! | [`shape`] | what reduce, expand, transpose, reshape, broadcast, join and split do to a layout |
 //! | [`algebra`] | composition, inverse, division |
 //! | [`index`] | coordinates as sums of shifted bits, contiguity, tiles whose extents are no powers of two |
-//! | [`shared`], [`banks`], [`choose`] | layouts of shared memory, what an access costs, which buffer to take |
+//! | [`shared`], [`banks`], [`mod@choose`] | layouts of shared memory, what an access costs, which buffer to take |
 //! | [`convert`] | from one layout to another: registers, shuffles or shared memory |
 //! | [`draw`] | pictures of layouts, as text and as SVG |
 //! | [`matrix`] | solving over F2 |

@@ -20,10 +20,10 @@
 //! | `sort` | sorts, the largest few, histograms |
 //! | `indexed` | gathers, scatters, atomics |
 //! | `report` | assertions and prints |
-//! | `convert`, [`rearrange`] | the same tile in another layout: through scratch memory, or as layouts find cheapest |
+//! | `convert`, `rearrange` | the same tile in another layout: through scratch memory, or as layouts find cheapest |
 //! | `shared` | buffers in shared memory |
 //! | `async_copy` | copies from global to shared memory |
-//! | `dot`, [`multiply_add`] | products by instructions, and without |
+//! | `dot`, `multiply_add` | products by instructions, and without |
 //! | `wide` | asynchronous products of groups of warps |
 //! | `bulk` | copies by the bulk engine, barriers, warps in roles |
 

@@ -4,9 +4,9 @@
 //! before  %v = load f32[4, 256]        %m = reduce %v        %b = broadcast %m        %d = sub %v, %b
 //! after   %v in L (coalesced)          %m in L without axis 1        %b, %d in L
 //! ```
-//! Values tied together by element-wise operations and loops form classes ([`classes`]). A class takes the layout that a pass
+//! Values tied together by element-wise operations and loops form classes (`classes`). A class takes the layout that a pass
 //! has fixed for one of its members, or else what follows from another class, or else the best for its loads and stores
-//! ([`choose`]). Constants, ramps and broadcasts are made again in whatever layout their user has.
+//! (`choose`). Constants, ramps and broadcasts are made again in whatever layout their user has.
 
 mod choose;
 mod classes;
