@@ -288,13 +288,19 @@ fn product(
     Ok(())
 }
 
-fn convert(b: &mut Builder, v: ValueId, layout: Arc<crate::layout::Linear>) -> Result<ValueId, Error> {
+/// The tile in another layout.
+pub(super) fn convert(
+    b: &mut Builder,
+    v: ValueId,
+    layout: Arc<crate::layout::Linear>,
+) -> Result<ValueId, Error> {
     let Some(t) = b.ty(v).tile().cloned() else { return Err(bug("a conversion of no tile")) };
     let [c] = b.op(GpuOp::ConvertLayout, &[v], [Type::laid_out(t, layout)]);
     Ok(c)
 }
 
-fn transposed(b: &mut Builder, s: ValueId, perm: Vec<u8>) -> Result<ValueId, Error> {
+/// A shared buffer with its axes permuted.
+pub(super) fn transposed(b: &mut Builder, s: ValueId, perm: Vec<u8>) -> Result<ValueId, Error> {
     let Some(t) = b.ty(s).shared().cloned() else { return Err(bug("a shared buffer that is none")) };
     let axes: Vec<usize> = perm.iter().map(|&p| usize::from(p)).collect();
     let shape = axes.iter().map(|&p| t.shape[p]).collect();

@@ -10,6 +10,7 @@
 //! (`load_bulk`). Sums whose hardware accumulator is coarser than `f32` start from zero and are added in registers.
 
 use super::GpuPass;
+use super::select_mma::{convert, transposed};
 use crate::error::{Error, at, bug};
 use crate::gpu::fragments::{self, Division};
 use crate::gpu::wide::WideMma;
@@ -276,20 +277,4 @@ fn product(b: &mut Builder, op: Op, plan: Plan, stored: &mut HashMap<ValueId, Va
     };
     b.replace(op.results[0], result);
     Ok(())
-}
-
-fn convert(b: &mut Builder, v: ValueId, layout: Layout) -> Result<ValueId, Error> {
-    let t = tile_of(b, v)?;
-    let [c] = b.op(GpuOp::ConvertLayout, &[v], [Type::laid_out(t, layout)]);
-    Ok(c)
-}
-
-fn transposed(b: &mut Builder, s: ValueId, perm: Vec<u8>) -> Result<ValueId, Error> {
-    let Some(t) = b.ty(s).shared().cloned() else { return Err(bug("a shared buffer that is none")) };
-    let axes: Vec<usize> = perm.iter().map(|&p| usize::from(p)).collect();
-    let shape = axes.iter().map(|&p| t.shape[p]).collect();
-    let layout = t.layout.transpose(&axes).map_err(|e| bug(e.to_string()))?;
-    let ty = SharedType { shape, layout: Arc::new(layout), ..t };
-    let [v] = b.op(GpuOp::SharedTranspose { perm }, &[s], [Type::Shared(ty)]);
-    Ok(v)
 }
