@@ -11,7 +11,8 @@
 //! ```
 //! As it stands the program is right but waits for each copy; `specialise_warps` gives the two halves to different warps,
 //! and then the ring runs ahead. Loops that follow each other and load the same box of one argument share a ring: the
-//! slot and the phase are carried on. A wait for the phase before the first returns at once, so the ring starts empty.
+//! slot and the phase are carried on. Rings that are filled and given back together share one pair of barriers. A wait for
+//! the phase before the first returns at once, so the ring starts empty.
 
 use super::GpuPass;
 use crate::error::Error;
@@ -50,6 +51,10 @@ struct Ring {
     full: ValueId,
     empty: Option<ValueId>,
     index: u32,
+    /// The ring whose slot, phase and barriers it has.
+    leader: Option<usize>,
+    /// Bytes of a turn of this ring and of those that it leads.
+    bytes: u32,
 }
 
 /// Slot and phase of a ring, where the program stands.
@@ -75,11 +80,14 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
             let ty = c.ty.clone();
             let zero = ValueId(u32::MAX);
             let map = c.map.clone();
-            rings.push(Ring { map, ty, looped, ring: zero, full: zero, empty: None, index: 0 });
+            let bytes = ty.buffer_bytes();
+            let (full, empty, leader) = (zero, None, None);
+            rings.push(Ring { map, ty, looped, ring: zero, full, empty, index: 0, leader, bytes });
             rings.len() - 1
         });
         of_load.insert(load, index);
     }
+    join(func, &found, &of_load, &mut rings);
     let asked = found.values().filter_map(|c| c.stages).max().filter(|s| *s > 0).map(u32::from);
     let stages = choose_stages(func, target, &rings, options.stages.or(asked));
     let consumers = func.warps;
@@ -99,6 +107,9 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
         for (i, ring) in rings.iter_mut().enumerate() {
             let count = ring.ty.stages;
             [ring.ring] = b.op(GpuOp::AllocShared { offset: None }, &[], [Type::Shared(ring.ty.clone())]);
+            if ring.leader.is_some() {
+                continue;
+            }
             let barriers = |b: &mut Builder, arrivals: u32| -> ValueId {
                 let kind = GpuOp::AllocBarriers { arrivals, offset: None };
                 let [v] = b.op(kind, &[], [Type::Barriers { count }]);
@@ -109,6 +120,11 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
             state.insert(i, (b.i32(0), b.i32(0)));
         }
     });
+    for i in 0..rings.len() {
+        if let Some(leader) = rings[i].leader {
+            (rings[i].full, rings[i].empty) = (rings[leader].full, rings[leader].empty);
+        }
+    }
     let work = Work { found: &found, of_load: &of_load, rings: &rings };
     work.block(func, &mut body, &mut state);
     body.ops.splice(0..0, head);
@@ -250,6 +266,57 @@ fn same(a: &Linear, b: &Linear) -> bool {
     a.extents() == b.extents() && a.basis(Dim::Offset) == b.basis(Dim::Offset)
 }
 
+/// A turn of a ring in a block.
+struct Fill {
+    index: usize,
+    slot: ValueId,
+    phase: ValueId,
+    /// What was stored to, and the slot's buffer, of the ring and of those that it leads.
+    buffers: Vec<(ValueId, ValueId)>,
+}
+
+/// Finds rings that are filled in the same blocks and used to the same end: one pair of barriers does for all.
+fn join(
+    func: &Func,
+    found: &HashMap<ValueId, Candidate>,
+    of_load: &HashMap<ValueId, usize>,
+    rings: &mut [Ring],
+) {
+    // Of each turn of each ring: block, places of the load and of the last use.
+    let mut turns: Vec<Vec<(usize, usize, Option<usize>)>> = vec![Vec::new(); rings.len()];
+    let mut blocks = 0;
+    let mut see = |block: &Block| {
+        blocks += 1;
+        for (place, op) in block.ops.iter().enumerate() {
+            if let Some(load) = op.results.first()
+                && let Some(ring) = of_load.get(load)
+            {
+                turns[*ring].push((blocks, place, reach(block, vec![found[load].buffer]).1));
+            }
+        }
+    };
+    each_block(&func.body, &mut see);
+    for i in 0..rings.len() {
+        let once = turns[i].windows(2).all(|w| w[0].0 != w[1].0);
+        let together = |j: usize| {
+            let mut pairs = turns[j].iter().zip(&turns[i]);
+            pairs.all(|(a, b)| a.0 == b.0 && a.1 < b.1 && a.2 == b.2) && turns[j].len() == turns[i].len()
+        };
+        let same = |j: &usize| once && rings[*j].looped && rings[*j].leader.is_none() && together(*j);
+        if let (true, Some(leader)) = (rings[i].looped, (0..i).find(same)) {
+            rings[i].leader = Some(leader);
+            rings[leader].bytes += rings[i].bytes;
+        }
+    }
+}
+
+fn each_block(block: &Block, see: &mut dyn FnMut(&Block)) {
+    see(block);
+    for op in &block.ops {
+        op.regions.iter().for_each(|r| each_block(r, see));
+    }
+}
+
 struct Work<'w> {
     found: &'w HashMap<ValueId, Candidate>,
     of_load: &'w HashMap<ValueId, usize>,
@@ -264,7 +331,7 @@ impl Work<'_> {
             if let Some(ring) = op.results.first().and_then(|r| self.of_load.get(r))
                 && self.rings[*ring].looped
             {
-                rings.push(*ring);
+                rings.push(self.rings[*ring].leader.unwrap_or(*ring));
             }
         });
         rings.sort_unstable();
@@ -273,18 +340,26 @@ impl Work<'_> {
     }
 
     fn block(&self, func: &mut Func, block: &mut Block, state: &mut State) {
-        let mut fills = Vec::new();
+        let mut fills: Vec<Fill> = Vec::new();
         let mut ops = Vec::new();
         for mut op in std::mem::take(&mut block.ops) {
             if let Some(&index) = op.results.first().and_then(|r| self.of_load.get(r)) {
+                let old = self.found[&op.results[0]].buffer;
+                if let Some(leader) = self.rings[index].leader {
+                    // Its leader was filled before it, in this block.
+                    if let Some(fill) = fills.iter_mut().rfind(|f| f.index == leader) {
+                        let buffer = self.copy(func, &op, index, fill.slot, &mut ops);
+                        fill.buffers.push((old, buffer));
+                    }
+                    continue;
+                }
                 let (slot, phase) = state[&index];
-                let slot_of = self.fill(func, &op, index, (slot, phase), &mut ops);
-                fills.push((index, slot_of, slot, phase, self.found[&op.results[0]].buffer));
+                self.open(func, &op, index, (slot, phase), &mut ops);
+                let buffer = self.copy(func, &op, index, slot, &mut ops);
+                fills.push(Fill { index, slot, phase, buffers: vec![(old, buffer)] });
                 if self.rings[index].looped {
-                    state.insert(
-                        index,
-                        next(func, &mut ops, op.loc, slot, phase, self.rings[index].ty.stages),
-                    );
+                    let after = next(func, &mut ops, op.loc, slot, phase, self.rings[index].ty.stages);
+                    state.insert(index, after);
                 }
                 continue;
             }
@@ -305,8 +380,8 @@ impl Work<'_> {
             ops.push(op);
         }
         block.ops = ops;
-        for (index, slot_of, slot, phase, buffer) in fills {
-            self.guard(func, block, index, slot_of, (slot, phase), buffer);
+        for fill in fills {
+            self.guard(func, block, &fill);
         }
     }
 
@@ -331,24 +406,32 @@ impl Work<'_> {
         }
     }
 
-    /// Writes what fills a slot; gives the slot's buffer.
-    fn fill(
+    /// Waits for a slot to be empty, and announces what will come.
+    fn open(
         &self,
         func: &mut Func,
         load: &Op,
         index: usize,
         (slot, phase): (ValueId, ValueId),
         ops: &mut Vec<Op>,
-    ) -> ValueId {
-        let (ring, c) = (&self.rings[index], &self.found[&load.results[0]]);
-        let (made, buffer) = func.build(load.loc, |b| {
+    ) {
+        let ring = &self.rings[index];
+        let (made, ()) = func.build(load.loc, |b| {
             if let Some(empty) = ring.empty {
                 let one = b.i32(1);
                 let before = b.binary(BinaryOp::Xor, phase, one);
                 let [] = b.op(GpuOp::BarrierWait, &[empty, slot, before], []);
             }
+            let [] = b.op(GpuOp::BarrierExpect { bytes: ring.bytes }, &[ring.full, slot], []);
+        });
+        ops.extend(made);
+    }
+
+    /// Writes the copy into a slot; gives the slot's buffer.
+    fn copy(&self, func: &mut Func, load: &Op, index: usize, slot: ValueId, ops: &mut Vec<Op>) -> ValueId {
+        let (ring, c) = (&self.rings[index], &self.found[&load.results[0]]);
+        let (made, buffer) = func.build(load.loc, |b| {
             let [buffer] = b.op(GpuOp::Slot, &[ring.ring, slot], [Type::Shared(ring.ty.slot())]);
-            let [] = b.op(GpuOp::BarrierExpect { bytes: ring.ty.buffer_bytes() }, &[ring.full, slot], []);
             let mut operands = vec![c.param];
             operands.extend(&c.offsets);
             operands.extend([buffer, ring.full, slot]);
@@ -360,18 +443,11 @@ impl Work<'_> {
     }
 
     /// Waits for the slot before its first use in the block, and gives it back after the last.
-    fn guard(
-        &self,
-        func: &mut Func,
-        block: &mut Block,
-        index: usize,
-        slot_of: ValueId,
-        (slot, phase): (ValueId, ValueId),
-        buffer: ValueId,
-    ) {
-        let map = HashMap::from([(buffer, slot_of)]);
+    fn guard(&self, func: &mut Func, block: &mut Block, fill: &Fill) {
+        let &Fill { index, slot, phase, .. } = fill;
+        let map = fill.buffers.iter().copied().collect();
         block.replace_all(&map);
-        let (first, last) = reach(block, slot_of);
+        let (first, last) = reach(block, fill.buffers.iter().map(|(_, new)| *new).collect());
         let (Some(mut first), Some(last)) = (first, last) else { return };
         let ring = &self.rings[index];
         if let Some(empty) = ring.empty {
@@ -393,10 +469,9 @@ impl Work<'_> {
     }
 }
 
-/// The first operation of a block that reads a buffer, and the last that does or waits for one that does; those that fill
-/// it do not count.
-fn reach(block: &Block, buffer: ValueId) -> (Option<usize>, Option<usize>) {
-    let mut names = vec![buffer];
+/// The first operation of a block that reads some buffers, and the last that does or waits for one that does; those that fill
+/// them do not count.
+fn reach(block: &Block, mut names: Vec<ValueId>) -> (Option<usize>, Option<usize>) {
     let (mut first, mut last) = (None, None);
     for (i, op) in block.ops.iter().enumerate() {
         let mut uses = false;
@@ -405,7 +480,7 @@ fn reach(block: &Block, buffer: ValueId) -> (Option<usize>, Option<usize>) {
         op.regions.iter().for_each(|r| r.walk(&mut see));
         match &op.kind {
             _ if !uses => continue,
-            Kind::Gpu(GpuOp::BulkLoad { .. }) => continue,
+            Kind::Gpu(GpuOp::BulkLoad { .. } | GpuOp::StoreShared) => continue,
             Kind::Gpu(GpuOp::SharedTranspose { .. } | GpuOp::SharedSlice { .. }) => {
                 names.extend(&op.results);
                 continue;
