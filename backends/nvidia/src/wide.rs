@@ -176,6 +176,15 @@ impl BulkCopy for Tma {
         }
     }
 
+    fn turn(&self, e: &mut Emit, id: V, threads: u32, pass: bool) {
+        let threads = e.int(K::I32, i64::from(threads));
+        if pass {
+            groups::barrier_arrive(e, id, threads);
+        } else {
+            groups::barrier(e, id, threads);
+        }
+    }
+
     fn cluster_barrier(&self, e: &mut Emit) {
         groups::cluster_barrier(e);
     }

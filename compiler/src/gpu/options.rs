@@ -15,11 +15,12 @@ pub struct GpuOptions {
 }
 
 /// Names that [`GpuOptions::parse`] knows; what else is given must be known to a pass.
-const PASSES_OWN: [&str; 9] = [
+const PASSES_OWN: [&str; 10] = [
     "cluster",
     "persistent",
     "specialise",
     "ping_pong",
+    "rotate",
     "registers",
     "blocks_per_sm",
     "bulk",

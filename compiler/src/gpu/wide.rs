@@ -121,6 +121,9 @@ pub trait BulkCopy: Sync {
     /// Asks for this many registers per thread from here on; more (`true`) or fewer than before.
     fn set_registers(&self, e: &mut Emit, registers: u32, more: bool);
 
+    /// At the named barrier `id` (`i32`) of that many threads: arrives (`pass`), or waits.
+    fn turn(&self, e: &mut Emit, id: V, threads: u32, pass: bool);
+
     /// Waits for all blocks of the cluster.
     fn cluster_barrier(&self, e: &mut Emit);
 }

@@ -126,7 +126,7 @@ pub enum GpuOp {
         /// Bytes.
         bytes: u32,
     },
-    /// `(barriers, i32) -> ()`: one arrival (by one thread of each warp group named by the lowering's context).
+    /// `(barriers, i32[, bool]) -> ()`: one arrival of each warp that runs it, where the flag holds if there is one.
     BarrierArrive,
     /// `(barriers, i32 index, i32 parity) -> ()`: until the phase of this parity is complete.
     BarrierWait,
@@ -170,6 +170,16 @@ pub enum GpuOp {
         id: u32,
         /// Threads that take part, those that wait included.
         threads: u32,
+    },
+    /// `() -> ()`: waits until it is this group of warps' turn.
+    TurnWait {
+        /// The only group that does so.
+        only: Option<u32>,
+    },
+    /// `() -> ()`: gives the turn to the next group of warps.
+    TurnPass {
+        /// The only group that does so.
+        only: Option<u32>,
     },
     /// `() -> ()`: waits for all blocks of the cluster.
     ClusterBarrier,
@@ -216,6 +226,8 @@ impl GpuOp {
             GpuOp::FenceAsync => "fence_async",
             GpuOp::BlockBarrier { .. } => "block_barrier",
             GpuOp::NamedArrive { .. } => "named_arrive",
+            GpuOp::TurnWait { .. } => "turn_wait",
+            GpuOp::TurnPass { .. } => "turn_pass",
             GpuOp::ClusterBarrier => "cluster_barrier",
             GpuOp::WarpSpecialize { .. } => "warp_specialize",
         }

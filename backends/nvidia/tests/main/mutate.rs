@@ -152,6 +152,6 @@ fn deleted_synchronisation_of_products_is_noticed() {
 
 #[test]
 fn deleted_synchronisation_of_attention_is_noticed() {
-    check("sm_90a", &weighing("sm_90a", &[("warps", "4")]), 11);
+    check("sm_90a", &weighing("sm_90a", &[("warps", "4")]), 12);
     check("sm_80", &weighing("sm_80", &[("warps", "4")]), 3);
 }

@@ -13,6 +13,11 @@ use crate::gpu::wide::BulkCopy;
 use crate::ktg::{GpuOp, Op, Type};
 use kcc_dsl::ir::ValueId;
 
+/// Warps of a group.
+const GROUP: u32 = 4;
+/// Barrier by name of the first group's turns; lower ones are the block's and the roles'.
+const FIRST_TURN: u32 = 2;
+
 impl Lower<'_> {
     pub(super) fn bulk_op(&mut self, kind: &GpuOp, op: &Op) -> Result<(), Error> {
         let target = self.target;
@@ -32,7 +37,11 @@ impl Lower<'_> {
                 let barrier = self.barrier(engine, op.operands[0], op.operands[1])?;
                 engine.warp_barrier(&mut self.e);
                 let zero = self.e.int(K::I32, 0);
-                let first = self.e.cmpi("eq", self.lane, zero);
+                let mut first = self.e.cmpi("eq", self.lane, zero);
+                if let Some(condition) = op.operands.get(2) {
+                    let condition = self.scalar(*condition)?;
+                    first = self.e.op2("arith.andi", first, condition);
+                }
                 let open = self.e.begin_if(first, &[]);
                 engine.barrier_arrive(&mut self.e, barrier);
                 self.e.end_if(open, &[]);
@@ -53,11 +62,38 @@ impl Lower<'_> {
                 Ok(())
             })?,
             GpuOp::FenceAsync => engine.fence(&mut self.e),
+            GpuOp::TurnWait { only } => self.turn(engine, *only, false),
+            GpuOp::TurnPass { only } => self.turn(engine, *only, true),
             GpuOp::ClusterBarrier => engine.cluster_barrier(&mut self.e),
             GpuOp::WarpSpecialize { warps, registers } => self.roles(engine, op, warps, registers)?,
             _ => return Err(bug("no bulk operation")),
         }
         Ok(())
+    }
+
+    /// Waits for the turn of this thread's group of warps, or passes it on to the next: each has a barrier by name, at which it
+    /// waits and the one before it arrives.
+    fn turn(&mut self, engine: &dyn BulkCopy, only: Option<u32>, pass: bool) {
+        let groups = self.warps() / GROUP;
+        let threads = 2 * GROUP * self.target.facts().lanes;
+        let shift = self.i32(i64::from(GROUP.trailing_zeros()));
+        let own = self.e.op2("arith.shrui", self.warp, shift);
+        let own = self.target.uniform(&mut self.e, own);
+        let open = only.map(|g| {
+            let g = self.i32(i64::from(g));
+            let is = self.e.cmpi("eq", own, g);
+            self.e.begin_if(is, &[])
+        });
+        let mut whose = own;
+        if pass {
+            let (next, mask) = (self.plus(own, 1), self.i32(i64::from(groups) - 1));
+            whose = self.e.op2("arith.andi", next, mask);
+        }
+        let id = self.plus(whose, i64::from(FIRST_TURN));
+        engine.turn(&mut self.e, id, threads, pass);
+        if let Some(open) = open {
+            self.e.end_if(open, &[]);
+        }
     }
 
     /// Warps that run the code that is being written.

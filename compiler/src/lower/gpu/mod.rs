@@ -198,6 +198,8 @@ impl Lower<'_> {
             | GpuOp::BulkCommit
             | GpuOp::BulkWait { .. }
             | GpuOp::FenceAsync
+            | GpuOp::TurnWait { .. }
+            | GpuOp::TurnPass { .. }
             | GpuOp::ClusterBarrier
             | GpuOp::WarpSpecialize { .. } => self.bulk_op(kind, op),
             GpuOp::BlockBarrier { id: 0, threads: 0 } => {

@@ -11,8 +11,10 @@ pub mod allocate_shared;
 pub mod assign_layouts;
 pub mod insert_barriers;
 pub mod load_bulk;
+pub mod ping_pong;
 pub mod pipeline_loops;
 pub mod prepare_dots;
+pub mod rotate_mma;
 pub mod select_mma;
 pub mod select_wide_mma;
 pub mod specialise_warps;
@@ -44,6 +46,8 @@ pub const PASSES: &[GpuPass] = &[
     select_mma::PASS,
     pipeline_loops::PASS,
     assign_layouts::PASS,
+    rotate_mma::PASS,
+    ping_pong::PASS,
     allocate_shared::PASS,
     insert_barriers::PASS,
     specialise_warps::PASS,
