@@ -128,12 +128,7 @@ fn weighing(arch: &str, knobs: &[(&str, &str)]) -> Subject {
     Subject::new(&kernel, arch, [1, 1, 1], buffers, args, knobs)
 }
 
-/// `most` is the number of deletions that may pass unnoticed, because what was deleted is there twice:
-///
-/// - each ring of mbarriers is followed by a fence and a barrier of its own, and the last ones would do for all;
-/// - a product waits for two rings, whose stages are handed back together;
-/// - warps synchronise before one lane hands a stage back, though whole warps read it;
-/// - a last wait for copies finds none under way, and two barriers guard one buffer.
+/// `most` is the number of deletions that may pass unnoticed.
 fn check(name: &str, subject: &Subject, most: usize) {
     let (sites, survivors) = subject.survivors();
     let noticed = sites - survivors.len();
@@ -144,14 +139,14 @@ fn check(name: &str, subject: &Subject, most: usize) {
 #[test]
 fn deleted_synchronisation_of_products_is_noticed() {
     let roles = [("warps", "4")];
-    check("with roles", &product("sm_90a", Elem::BF16, (64, 64, 64), &roles), 10);
+    check("with roles", &product("sm_90a", Elem::BF16, (64, 64, 64), &roles), 0);
     let plain = [("warps", "4"), ("specialise", "0")];
-    check("without roles", &product("sm_90a", Elem::F16, (64, 64, 32), &plain), 10);
-    check("sm_80", &product("sm_80", Elem::BF16, (64, 64, 32), &roles), 1);
+    check("without roles", &product("sm_90a", Elem::F16, (64, 64, 32), &plain), 0);
+    check("sm_80", &product("sm_80", Elem::BF16, (64, 64, 32), &roles), 0);
 }
 
 #[test]
 fn deleted_synchronisation_of_attention_is_noticed() {
-    check("sm_90a", &weighing("sm_90a", &[("warps", "4")]), 12);
-    check("sm_80", &weighing("sm_80", &[("warps", "4")]), 3);
+    check("sm_90a", &weighing("sm_90a", &[("warps", "4")]), 0);
+    check("sm_80", &weighing("sm_80", &[("warps", "4")]), 0);
 }

@@ -10,8 +10,9 @@ use super::{Lower, Val};
 use crate::emit::{K, Ty, V};
 use crate::error::{Error, bug};
 use crate::gpu::wide::BulkCopy;
-use crate::ktg::{GpuOp, Op, Type};
+use crate::ktg::{GpuOp, Kind, Op, Type};
 use kcc_dsl::ir::ValueId;
+use std::collections::HashSet;
 
 /// Warps of a group.
 const GROUP: u32 = 4;
@@ -35,7 +36,9 @@ impl Lower<'_> {
             }
             GpuOp::BarrierArrive => {
                 let barrier = self.barrier(engine, op.operands[0], op.operands[1])?;
-                engine.warp_barrier(&mut self.e);
+                if self.lanes_read_rings() {
+                    engine.warp_barrier(&mut self.e);
+                }
                 let zero = self.e.int(K::I32, 0);
                 let mut first = self.e.cmpi("eq", self.lane, zero);
                 if let Some(condition) = op.operands.get(2) {
@@ -134,16 +137,47 @@ impl Lower<'_> {
         let Type::Barriers { count } = *self.func.ty(op.results[0]) else { return Err(bug("no barriers")) };
         let base = self.e.address(self.shared, K::I8, &[], i64::from(offset));
         self.set(op.results[0], Val::Barriers(base));
+        self.new_barriers.push((base, count, arrivals));
+        // They are made together, once the last ones have their place: one fence and one barrier do for all.
+        let is = |op: &&Op| matches!(op.kind, Kind::Gpu(GpuOp::AllocBarriers { .. }));
+        let last = self.func.body.ops.iter().rfind(is).and_then(|op| op.results.first());
+        if last != op.results.first() {
+            return Ok(());
+        }
+        let all = std::mem::take(&mut self.new_barriers);
         self.by_one_thread(&mut |l| {
-            for i in 0..count {
-                let own = l.e.address(base, K::I8, &[], i64::from(i * engine.barrier_bytes()));
-                engine.barrier_init(&mut l.e, own, arrivals);
+            for (base, count, arrivals) in &all {
+                for i in 0..*count {
+                    let own = l.e.address(*base, K::I8, &[], i64::from(i * engine.barrier_bytes()));
+                    engine.barrier_init(&mut l.e, own, *arrivals);
+                }
             }
             engine.barrier_init_fence(&mut l.e);
             Ok(())
         })?;
         self.sync();
         Ok(())
+    }
+
+    /// Whether lanes read what the engine writes on their own, not all of them at once by an asynchronous product.
+    fn lanes_read_rings(&self) -> bool {
+        let mut filled = HashSet::new();
+        let mut read = false;
+        self.func.walk(&mut |op| match &op.kind {
+            Kind::Gpu(GpuOp::Slot) => {
+                filled.insert(op.results[0]);
+            }
+            Kind::Gpu(GpuOp::SharedTranspose { .. } | GpuOp::SharedSlice { .. }) => {
+                if filled.contains(&op.operands[0]) {
+                    filled.insert(op.results[0]);
+                }
+            }
+            Kind::Gpu(GpuOp::LoadShared | GpuOp::Mma { .. }) => {
+                read |= op.operands.iter().any(|v| filled.contains(v));
+            }
+            _ => {}
+        });
+        read
     }
 
     /// Address of one barrier.

@@ -34,7 +34,7 @@ impl Scratch {
         let mut half = 0;
         func.walk(&mut |op| half = half.max(need(func, op, facts)));
         let half = half.next_multiple_of(128);
-        Scratch { start, half, two: start + 2 * half <= limit, turn: false, leading: true }
+        Scratch { start, half, two: start + 2 * half <= limit, turn: false, leading: false }
     }
 
     /// Bytes behind the buffers that passes have allocated.

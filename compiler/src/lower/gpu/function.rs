@@ -81,6 +81,7 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
         scratch,
         order: Default::default(),
         group: (0, 0),
+        new_barriers: Vec::new(),
         tensor_maps,
     };
     for (i, arg) in args.into_iter().enumerate() {

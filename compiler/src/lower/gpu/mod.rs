@@ -92,6 +92,8 @@ pub struct Lower<'f> {
     order: memory::Order,
     /// Barrier and number of threads that run this code together; 0 threads is the whole block.
     pub group: (u32, u32),
+    /// Barriers in shared memory that have a place but are not made yet: address, how many, arrivals of each.
+    new_barriers: Vec<(V, u32, u32)>,
     /// Tensor maps, in the order of [`Func::tensor_maps`].
     pub tensor_maps: Vec<V>,
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! for i { x = load v, i          ring = alloc_shared 3 × …;  load 0 → slot 0;  load 1 → slot 1
 //!         store_shared x, s  →   for i { async_wait 1;  load i+2 → slot r-1;  mma (slot r) …;  r = (r+1) % 3 }
-//!         mma s … }              async_wait 0
+//!         mma s … }
 //! ```
 //! A load can be started ahead if its place follows from the counter alone, nothing writes its view, and its rows
 //! can be copied in pieces of at least four bytes. Iterations past the end copy nothing.
@@ -296,7 +296,7 @@ fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<O
     op.operands.push(zero);
     op.results.push(func.fresh(Type::scalar(Elem::I32)));
     op.regions.push(block);
+    // Each copy is waited for by the turn that uses it: behind the loop only empty groups are left.
     out.push(op);
-    out.push(effectful(GpuOp::AsyncWait { pending: 0 }, Vec::new(), loc));
     out
 }

@@ -71,18 +71,18 @@ fn block(func: &mut Func, b: &mut Block, zeros: &HashSet<ValueId>) {
             done.push(op);
             continue;
         }
-        let turned = match Products::of(func, &op) {
-            Some(p) if p.all.iter().all(|x| x.sums.is_some()) => Ok(lag::apply(func, op, &p)),
-            Some(p) => chain::apply(func, op, &p, zeros),
-            None => Err(op),
-        };
-        match turned {
-            Ok(turned) => {
-                func.count("products_in_flight", 1);
-                done.extend(turned);
+        let products = Products::of(func, &op);
+        let sums = products.as_ref().is_some_and(|p| p.all.iter().all(|x| x.sums.is_some()));
+        let chain = products.as_ref().filter(|_| !sums).and_then(|p| chain::parts(func, &op, p));
+        match (products, chain) {
+            (Some(p), None) if sums => done.extend(lag::apply(func, op, &p)),
+            (Some(p), Some(parts)) => done.extend(chain::apply(func, op, &p, &parts, zeros)),
+            _ => {
+                done.push(op);
+                continue;
             }
-            Err(op) => done.push(op),
         }
+        func.count("products_in_flight", 1);
     }
     b.ops = done;
 }

@@ -80,7 +80,7 @@ fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Er
             Place::Registers(_) => None,
         })
         .collect();
-    func.try_rewrite(&mut |b, op| {
+    func.try_rewrite::<Error>(&mut |b, op| {
         let made = op.results.clone();
         match plans.remove(op.results.first().unwrap_or(&ValueId(u32::MAX))) {
             Some(p) => product(b, op, p, &wanted, &mut stored)?,
@@ -93,7 +93,10 @@ fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Er
             }
         }
         Ok(())
-    })
+    })?;
+    // Transposes of operands are done by reading: what is loaded is then used once only, and can be copied ahead.
+    func.drop_dead();
+    Ok(())
 }
 
 fn collect(block: &Block, within: usize, loops: &mut usize, defs: &mut HashMap<ValueId, Def>) {

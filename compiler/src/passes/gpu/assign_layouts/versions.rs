@@ -202,6 +202,11 @@ impl Versions<'_> {
                     op.operands[i] = self.any(op.operands[i], loc)?;
                 }
             }
+            // Made right behind the definition, so outside of loops that do not change the value, and not at all for what is
+            // made again.
+            Kind::Gpu(GpuOp::ConvertLayout) => {
+                op.operands[0] = self.like(op.operands[0], op.results[0], loc)?;
+            }
             Kind::Tile(OpKind::Dot { .. }) => {
                 op.operands[2] = self.like(op.operands[2], op.results[0], loc)?;
                 for i in 0..2 {

@@ -15,7 +15,7 @@ use kcc_dsl::ir::{BinaryOp, CmpOp, Const, Elem, OpKind, ValueId};
 use std::collections::{HashMap, HashSet};
 
 /// The parts of a body, as places of operations.
-struct Parts {
+pub(super) struct Parts {
     /// Carried values of the front, as numbers of the loop's results.
     state: Vec<usize>,
     /// The carried sum.
@@ -27,22 +27,6 @@ struct Parts {
     second: Vec<usize>,
     /// Returns of slots of the first and of the second product.
     returns: [Vec<usize>; 2],
-}
-
-/// The loop, rotated, and what is around it.
-///
-/// # Errors
-/// The loop, if it is not of that form.
-pub(super) fn apply(
-    func: &mut Func,
-    op: Op,
-    products: &Products,
-    zeros: &HashSet<ValueId>,
-) -> Result<Vec<Op>, Op> {
-    match (products.all.as_slice(), parts(func, &op, products)) {
-        ([first, second], Some(parts)) => Ok(rotate(func, op, (first, second), &parts, zeros)),
-        _ => Err(op),
-    }
 }
 
 /// The slots of rings that a product reads.
@@ -114,7 +98,8 @@ impl Slice<'_> {
     }
 }
 
-fn parts(func: &Func, the_loop: &Op, products: &Products) -> Option<Parts> {
+/// The parts of a loop's body, if it is of that form.
+pub(super) fn parts(func: &Func, the_loop: &Op, products: &Products) -> Option<Parts> {
     let [first, second] = products.all.as_slice() else { return None };
     let body = &the_loop.regions[0];
     let ops = &body.ops;
@@ -260,13 +245,15 @@ fn finish(
     (ops, done)
 }
 
-fn rotate(
+/// The loop, rotated, and what is around it.
+pub(super) fn apply(
     func: &mut Func,
     mut op: Op,
-    (first, second): (&Product, &Product),
+    products: &Products,
     parts: &Parts,
     zeros: &HashSet<ValueId>,
 ) -> Vec<Op> {
+    let [first, second] = products.all.as_slice() else { return vec![op] };
     let (lo, hi, step) = (op.operands[0], op.operands[1], op.operands[2]);
     let body = std::mem::take(&mut op.regions[0]);
     let late: Vec<Late> = parts.returns[1].iter().map(|i| Late::of(func, &body.ops[*i])).collect();
