@@ -276,7 +276,7 @@ fn padding_fills_one_side() {
         _ => None,
     });
     copy.expect("a copy out").bytes = 28.into();
-    let e = launch(&p, &floats(&[1.0, 2.0, 3.0]), &mut vec![0; 28], 0).expect_err("undefined");
+    let e = launch(&p, &floats(&[1.0, 2.0, 3.0]), &mut [0; 28], 0).expect_err("undefined");
     assert!(e.to_string().starts_with("kernel.rs:12:1:"), "{e}");
 }
 
