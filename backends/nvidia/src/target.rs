@@ -153,6 +153,13 @@ impl GpuTarget for Nvidia {
         register(e, "nctaid", axis)
     }
 
+    /// What a shuffle gives from one lane to all is uniform to `ptxas` as well, which then keeps it in uniform registers.
+    fn uniform(&self, e: &mut Emit, v: V) -> V {
+        let (all, zero, clamp) = (e.int(K::I32, -1), e.int(K::I32, 0), e.int(K::I32, 31));
+        let text = format!("nvvm.shfl.sync idx {all}, {v}, {zero}, {clamp} : {0} -> {0}", v.ty);
+        e.pure(v.ty, text, &[v])
+    }
+
     fn shuffle(&self, e: &mut Emit, how: Shuffle, v: V, by: V) -> V {
         let (mode, clamp) = match how {
             Shuffle::Xor => ("bfly", 31),

@@ -178,22 +178,22 @@ impl Panels {
     }
 }
 
-/// The descriptor of an operand at a shared address (a `!llvm.ptr<3>`), as i64.
+/// The lower half (i32) of the descriptor of an operand at a shared address (a `!llvm.ptr<3>`); the upper half is
+/// [`Panels::descriptor`]'s. What a step adds stays within the lower half, whose sums the uniform registers can make.
 pub fn descriptor(e: &mut Emit, address: V, panels: &Panels) -> V {
-    let (i32_, i64_) = (Ty::scalar(K::I32), Ty::i64());
+    let i32_ = Ty::scalar(K::I32);
     let start = e.pure(i32_, format!("llvm.ptrtoint {address} : !llvm.ptr<3> to i32"), &[address]);
     // Shared memory ends below 2^18, so nothing above the field's 14 bits is set.
     let four = e.int(K::I32, 4);
     let start = e.op2("arith.shrui", start, four);
-    let start = e.pure(i64_, format!("arith.extui {start} : i32 to i64"), &[start]);
-    let rest = e.i64(panels.descriptor() as i64);
+    let rest = e.int(K::I32, i64::from(panels.descriptor() as u32));
     e.op2("arith.ori", start, rest)
 }
 
 /// Operand A.
 #[derive(Clone, Debug)]
 pub enum A<'a> {
-    /// In shared memory: descriptor of the buffer, and how it lies.
+    /// In shared memory: lower half of the buffer's descriptor, and how it lies.
     Shared(V, Panels),
     /// In registers: four i32 per step, in the order of [`a_layout`].
     Registers(&'a [V]),
@@ -223,7 +223,7 @@ pub struct Multiply<'a> {
     pub a: A<'a>,
     /// First row of A in its buffer, a multiple of 8 (of the panel's width where M is innermost).
     pub row: u32,
-    /// Operand B: descriptor of its buffer, and how it lies.
+    /// Operand B: lower half of its buffer's descriptor, and how it lies.
     pub b: (V, Panels),
     /// First column of B in its buffer, as [`Multiply::row`].
     pub column: u32,
@@ -256,19 +256,22 @@ pub fn multiply(e: &mut Emit, m: &Multiply, acc: &[V]) -> Vec<V> {
         }
     }
     asm.line(".reg .b64 da, db;");
+    asm.line(".reg .b32 la, lb;");
     let a = match &m.a {
-        A::Shared(descriptor, _) => vec![asm.operand("l", *descriptor)],
+        A::Shared(descriptor, _) => vec![asm.operand("r", *descriptor)],
         A::Registers(registers) => registers.iter().map(|r| asm.operand("r", *r)).collect(),
     };
-    let b = asm.operand("l", m.b.0);
+    let b = asm.operand("r", m.b.0);
     let shape = format!("wgmma.mma_async.sync.aligned.m64n{}k{}.{types}", m.n, m.kinds.k());
     for step in 0..m.steps {
         let k = step * m.kinds.k();
-        asm.line(format!("add.s64 db, {b}, {};", m.b.1.start(m.column, k) >> 4));
+        asm.line(format!("add.u32 lb, {b}, {};", m.b.1.start(m.column, k) >> 4));
+        asm.line(format!("mov.b64 db, {{lb, {}}};", m.b.1.descriptor() >> 32));
         let mut tail = String::from("1, 1");
         let a = match &m.a {
             A::Shared(_, panels) => {
-                asm.line(format!("add.s64 da, {}, {};", a[0], panels.start(m.row, k) >> 4));
+                asm.line(format!("add.u32 la, {}, {};", a[0], panels.start(m.row, k) >> 4));
+                asm.line(format!("mov.b64 da, {{la, {}}};", panels.descriptor() >> 32));
                 if m.kinds.transposes() {
                     tail += if panels.k_inner { ", 0" } else { ", 1" };
                 }

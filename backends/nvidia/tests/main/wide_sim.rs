@@ -157,8 +157,11 @@ fn products_of_two_groups_hand_over_registers() {
 
 #[test]
 fn attention_of_awkward_lengths() {
-    for (len, width, warps) in [(130, 64, "4"), (77, 128, "4")] {
-        let kernel = attention(Elem::BF16, 64, 64, width);
+    // Two groups of warps take turns at the products.
+    for (len, rows, width, warps) in
+        [(130, 64, 64, "4"), (77, 64, 128, "4"), (300, 128, 64, "8"), (40, 128, 128, "8")]
+    {
+        let kernel = attention(Elem::BF16, rows, 64, width);
         let n = len * width;
         let mut buffers: Vec<EagerBuffer> =
             (0..3).map(|i| EagerBuffer::from_f32(Elem::BF16, &numbers(n, 20 + i))).collect();
@@ -167,7 +170,7 @@ fn attention_of_awkward_lengths() {
         let args: Vec<EagerArg> = (0..4).map(|i| view(i, &d, i == 3)).collect();
         // Weights are rounded to bf16 (2^-9 relative) on both sides, from scores whose exponentials differ by a few ulp:
         // one step of bf16 at worst.
-        check(&kernel, [len.div_ceil(64) as u32, 1, 1], &buffers, &args, &[("warps", warps)], 1.0 / 128.0);
+        check(&kernel, [len.div_ceil(rows) as u32, 1, 1], &buffers, &args, &[("warps", warps)], 1.0 / 128.0);
     }
 }
 

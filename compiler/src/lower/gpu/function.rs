@@ -6,9 +6,9 @@ use super::{Lower, Stride, Val, ViewVal};
 use crate::emit::{Emit, K, Ty, V};
 use crate::error::{Error, at};
 use crate::gpu::GpuTarget;
-use crate::ktg::Func;
 use crate::ktg::access::Views;
 use crate::ktg::axis::Divisibility;
+use crate::ktg::{Func, GpuOp, Kind};
 use crate::target::Lowered;
 use kcc_dsl::exchange::gpu::MAX_GRID_YZ;
 use kcc_dsl::exchange::{CpuMeta, GpuArg, GpuMeta, GridMap};
@@ -59,7 +59,10 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
     }
     let tid = target.thread_id(&mut e);
     let (lane, warp) = split_thread(&mut e, tid, facts.lanes);
-    let warp = target.uniform(&mut e, warp);
+    // Addresses of products' operands are made for whole warps; elsewhere the exchange would cost more than it gives.
+    let mut products = false;
+    func.walk(&mut |op| products |= matches!(op.kind, Kind::Gpu(GpuOp::Mma { .. } | GpuOp::MmaAsync { .. })));
+    let warp = if products { target.uniform(&mut e, warp) } else { warp };
     let shared = Ty::scalar(K::Shared);
     let shared = e.pure(shared, format!("llvm.mlir.addressof @{SHARED} : {shared}"), &[]);
     let programs = programs(&mut e, target, func, counts);

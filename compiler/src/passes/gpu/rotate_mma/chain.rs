@@ -310,23 +310,26 @@ pub(super) fn apply(
     let mut rest = Vec::new();
     take(&mut rest, &parts.late);
     rest.iter_mut().for_each(|o| rename(o, carried, sum));
-    let wait = Kind::Gpu(GpuOp::MmaWait { pending: 0 });
-    ops.push(Op {
-        kind: wait,
-        operands: vec![carried],
-        results: vec![sum],
-        regions: Vec::new(),
-        loc: op.loc,
-    });
-    ops.extend(late.iter().map(|l| l.give_back(condition)));
-    ops.extend(rest);
     let (made, next) = func.build(op.loc, |b| b.binary(BinaryOp::Add, body.args[0], step));
     ops.extend(made);
     let mut map = HashMap::from([(body.args[0], next)]);
-    let (more, running) = front(func, &body, parts, first, &mut map);
-    ops.extend(more);
+    let (mut filled, running) = front(func, &body, parts, first, &mut map);
+    // Waits for what was filled are branches. Without them the machine's own scheduler would put the wait for the product in
+    // front of the work that is to run beside it, and what makes the narrow form behind the next product, at the price
+    // of registers.
+    let fence = filled.iter().position(|o| matches!(o.kind, Kind::Gpu(GpuOp::MmaFence)));
+    let issued = filled.split_off(fence.unwrap_or_default());
+    let (fill, product): (Vec<usize>, Vec<usize>) = parts.second.iter().partition(|i| **i < second.at);
+    take(&mut ops, &fill);
+    let kind = Kind::Gpu(GpuOp::MmaWait { pending: 0 });
+    let (operands, results) = (vec![carried], vec![sum]);
+    ops.push(Op { kind, operands, results, regions: Vec::new(), loc: op.loc });
+    ops.extend(late.iter().map(|l| l.give_back(condition)));
+    ops.extend(rest);
+    ops.extend(filled);
+    ops.extend(issued);
     let from = ops.len();
-    take(&mut ops, &parts.second);
+    take(&mut ops, &product);
     ops[from..].iter_mut().for_each(|o| rename(o, carried, sum));
     let (more, after) = finish(func, &body, parts, (running, 1), &HashMap::new());
     ops.extend(more);
