@@ -122,6 +122,14 @@ impl Device {
         Ok(Builder::open(name)?.build())
     }
 
+    /// What kernels are compiled for, `cpu:x86-64-v4` or `nvidia:sm_90a`; `None` on the eager device, which compiles nothing.
+    ///
+    /// # Errors
+    /// A CPU target that this machine does not run.
+    pub fn target(&self) -> Result<Option<&str>> {
+        self.loader().map(Loader::target).transpose()
+    }
+
     /// Whether this is the eager device.
     pub fn is_eager(&self) -> bool {
         matches!(self.0.kind, Kind::Eager)

@@ -1,6 +1,7 @@
 //! The name of a compilation in the caches.
 
 use kcc_dsl::exchange::CompileRequest;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -8,7 +9,7 @@ use std::fmt;
 const FORMAT: &[u8] = b"kcc cache 2\0";
 
 /// SHA-256 of everything that a compilation depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Key([u8; 32]);
 
 impl Key {
