@@ -5,6 +5,7 @@ mod dots;
 mod lines;
 mod mma;
 mod mutate;
+mod passes;
 mod random;
 mod reports;
 mod sim;

@@ -167,10 +167,10 @@ impl Lower<'_> {
             Kind::Gpu(GpuOp::Slot) => {
                 filled.insert(op.results[0]);
             }
-            Kind::Gpu(GpuOp::SharedTranspose { .. } | GpuOp::SharedSlice { .. }) => {
-                if filled.contains(&op.operands[0]) {
-                    filled.insert(op.results[0]);
-                }
+            Kind::Gpu(GpuOp::SharedTranspose { .. } | GpuOp::SharedSlice { .. })
+                if filled.contains(&op.operands[0]) =>
+            {
+                filled.insert(op.results[0]);
             }
             Kind::Gpu(GpuOp::LoadShared | GpuOp::Mma { .. }) => {
                 read |= op.operands.iter().any(|v| filled.contains(v));
