@@ -1,6 +1,6 @@
-"""The peers' side of the static comparison: GEMM and attention in Triton, at given tile shapes, compiled to PTX.
+"""GEMM and attention in Triton, as its own tutorials write them: the peers of the GPU kit and of the static comparison.
 
-No GPU and no driver is needed: Triton compiles for a named architecture.
+`ptx` compiles for a named architecture and needs no GPU and no driver; `run_*` launch on one.
 """
 
 import triton
@@ -10,20 +10,33 @@ from triton.compiler import ASTSource
 
 
 @triton.jit
+def _tile(m, n, BM: tl.constexpr, BN: tl.constexpr, GROUP: tl.constexpr):
+    """Programs in groups of GROUP rows of tiles, so that neighbours share operands in the second-level cache."""
+    pid = tl.program_id(0)
+    rows, columns = tl.cdiv(m, BM), tl.cdiv(n, BN)
+    first = pid // (GROUP * columns) * GROUP
+    size = min(rows - first, GROUP)
+    return (first + pid % (GROUP * columns) % size) * BM, pid % (GROUP * columns) // size * BN
+
+
+@triton.jit
 def matmul(a, b, c, m, n, k, am, bk, cm, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
-    row = tl.program_id(0) * BM + tl.arange(0, BM)
-    col = tl.program_id(1) * BN + tl.arange(0, BN)
+    r, s = _tile(m, n, BM, BN, 8)
+    row = (r + tl.arange(0, BM)) % m
+    col = (s + tl.arange(0, BN)) % n
     ks = tl.arange(0, BK)
     at_a = a + row[:, None] * am + ks[None, :]
     at_b = b + ks[:, None] * bk + col[None, :]
     acc = tl.zeros((BM, BN), tl.float32)
     for i in range(0, tl.cdiv(k, BK)):
         left = k - i * BK
-        x = tl.load(at_a, mask=(row[:, None] < m) & (ks[None, :] < left), other=0.0)
-        y = tl.load(at_b, mask=(ks[:, None] < left) & (col[None, :] < n), other=0.0)
+        x = tl.load(at_a, mask=ks[None, :] < left, other=0.0)
+        y = tl.load(at_b, mask=ks[:, None] < left, other=0.0)
         acc = tl.dot(x, y, acc)
         at_a += BK
         at_b += BK * bk
+    row = r + tl.arange(0, BM)
+    col = s + tl.arange(0, BN)
     out = c + row[:, None] * cm + col[None, :]
     tl.store(out, acc.to(c.dtype.element_ty), mask=(row[:, None] < m) & (col[None, :] < n))
 
@@ -33,11 +46,29 @@ def matmul_tma(a, b, c, m, n, k, am, bk, cm, BM: tl.constexpr, BN: tl.constexpr,
     from_a = tl.make_tensor_descriptor(a, [m, k], [am, 1], [BM, BK])
     from_b = tl.make_tensor_descriptor(b, [k, n], [bk, 1], [BK, BN])
     to_c = tl.make_tensor_descriptor(c, [m, n], [cm, 1], [BM, BN])
-    row, col = tl.program_id(0) * BM, tl.program_id(1) * BN
+    row, col = _tile(m, n, BM, BN, 8)
     acc = tl.zeros((BM, BN), tl.float32)
     for i in range(0, tl.cdiv(k, BK)):
         acc = tl.dot(from_a.load([row, i * BK]), from_b.load([i * BK, col]), acc)
     to_c.store([row, col], acc.to(c.dtype.element_ty))
+
+
+@triton.jit
+def _attend(x, key, value, seen, row, length, top, total, acc, log2, MASK: tl.constexpr, CAUSAL: tl.constexpr):
+    """One block of keys; only blocks on the diagonal and the last one are masked."""
+    s = tl.dot(x, key)
+    if MASK:
+        col = seen + tl.arange(0, key.shape[1])
+        inside = col[None, :] < length
+        if CAUSAL:
+            inside = inside & (row[:, None] >= col[None, :])
+        s = tl.where(inside, s, float("-inf"))
+    new = tl.maximum(top, tl.max(s, 1) * log2)
+    p = tl.exp2(s * log2 - new[:, None])
+    shrink = tl.exp2(top - new)
+    total = total * shrink + tl.sum(p, 1)
+    acc = tl.dot(p.to(value.dtype), value, acc * shrink[:, None])
+    return new, total, acc
 
 
 @triton.jit
@@ -55,52 +86,125 @@ def attention(
     total = tl.zeros((BM,), tl.float32)
     acc = tl.zeros((BM, D), tl.float32)
     log2 = scale * 1.44269504
+    at_k = k + base + col[None, :] * D + d[:, None]
+    at_v = v + base + col[:, None] * D + d[None, :]
+    whole = (tl.minimum(start, length) if CAUSAL else length) // BN * BN
     end = tl.minimum(start + BM, length) if CAUSAL else length
-    for at in range(0, end, BN):
-        inside = at + col[None, :] < length
-        key = tl.load(k + base + (at + col)[None, :] * D + d[:, None], mask=inside, other=0.0)
-        s = tl.dot(x, key) * log2
-        if CAUSAL:
-            inside = inside & (row[:, None] >= at + col[None, :])
-        s = tl.where(inside, s, float("-inf"))
-        new = tl.maximum(top, tl.max(s, 1))
-        p = tl.exp2(s - new[:, None])
-        shrink = tl.exp2(top - new)
-        total = total * shrink + tl.sum(p, 1)
-        value = tl.load(
-            v + base + (at + col)[:, None] * D + d[None, :], mask=(at + col)[:, None] < length, other=0.0
+    for at in range(0, whole, BN):
+        top, total, acc = _attend(
+            x, tl.load(at_k), tl.load(at_v), at, row, length, top, total, acc, log2, False, CAUSAL
         )
-        acc = tl.dot(p.to(value.dtype), value, acc * shrink[:, None])
-        top = new
+        at_k += BN * D
+        at_v += BN * D
+    for at in range(whole, end, BN):
+        key = tl.load(at_k, mask=at + col[None, :] < length, other=0.0)
+        value = tl.load(at_v, mask=at + col[:, None] < length, other=0.0)
+        top, total, acc = _attend(x, key, value, at, row, length, top, total, acc, log2, True, CAUSAL)
+        at_k += BN * D
+        at_v += BN * D
     acc = acc / total[:, None]
     tl.store(o + base + row[:, None] * D + d[None, :], acc.to(o.dtype.element_ty), mask=row[:, None] < length)
 
 
-KERNELS = {"matmul": matmul, "matmul_tma": matmul_tma, "attention": attention}
+@triton.jit
+def attention_tma(
+    q, k, v, o, scale, length, heads,
+    BM: tl.constexpr, BN: tl.constexpr, D: tl.constexpr, CAUSAL: tl.constexpr,
+):
+    """Heads one below another, in one descriptor each, as in the tutorial; `length` is a multiple of the tiles."""
+    rows = heads * length
+    from_q = tl.make_tensor_descriptor(q, [rows, D], [D, 1], [BM, D])
+    from_k = tl.make_tensor_descriptor(k, [rows, D], [D, 1], [BN, D])
+    from_v = tl.make_tensor_descriptor(v, [rows, D], [D, 1], [BN, D])
+    to_o = tl.make_tensor_descriptor(o, [rows, D], [D, 1], [BM, D])
+    base = tl.program_id(1) * length
+    start = tl.program_id(0) * BM
+    row = start + tl.arange(0, BM)
+    x = from_q.load([base + start, 0])
+    top = tl.full((BM,), float("-inf"), tl.float32)
+    total = tl.zeros((BM,), tl.float32)
+    acc = tl.zeros((BM, D), tl.float32)
+    log2 = scale * 1.44269504
+    whole = (tl.minimum(start, length) if CAUSAL else length) // BN * BN
+    end = tl.minimum(start + BM, length) if CAUSAL else length
+    for at in range(0, whole, BN):
+        key, value = from_k.load([base + at, 0]).T, from_v.load([base + at, 0])
+        top, total, acc = _attend(x, key, value, at, row, length, top, total, acc, log2, False, CAUSAL)
+    for at in range(whole, end, BN):
+        key, value = from_k.load([base + at, 0]).T, from_v.load([base + at, 0])
+        top, total, acc = _attend(x, key, value, at, row, length, top, total, acc, log2, True, CAUSAL)
+    to_o.store([base + start, 0], (acc / total[:, None]).to(o.dtype.element_ty))
+
+
+KERNELS = {"matmul": matmul, "matmul_tma": matmul_tma, "attention": attention, "attention_tma": attention_tma}
 SHORT = {"f16": "fp16", "bf16": "bf16", "f32": "fp32"}
+POINTERS = ("a", "b", "c", "q", "v", "o")
 
 
 def ptx(kernel, elem, constants, arch, warps, stages):
-    """PTX text, symbol, bytes of shared memory and threads of one instance. Pointers and strides count as 16-byte aligned."""
+    """PTX text, symbol, bytes of shared memory and threads of one instance. Pointers, strides and lengths are multiples of 16, as in a launch."""
     function = KERNELS[kernel]
-    names = function.arg_names
-    pointer = "*" + SHORT[elem]
     signature, attributes = {}, {}
-    for i, name in enumerate(names):
+    for i, name in enumerate(function.arg_names):
         if name in constants:
             signature[name] = "constexpr"
-        elif name in "abcqkvo" and not (kernel.startswith("matmul") and name in ("k",)):
-            signature[name] = pointer
+        elif name in POINTERS or (name == "k" and kernel.startswith("attention")):
+            signature[name] = "*" + SHORT[elem]
             attributes[(i,)] = [["tt.divisibility", 16]]
         elif name == "scale":
             signature[name] = "fp32"
         else:
             signature[name] = "i32"
-            if name in ("am", "bk", "cm", "head"):
+            if name != "heads":
                 attributes[(i,)] = [["tt.divisibility", 16]]
     source = ASTSource(function, signature, constexprs=constants, attrs=attributes)
     number = int("".join(c for c in arch if c.isdigit()))
-    compiled = triton.compile(
-        source, target=GPUTarget("cuda", number, 32), options={"num_warps": warps, "num_stages": stages}
-    )
+    # Fused multiply-add is what Triton does by default; later versions ask for the choice.
+    options = {"num_warps": warps, "num_stages": stages, "enable_fp_fusion": True}
+    compiled = triton.compile(source, target=GPUTarget("cuda", number, 32), options=options)
     return compiled.asm["ptx"], compiled.metadata.name, compiled.metadata.shared, warps * 32
+
+
+# What the kit tries on a GPU: kernel, tile shape, warps, stages.
+MATMUL = [
+    ("matmul_tma", 128, 256, 64, 8, 3),
+    ("matmul_tma", 128, 128, 64, 8, 4),
+    ("matmul", 128, 256, 64, 8, 3),
+    ("matmul", 128, 128, 64, 8, 3),
+    ("matmul", 64, 128, 64, 4, 4),
+    ("matmul", 16, 64, 128, 4, 4),
+]
+ATTENTION = [
+    ("attention_tma", 128, 128, 8, 2),
+    ("attention_tma", 128, 64, 4, 3),
+    ("attention_tma", 128, 64, 8, 3),
+    ("attention", 128, 64, 8, 2),
+    ("attention", 128, 32, 8, 3),
+]
+
+
+def _allocator():
+    """Memory for descriptors that kernels make."""
+    import torch
+
+    triton.set_allocator(lambda size, align, stream: torch.empty(size, dtype=torch.int8, device="cuda"))
+
+
+def run_matmul(a, b, c, config):
+    kernel, bm, bn, bk, warps, stages = config
+    (m, k), n = a.shape, b.shape[1]
+    _allocator()
+    grid = (triton.cdiv(m, bm) * triton.cdiv(n, bn),)
+    KERNELS[kernel][grid](
+        a, b, c, m, n, k, a.stride(0), b.stride(0), c.stride(0), BM=bm, BN=bn, BK=bk, num_warps=warps, num_stages=stages
+    )
+
+
+def run_attention(q, k, v, o, causal, config):
+    kernel, bm, bn, warps, stages = config
+    batch, heads, length, d = q.shape
+    _allocator()
+    last = batch * heads if kernel == "attention_tma" else q.stride(1)
+    KERNELS[kernel][(triton.cdiv(length, bm), batch * heads)](
+        q, k, v, o, d**-0.5, length, last, BM=bm, BN=bn, D=d, CAUSAL=causal, num_warps=warps, num_stages=stages
+    )

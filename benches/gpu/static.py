@@ -1,0 +1,186 @@
+"""Static bars without a GPU: machine code of GEMM and attention, ours beside Triton's, at the same tile shapes.
+
+    python static.py --kit KCC-GPU-KIT [--check] [--json FILE]
+
+For each instance: registers, bytes of spills and of shared memory, and of the main loop the matrix products and all other
+instructions. Without --check, `static.json` is written: ours and Triton's. With --check (no Triton needed) ours is
+compared with what `static.json` has: more registers by four or more, any new spill, more shared memory, or another
+instruction per step is an error; BLESS=1 writes ours into the file instead. Needs `ptxas` and `nvdisasm`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import sass
+import tools
+
+HERE = Path(__file__).resolve().parent
+PINNED = HERE / "static.json"
+
+# bench, config, Triton's kernels with the same tile: the better one counts.
+GEMM = [(f"{bm}x{bn}x64 warps={w}", {"BM": bm, "BN": bn, "BK": 64}, w, 3)
+        for bm, bn, w in [(128, 256, 8), (128, 128, 8), (128, 128, 4), (64, 128, 4)]]
+ATTENTION = [(d, f"{bm}x{bn} warps={w}", {"BM": bm, "BN": bn, "D": d}, w, 2)
+             for d, bm, bn, w in [(64, 128, 128, 8), (64, 128, 64, 8), (128, 128, 128, 8), (128, 128, 64, 8), (128, 64, 64, 4)]]
+
+
+def instances():
+    """Bench and config as the kit names them, architecture, Triton's kernels, constants, warps, stages."""
+    for arch in ("sm_90a", "sm_80"):
+        tma = arch == "sm_90a"
+        for config, constants, warps, stages in GEMM:
+            kernels = ["matmul", "matmul_tma"] if tma else ["matmul"]
+            yield "matmul bf16 4096x4096x4096", config, arch, kernels, constants, warps, stages
+        for d, config, constants, warps, stages in ATTENTION:
+            kernels = ["attention", "attention_tma"] if tma else ["attention"]
+            for causal in (False, True):
+                bench = f"attention bf16 d{d} 4096 {'causal' if causal else 'full'}"
+                yield bench, config, arch, kernels, constants | {"CAUSAL": causal}, warps, stages
+
+
+class Tools:
+    def __init__(self):
+        self.ptxas, self.nvdisasm = tools.find("KCC_PTXAS", "ptxas"), tools.find("KCC_NVDISASM", "nvdisasm")
+
+    def figures(self, ptx, arch, shared):
+        with tempfile.TemporaryDirectory() as folder:
+            cubin = os.path.join(folder, "a.cubin")
+            usage = tools.assemble(self.ptxas, ptx, arch, cubin)
+            loop = sass.figures(self.nvdisasm, cubin)
+        return {
+            "registers": usage["registers"],
+            "spills": usage["spills"],
+            "shared": shared + usage["static_shared"],
+            "mma": loop["mma"],
+            "other": loop["other"],
+            "total": loop["total"],
+            "top": loop["top"],
+            **({"warnings": usage["warnings"]} if usage["warnings"] else {}),
+        }
+
+
+def ours(kit, found):
+    """Figures of every instance, by its name."""
+    every = list(instances())
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        words = [part for bench in dict.fromkeys(i[0] for i in every) for part in ("--only", bench)]
+        archs = [part for arch in dict.fromkeys(i[2] for i in every) for part in ("--target", f"nvidia:{arch}")]
+        subprocess.run([kit, "texts", folder, *archs, *words], check=True)
+        index = json.loads((Path(folder) / "index.json").read_text())
+        rows = {(r["bench"], r["config"], r["target"]): r for r in index}
+        for bench, config, arch, *_ in every:
+            row = rows.get((bench, config, f"nvidia:{arch}"))
+            if row is None:
+                sys.exit(f"static: the kit has no `{bench}`, `{config}` for {arch}")
+            name = f"{bench}, {config}, {arch}"
+            if "unfit" in row:
+                results[name] = {"unfit": row["unfit"]}
+            else:
+                results[name] = found.figures((Path(folder) / row["file"]).read_text(), arch, row["shared"])
+    return results
+
+
+def peers(found):
+    """Triton's figures by the same names: of its kernels for one tile, the one with the fewest other instructions."""
+    import triton
+    import triton_kernels
+
+    results = {}
+    for bench, config, arch, kernels, constants, warps, stages in instances():
+        best = None
+        for kernel in kernels:
+            ptx, _, shared, _ = triton_kernels.ptx(kernel, "bf16", constants, arch, warps, stages)
+            figures = found.figures(ptx, arch, shared) | {"kernel": kernel, "version": triton.__version__}
+            if best is None or (figures["spills"], figures["other"]) < (best["spills"], best["other"]):
+                best = figures
+        results[f"{bench}, {config}, {arch}"] = best
+    return results
+
+
+def per_step(figures, step):
+    """Other instructions of the main loop, for as many products as the smaller of the two loops has."""
+    return figures["other"] * step / figures["mma"] if figures.get("mma") else None
+
+
+def table(rows):
+    head = ("instance", "ours: reg", "spill", "shared", "mma", "other", "Triton: reg", "spill", "shared", "mma", "other", "ratio")
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for name, row in rows.items():
+        cells = [name]
+        for side in ("ours", "triton"):
+            f = row.get(side) or {}
+            keys = ("registers", "spills", "shared", "mma", "other")
+            cells += ["unfit", "", "", "", ""] if "unfit" in f else [str(f.get(k, "-")) for k in keys]
+        cells.append(f"{row['ratio']:.2f}" if row.get("ratio") else "-")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def joined(mine, theirs):
+    rows = {}
+    for name in mine:
+        a, b = mine[name], theirs.get(name)
+        row = {"ours": a, "triton": b}
+        if b and a.get("mma") and b.get("mma"):
+            step = min(a["mma"], b["mma"])
+            row["ratio"] = round(per_step(a, step) / per_step(b, step), 3)
+        rows[name] = row
+    return rows
+
+
+def worse(name, old, new):
+    """What of a pinned instance got worse."""
+    if "unfit" in new:
+        return [] if "unfit" in old else [f"{name}: does not compile any more: {new['unfit']}"]
+    if "unfit" in old:
+        return []
+    found = []
+    step = min(old["mma"], new["mma"]) or 1
+    for key, before, after, slack in [
+        ("registers", old["registers"], new["registers"], 3),
+        ("bytes of spills", old["spills"], new["spills"], 0),
+        ("bytes of shared memory", old["shared"], new["shared"], 0),
+        ("other instructions", per_step(old, step) or 0, per_step(new, step) or 0, 0),
+    ]:
+        if after > before + slack:
+            found.append(f"{name}: {key} went from {before:g} to {after:g}")
+    if old["mma"] and not new["mma"]:
+        found.append(f"{name}: the main loop has no matrix product any more")
+    return found + [f"{name}: ptxas warns {w}" for w in new.get("warnings", [])]
+
+
+def write(rows):
+    PINNED.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
+    print(table(rows))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kit", required=True, help="the kcc-gpu-kit program")
+    parser.add_argument("--check", action="store_true", help="compare ours with the pinned file")
+    args = parser.parse_args()
+    found = Tools()
+    if not found.ptxas or not found.nvdisasm:
+        sys.exit("static: no ptxas or nvdisasm; `scripts/setup.sh cuda` installs both")
+    mine = ours(args.kit, found)
+    if not args.check:
+        return write(joined(mine, peers(found)))
+    pinned = json.loads(PINNED.read_text())
+    if os.environ.get("BLESS"):
+        return write(joined(mine, {name: row["triton"] for name, row in pinned.items()}))
+    if set(mine) != set(pinned):
+        sys.exit(f"static: the instances changed, run with BLESS=1: {sorted(set(mine) ^ set(pinned))}")
+    found_worse = [line for name in mine for line in worse(name, pinned[name]["ours"], mine[name])]
+    if found_worse:
+        sys.exit("\n".join(found_worse + ["worse than static.json; if it must be so, BLESS=1 and say why in the commit"]))
+    print(f"{len(mine)} instances are no worse than static.json")
+
+
+if __name__ == "__main__":
+    main()
