@@ -2,7 +2,8 @@
 
 use super::op::OpKind;
 use super::types::{Elem, Type};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use std::cell::Cell;
 use std::fmt;
 
 /// A value: an index into [`Kernel::values`].
@@ -45,8 +46,9 @@ pub struct Op {
     pub loc: LocId,
 }
 
-/// A list of operations with arguments and yielded values.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A list of operations with arguments and yielded values. Reading one that is nested more than 128 blocks deep is an error:
+/// readers recurse, and validation refuses far less.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Block {
     /// Arguments, defined by this block.
     pub args: Vec<ValueId>,
@@ -54,6 +56,46 @@ pub struct Block {
     pub ops: Vec<Op>,
     /// What the block yields to the operation that owns it.
     pub yields: Vec<ValueId>,
+}
+
+impl<'de> Deserialize<'de> for Block {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Block, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "Block")]
+        struct Plain {
+            args: Vec<ValueId>,
+            ops: Vec<Op>,
+            yields: Vec<ValueId>,
+        }
+        let level = Level::enter().ok_or_else(|| D::Error::custom("blocks are nested too deep"))?;
+        let Plain { args, ops, yields } = Plain::deserialize(d)?;
+        drop(level);
+        Ok(Block { args, ops, yields })
+    }
+}
+
+/// Blocks that this thread is reading, one inside the other.
+struct Level;
+
+impl Level {
+    const MOST: u32 = 128;
+
+    fn enter() -> Option<Level> {
+        DEPTH.with(|d| {
+            let deeper = d.get() + 1;
+            (deeper <= Level::MOST).then(|| d.set(deeper)).map(|()| Level)
+        })
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        DEPTH.with(|d| d.set(d.get() - 1));
+    }
+}
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
 /// What a kernel parameter is.
@@ -147,5 +189,36 @@ impl Kernel {
             }
         }
         go(&self.body, f);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(depth: usize) -> Block {
+        let mut block = Block::default();
+        for _ in 0..depth {
+            let op = Op {
+                kind: OpKind::If,
+                operands: vec![],
+                results: vec![],
+                regions: vec![block],
+                loc: LocId(0),
+            };
+            block = Block { ops: vec![op], ..Block::default() };
+        }
+        block
+    }
+
+    #[test]
+    fn blocks_nested_too_deep_are_an_error_and_no_overflow() {
+        for (depth, fits) in [(0, true), (64, true), (127, true), (128, false), (2000, false)] {
+            let bytes = postcard::to_stdvec(&nested(depth)).unwrap();
+            let read = postcard::from_bytes::<Block>(&bytes);
+            assert_eq!(read.is_ok(), fits, "{depth}");
+            // A failure leaves nothing behind.
+            assert!(postcard::from_bytes::<Block>(&postcard::to_stdvec(&nested(100)).unwrap()).is_ok());
+        }
     }
 }

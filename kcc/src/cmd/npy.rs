@@ -1,4 +1,5 @@
-//! `.npy` files: any numeric type is read and converted to the kernel's; types that NumPy lacks are written as f32.
+//! `.npy` files: any numeric type is read and converted to the kernel's; types that NumPy lacks (bf16, f8) are written as
+//! f32, which holds their values exactly.
 
 use super::Failure;
 use super::values::{from_f64, to_f64};
@@ -73,6 +74,13 @@ pub(super) fn write(path: &Path, tensor: &DynTensor) -> Result<(), Failure> {
         Elem::I32 => write!(i32),
         Elem::I64 => write!(i64),
         Elem::U32 => write!(u32),
+        Elem::F16 => {
+            let options = npyz::WriteOptions::<half::f16>::new().default_dtype().shape(&shape);
+            options.writer(&mut bytes as &mut dyn Write).begin_nd().and_then(|mut w| {
+                w.extend(values.iter().map(|&v| half::f16::from_f64(v)))?;
+                w.finish()
+            })
+        }
         _ => write!(f32),
     };
     done.map_err(|e| Failure::file(path, &e))?;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -15,19 +16,34 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 /// How much of what a dying child says is shown.
 const LAST_WORDS: usize = 2048;
 
+/// How long a compilation may take, unless `KCC_COMPILE_TIMEOUT` says otherwise: far beyond what any kernel has needed.
+const TIME_LIMIT: Duration = Duration::from_secs(300);
+
 /// A `kcc` executable that compiles for this process.
 pub struct ChildCompiler {
     path: PathBuf,
+    time_limit: Duration,
     running: Mutex<Option<Running>>,
     version: Mutex<Option<String>>,
 }
 
 struct Running {
     child: Child,
-    to: Option<BufWriter<ChildStdin>>,
-    from: BufReader<ChildStdout>,
+    pipes: Pipes,
     said: Option<JoinHandle<String>>,
     hello: Hello,
+}
+
+/// Where requests go and answers come from.
+struct Pipes {
+    to: Option<BufWriter<ChildStdin>>,
+    from: BufReader<ChildStdout>,
+}
+
+/// The time limit that the environment asks for; what is no number counts as not set.
+fn time_limit() -> Duration {
+    let asked = std::env::var("KCC_COMPILE_TIMEOUT").ok().and_then(|s| s.trim().parse::<u64>().ok());
+    asked.filter(|s| *s > 0).map_or(TIME_LIMIT, Duration::from_secs)
 }
 
 /// The `kcc` executable: `KCC`, else beside this program (or one or two folders up, as under `target/debug/deps`), else
@@ -64,9 +80,20 @@ impl ChildCompiler {
         all.entry(path.to_path_buf()).or_insert_with(|| Arc::new(ChildCompiler::new(path))).clone()
     }
 
-    /// A compiler of one's own.
+    /// A compiler of one's own. A compilation may take as many seconds as `KCC_COMPILE_TIMEOUT` says, else five minutes.
     pub fn new(path: &Path) -> ChildCompiler {
-        ChildCompiler { path: path.to_path_buf(), running: Mutex::new(None), version: Mutex::new(None) }
+        ChildCompiler {
+            path: path.to_path_buf(),
+            time_limit: time_limit(),
+            running: Mutex::new(None),
+            version: Mutex::new(None),
+        }
+    }
+
+    /// The same with another time limit. A child that takes longer is ended; that compilation is an error.
+    #[must_use]
+    pub fn with_time_limit(self, limit: Duration) -> ChildCompiler {
+        ChildCompiler { time_limit: limit, ..self }
     }
 
     /// Process id of the child, if it is up.
@@ -110,14 +137,10 @@ impl ChildCompiler {
             String::from_utf8_lossy(&last).into_owned()
         });
         let hello = Hello { protocol: 0, compiler: String::new() };
-        let mut running = Running {
-            child,
-            to: Some(BufWriter::new(to)),
-            from: BufReader::new(from),
-            said: Some(said),
-            hello,
-        };
-        match frame::read::<Hello>(&mut running.from) {
+        let pipes = Pipes { to: Some(BufWriter::new(to)), from: BufReader::new(from) };
+        let mut running = Running { child, pipes, said: Some(said), hello };
+        let answer = running.in_time(self.time_limit, |p| frame::read::<Hello>(&mut p.from));
+        match answer {
             Ok(Some(hello)) if hello.protocol == PROTOCOL => {
                 running.hello = hello;
                 Ok(running)
@@ -132,7 +155,7 @@ impl ChildCompiler {
     }
 
     /// Runs `f` with a living child.
-    fn with<R>(&self, f: impl FnOnce(&mut Running) -> std::io::Result<R>) -> Result<R, String> {
+    fn with<R>(&self, f: impl FnOnce(&mut Pipes, &Hello) -> std::io::Result<R>) -> Result<R, String> {
         let mut slot = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         // One that died while idle is replaced without a word.
         if slot.as_mut().is_some_and(|r| !matches!(r.child.try_wait(), Ok(None))) {
@@ -142,12 +165,21 @@ impl ChildCompiler {
             *slot = Some(self.start()?);
         }
         let Some(running) = slot.as_mut() else { return Err("the compiler did not start".into()) };
-        let error = match f(running) {
+        let hello = running.hello.clone();
+        let error = match running.in_time(self.time_limit, |p| f(p, &hello)) {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         let how = running.death();
         *slot = None;
+        if error.kind() == std::io::ErrorKind::TimedOut {
+            return Err(format!(
+                "the compiler {} took longer than {} s and was ended\nset KCC_COMPILE_TIMEOUT to more seconds if the kernel \
+                 is that large; else please report this with the kernel's source",
+                self.path.display(),
+                self.time_limit.as_secs_f32()
+            ));
+        }
         Err(format!(
             "the compiler {} gave no answer ({error}): {how}\nthe next compilation starts a new one; \
              please report this with the kernel's source",
@@ -157,9 +189,35 @@ impl ChildCompiler {
 }
 
 impl Running {
+    /// Talks to the child; kills it if that takes too long, which ends the talk with [`std::io::ErrorKind::TimedOut`].
+    fn in_time<R>(
+        &mut self,
+        limit: Duration,
+        talk: impl FnOnce(&mut Pipes) -> std::io::Result<R>,
+    ) -> std::io::Result<R> {
+        let Running { child, pipes, .. } = self;
+        let (done, waiting) = channel::<()>();
+        std::thread::scope(|scope| {
+            let watch = scope.spawn(move || {
+                let late = waiting.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+                if late {
+                    // The pipes close, and whoever reads or writes them goes on.
+                    let _ = child.kill();
+                }
+                late
+            });
+            let answer = talk(pipes);
+            drop(done);
+            match watch.join() {
+                Ok(true) if answer.is_err() => Err(std::io::ErrorKind::TimedOut.into()),
+                _ => answer,
+            }
+        })
+    }
+
     /// Ends the child and says how it went.
     fn death(&mut self) -> String {
-        drop(self.to.take());
+        drop(self.pipes.to.take());
         let status = self.wait(Duration::from_secs(2));
         let said = self.said.take().and_then(|t| t.join().ok()).unwrap_or_default();
         let said = said.trim();
@@ -185,7 +243,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.to.take()); // the child ends when its input does
+        drop(self.pipes.to.take()); // the child ends when its input does
         self.wait(Duration::from_secs(2));
     }
 }
@@ -201,7 +259,7 @@ impl Compiler for ChildCompiler {
         let version = match recalled {
             Some(version) => version,
             None => {
-                let version = self.with(|r| Ok(r.hello.compiler.clone()))?;
+                let version = self.with(|_, hello| Ok(hello.compiler.clone()))?;
                 if let Some((cache, name)) = cache.zip(name) {
                     let _ = cache.remember(&name, &version); // it is asked again next time
                 }
@@ -213,10 +271,10 @@ impl Compiler for ChildCompiler {
     }
 
     fn compile(&self, request: &CompileRequest) -> Result<CompileResult, String> {
-        self.with(|running| {
-            let to = running.to.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        self.with(|pipes, _| {
+            let to = pipes.to.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?;
             frame::write(to, request)?;
-            frame::read(&mut running.from)?.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+            frame::read(&mut pipes.from)?.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
         })
     }
 }

@@ -78,6 +78,23 @@ fn a_child_that_dies_of_a_kernel_is_an_error_with_its_last_words() {
 }
 
 #[test]
+fn a_child_that_takes_too_long_is_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = find_kcc().unwrap();
+    // Says hello, reads the request, and never answers; `exec` leaves no grandchild that holds the pipe.
+    let text = format!("'{}' serve </dev/null\nexec sleep 600", real.display());
+    let path = dir.path().join("kcc");
+    script(dir.path(), &text);
+    let limit = std::time::Duration::from_millis(1500);
+    let slow = Arc::new(ChildCompiler::new(&path).with_time_limit(limit));
+    let start = std::time::Instant::now();
+    let m = message(&slow);
+    assert!(m.contains("took longer than 1.5 s") && m.contains("KCC_COMPILE_TIMEOUT"), "{m}");
+    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
+    assert_eq!(slow.pid(), None, "nothing is left running");
+}
+
+#[test]
 fn a_child_that_is_no_compiler_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let m = message(&script(dir.path(), "echo wrong program >&2; exit 7"));
