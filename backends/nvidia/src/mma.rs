@@ -9,6 +9,7 @@
 //! c   0: row g, col 2t     1: row g, col 2t+1     2: row g+8, col 2t     3: row g+8, col 2t+1
 //! ```
 
+use crate::asm::Asm;
 use kcc_compiler::emit::{Emit, K, Ty, V};
 use kcc_compiler::gpu::{MmaKind, MmaRow};
 use kcc_compiler::layout::{Coord, Dim, LayoutError, Linear};
@@ -215,10 +216,20 @@ pub fn ldmatrix(e: &mut Emit, address: V, count: u32, transpose: bool) -> Vec<V>
 }
 
 /// Starts a copy of 4, 8 or 16 bytes from global to shared memory, both aligned to that; where `valid` (bytes, an `i32`) is
-/// given, what lies beyond it is zeros, and 0 reads nothing. PTX ISA, "cp.async".
+/// given, what lies beyond it is zeros, and 0 reads nothing; so does an `i1` that does not hold. PTX ISA, "cp.async".
 pub fn copy_async(e: &mut Emit, shared: V, global: V, bytes: u32, valid: Option<V>) {
     // Only 16 bytes may pass by the first-level cache.
     let cache = if bytes == 16 { "cg" } else { "ca" };
+    if let Some(inside) = valid.filter(|v| v.ty.k == K::I1) {
+        let yes = e.int(K::I1, 1);
+        let outside = e.op2("arith.xori", inside, yes);
+        let mut asm = Asm::new("", Ty::scalar(K::I32), 0);
+        let (to, from, ignore) =
+            (asm.operand("r", shared), asm.operand("l", global), asm.operand("b", outside));
+        asm.line(format!("cp.async.{cache}.shared.global [{to}], [{from}], {bytes}, {ignore};"));
+        asm.emit(e);
+        return;
+    }
     let (value, ty) = valid.map_or_else(Default::default, |v| (format!(", {v}"), ", i32".to_owned()));
     e.line(format!(
         "nvvm.cp.async.shared.global {shared}, {global}, {bytes}, cache = {cache}{value} : !llvm.ptr<3>, !llvm.ptr<1>{ty}"

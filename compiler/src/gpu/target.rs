@@ -185,7 +185,7 @@ pub trait GpuTarget: Send + Sync {
     }
 
     /// Starts copying `bytes` (4, 8, 16) from global to shared memory, of which only the first `valid` (`i32`) are read and
-    /// the rest are zero.
+    /// the rest are zero; a `valid` of `i1` says whether all are read or none.
     ///
     /// # Errors
     /// Where the target has no such copies.

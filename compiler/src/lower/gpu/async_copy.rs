@@ -5,7 +5,7 @@
 //!   valid bytes = inside the view ? min(extent - column, 8) · 2 : 0         what is not valid arrives as zeros
 //! ```
 
-use super::{Lower, Stride};
+use super::{Lower, Stride, ViewVal};
 use crate::emit::{K, V};
 use crate::error::{Error, bug};
 use crate::ktg::{GpuOp, Op, SharedType};
@@ -41,11 +41,16 @@ impl Lower<'_> {
         let layout = pieces(&ty, unit, vector, lanes, self.warps())?;
         let places = layout.offsets_in(&ty.layout).map_err(|e| bug(e.to_string()))?;
         let places = self.places(&places, elem)?;
+        // The block's place in the view is uniform, a thread's place in the block stays the same over a loop.
         let mut along = Vec::new();
+        let mut block = Vec::new();
         for (axis, offset) in offsets.iter().enumerate() {
             let offset = self.scalar(*offset)?;
-            along.push(self.along(&layout, axis, Some(offset))?);
+            block.push(offset);
+            along.push((self.along(&layout, axis, Some(offset))?, self.along(&layout, axis, None)?));
         }
+        let start = self.view_address(&view, &block, 0);
+        let block = ViewVal { base: start, ..view.clone() };
         let coverage = layout.coverage(&ty.shape.iter().map(|e| *e as u32).collect::<Vec<_>>());
         // The extent along the unit axis is a multiple of a piece: a piece is inside or outside as a whole.
         let whole = u32::from(facts.spec.dim_align) >= bytes.trailing_zeros();
@@ -58,36 +63,37 @@ impl Lower<'_> {
             let mut coordinates = Vec::new();
             let mut constant = 0;
             let mut last = None;
-            for (axis, along) in along.iter().enumerate() {
+            for (axis, (along, within)) in along.iter().enumerate() {
                 let c = self.coordinate(along, r);
                 let ok = self.e.cmpi("ult", c, view.dims[axis]);
                 inside = Some(self.both(inside, ok));
                 if axis == unit {
                     last = Some(c);
                 }
-                match along.constant(r) {
+                match within.constant(r) {
                     Some(k) if view.strides.get(axis) == Some(&Stride::One) => {
                         constant = k;
-                        coordinates.push(along.first);
+                        coordinates.push(within.first);
                     }
-                    _ => coordinates.push(c),
+                    _ => coordinates.push(self.coordinate(within, r)),
                 }
             }
             let full = self.i32(i64::from(bytes));
-            let mut valid: V = full;
+            let mut valid: Option<V> = inside;
             if let (false, Some(c)) = (whole, last) {
                 let left = self.e.op2("arith.subi", view.dims[unit], c);
                 let left = self.times(left, i64::from(elem));
-                valid = self.e.op2("arith.minsi", left, full);
-            }
-            if let Some(inside) = inside {
+                let some = self.e.op2("arith.minsi", left, full);
                 let none = self.i32(0);
-                valid = self.e.select(inside, valid, none);
+                valid = Some(match inside {
+                    Some(inside) => self.e.select(inside, some, none),
+                    None => some,
+                });
             }
-            let from = self.view_address(&view, &coordinates, constant);
+            let from = self.view_address(&block, &coordinates, constant);
             let to = self.shared_place(base, &places, r);
             debug_assert_eq!(to.ty.k, K::Shared);
-            self.target.async_copy(&mut self.e, to, from, bytes, Some(valid))?;
+            self.target.async_copy(&mut self.e, to, from, bytes, valid)?;
         }
         if let Some(open) = open {
             self.e.end_if(open, &[]);

@@ -245,7 +245,13 @@ fn copies(b: &mut Builder<'_, '_>, r: &mut Registers, s: &Statement) -> Lowered<
             let mut src = vec![operand(b, r, s, 0)?, operand(b, r, s, 1)?];
             let sized = s.operands.len() > 3;
             if sized {
-                src.push(operand(b, r, s, 3)?);
+                let mut size = operand(b, r, s, 3)?;
+                // A predicate says that the source is not to be read.
+                if r.is_predicate(&s.operands[3]) {
+                    let (none, all) = (b.constant(0), b.constant(bytes));
+                    size = b.emit_new(Op::Select, &[size, none, all]);
+                }
+                src.push(size);
             }
             b.emit(Op::CpAsync { bytes: bytes as u8, sized }, &src, &[]);
             return Ok(true);

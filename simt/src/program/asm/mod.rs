@@ -7,7 +7,7 @@ mod arithmetic;
 mod memory;
 mod wgmma;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::build::{Builder, Lowered};
 use super::inst::{Op, Slot, Un};
@@ -46,12 +46,14 @@ impl Statement {
 /// The registers of one block of text.
 pub(super) struct Registers {
     slots: HashMap<String, Slot>,
+    /// Operands that are predicates.
+    predicates: HashSet<String>,
 }
 
 pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op) -> Lowered<()> {
     let text = op.text("asm_string").ok_or("no text")?;
     let constraints = op.text("constraints").unwrap_or_default();
-    let mut registers = Registers { slots: HashMap::new() };
+    let mut registers = Registers { slots: HashMap::new(), predicates: HashSet::new() };
     let mut count = 0;
     let mut operand = 0;
     for constraint in constraints.split(',').map(str::trim) {
@@ -71,6 +73,9 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op) -> Lowered<()
             Err(_) => None,
         };
         registers.slots.insert(format!("${}", count + operand), slot);
+        if constraint == "b" {
+            registers.predicates.insert(format!("${}", count + operand));
+        }
         operand += 1;
     }
     for statement in statements(text)? {
@@ -136,6 +141,11 @@ fn table(b: &mut Builder<'_, '_>, registers: &mut Registers, statement: &Stateme
 }
 
 impl Registers {
+    /// Whether an operand is a predicate from outside of the text.
+    pub(super) fn is_predicate(&self, operand: &Operand) -> bool {
+        matches!(operand, Operand::Name(name) if self.predicates.contains(name))
+    }
+
     pub(super) fn read(&self, b: &mut Builder<'_, '_>, operand: &Operand) -> Lowered<Slot> {
         match operand {
             Operand::Number(bits) => Ok(b.constant(*bits)),
