@@ -12,7 +12,7 @@ pub(crate) mod attributes;
 
 use crate::dialect::{self, types};
 use crate::error::{Error, at, bug, nowhere};
-use kcc_dsl::ir::{Block, Elem, Kernel, Op, OpKind, ParamKind, Type, ValueId};
+use kcc_dsl::ir::{Block, Elem, Kernel, LocId, Op, OpKind, ParamKind, Type, ValueId};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -84,7 +84,7 @@ impl Writer<'_> {
         Ok(all?.join(", "))
     }
 
-    fn loc(&self, id: kcc_dsl::ir::LocId) -> String {
+    fn loc(&self, id: LocId) -> String {
         match self.kernel.locs.get(id.0 as usize) {
             Some(l) => format!(" loc({}:{}:{})", quoted(&l.file), l.line, l.column),
             None => String::new(),
@@ -104,7 +104,7 @@ impl Writer<'_> {
                 _ => String::new(),
             };
             let attrs = format!("{} = {}{mutable}", dialect::NAME, quoted(&p.name));
-            params.push(format!("{} {{{attrs}}}", self.typed(&[id])?));
+            params.push(format!("{} {{{attrs}}}{}", self.typed(&[id])?, self.loc(LocId(0))));
         }
         let generics = match k.generics.as_str() {
             "" => String::new(),
@@ -120,7 +120,8 @@ impl Writer<'_> {
         for op in &k.body.ops {
             self.op(op)?;
         }
-        let _ = writeln!(self.out, "\"func.return\"() : () -> ()\n}}{}", self.loc(kcc_dsl::ir::LocId(0)));
+        let place = self.loc(LocId(0));
+        let _ = writeln!(self.out, "\"func.return\"() : () -> (){place}\n}}{place}");
         Ok(())
     }
 
