@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CLI := --features kcc/cli
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help setup run test test-now lint bench fmt clean-cache
+.PHONY: help setup run test test-now lint bench gpu-kit gpu-kit-now gpu-static gpu-static-now fmt clean-cache
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -45,6 +45,24 @@ bench: ## time kcc and its peers in one run; BENCH=quick for a small subset
 	@cargo build --release -p kcc-bench
 	@KCC="$(TARGET)/release/kcc" .cache/venv/bench/bin/python benches/run.py --ours "$(TARGET)/release/kcc-bench" \
 		$(if $(filter quick,$(BENCH)),--quick) $(ARGS)
+
+gpu-kit: ## make target/gpu-kit: proofs and benchmarks for a machine that has only an NVIDIA driver
+	@scripts/setup.sh toolchain cuda kit
+	@cargo build --release -p kcc --features cli
+	@$(MAKE) --no-print-directory gpu-kit-now
+
+gpu-kit-now:
+	@KCC="$(TARGET)/release/kcc" KCC_PTXAS="$(KCC_PTXAS)" scripts/gpu-kit.sh "$(TARGET)/gpu-kit"
+
+gpu-static: ## count the machine code of GEMM and attention, ours beside Triton's, without a GPU
+	@scripts/setup.sh toolchain cuda bench
+	@cargo build --release -p kcc --features cli
+	@cargo build --release -p kcc-gpu-kit
+	@$(MAKE) --no-print-directory gpu-static-now
+
+gpu-static-now:
+	@KCC="$(TARGET)/release/kcc" KCC_PTXAS="$(KCC_PTXAS)" .cache/venv/bench/bin/python benches/gpu/static.py \
+		--kit "$(TARGET)/release/kcc-gpu-kit" $(ARGS)
 
 fmt: ## format the source
 	@cargo fmt --all

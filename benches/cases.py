@@ -10,7 +10,7 @@ THREADS = (1, 2)
 @dataclass(frozen=True)
 class Case:
     name: str
-    unit: str  # what `work` counts: "flop", "byte" or "sentence"
+    unit: str  # what `work` counts: "flop", "byte", "sentence" or "compilation"
     bars: dict  # dtype -> least ratio peer time / our time; absent: no bar
     per_dtype: dict  # dtype -> work
     quick: bool = False
@@ -50,6 +50,8 @@ CASES = [
     Case("silu_mul.4096", "byte", _both(1.1), _bytes(3 * 4096**2)),
     Case("moe.256", "flop", _both(1.4), _flop(6 * 256 * 2 * 1024 * 2048)),
     Case("minilm.64", "sentence", {"f32": 1.2}, _flop(64)),
+    Case("compile.matmul", "compilation", {"bf16": 10.0}, _flop(1), quick=True),
+    Case("compile.attention", "compilation", {"bf16": 10.0}, _flop(1), quick=True),
 ]
 
 BY_NAME = {case.name: case for case in CASES}

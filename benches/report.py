@@ -11,7 +11,7 @@ from statistics import median
 
 from cases import BY_NAME, CASES, DTYPES
 
-SCALE = {"flop": (1e9, "GFLOP/s"), "byte": (1e9, "GB/s"), "sentence": (1, "sentences/s")}
+SCALE = {"flop": (1e9, "GFLOP/s"), "byte": (1e9, "GB/s"), "sentence": (1, "sentences/s"), "compilation": (1, "compilations/s")}
 
 
 def settle(records):

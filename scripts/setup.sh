@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings the machine to the point where kcc builds: toolchain, model files, and (for benchmarks) the peers.
 #
-#   scripts/setup.sh [toolchain|model|lint|bench|cuda]...        default: toolchain
+#   scripts/setup.sh [toolchain|model|lint|bench|cuda|kit]...        default: toolchain
 #
 # Every step first probes what is there, so a second run only looks. What is missing is installed on a
 # Debian-like system (as root, or with sudo that asks no password); elsewhere one line says what to do.
@@ -175,6 +175,12 @@ cuda() {
   esac
 }
 
+# A linker for the GPU kit, which shall run where the C library is old. Without it the kit is linked as usual.
+kit() {
+  rustup target add x86_64-unknown-linux-gnu >/dev/null 2>&1 || true
+  (venv kit benches/gpu-kit/requirements.txt) || say "the GPU kit will be linked against this machine's C library"
+}
+
 # --- main --------------------------------------------------------------------------------------------
 
 mkdir -p "$cache/venv"
@@ -187,7 +193,7 @@ trap 'rm -rf "$cache"/tmp.*' EXIT
 
 for step in "${@:-toolchain}"; do
   case $step in
-    toolchain | model | lint | bench | cuda) "$step" ;;
-    *) die "unknown step '$step' - use toolchain, model, lint, bench or cuda." ;;
+    toolchain | model | lint | bench | cuda | kit) "$step" ;;
+    *) die "unknown step '$step' - use toolchain, model, lint, bench, cuda or kit." ;;
   esac
 done

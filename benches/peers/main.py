@@ -18,6 +18,7 @@ import torch  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
 import attention  # noqa: E402
+import compilation  # noqa: E402
 import matmul  # noqa: E402
 import minilm  # noqa: E402
 import moe  # noqa: E402
@@ -34,6 +35,7 @@ FAMILIES = {
     "silu_mul": rows.silu_mul,
     "moe": moe.implementations,
     "minilm": minilm.implementations,
+    "compile": compilation.implementations,
 }
 
 fastest = {}  # (name, dtype) -> {implementation: seconds}, of the first turn

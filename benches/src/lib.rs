@@ -4,6 +4,7 @@
 //! criterion.
 
 mod attention;
+mod compile;
 mod dense;
 mod model;
 mod rows;
@@ -14,7 +15,7 @@ use kcc_kernels::cases::input::Random;
 use kcc_runtime::{Device, Tensor};
 
 /// Every case by name.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 14] = [
     "matmul.1024",
     "matmul.2048",
     "attention.d64.full",
@@ -27,13 +28,15 @@ pub const NAMES: [&str; 12] = [
     "silu_mul.4096",
     "moe.256",
     "minilm.64",
+    "compile.matmul",
+    "compile.attention",
 ];
 
 /// Something that can be run again and again.
 pub struct Bench {
     /// Runs it once and waits for its end.
     pub run: Box<dyn FnMut() -> Result<()>>,
-    /// How much one run does: flop, bytes or sentences, as the README says.
+    /// How much one run does: flop, bytes, sentences or compilations, as the README says.
     pub work: u64,
 }
 
@@ -70,6 +73,9 @@ fn of_type<T: kcc_minilm::Element>(name: &str, device: &Device) -> Result<Option
         "silu_mul.4096" => rows::silu_mul::<T>(device)?,
         "moe.256" => dense::moe::<T>(device)?,
         "minilm.64" => model::minilm::<T>(device)?,
+        // Where its products run on matrix units.
+        "compile.matmul" if T::ELEM.bytes() == 2 => compile::matmul::<T>()?,
+        "compile.attention" if T::ELEM.bytes() == 2 => compile::attention::<T>()?,
         _ => return Ok(None),
     }))
 }

@@ -1,0 +1,48 @@
+//! Compilation for a GPU, from an empty cache to PTX, in a compiler that has started.
+
+use crate::Bench;
+use anyhow::Result;
+use kcc_dsl::prelude::*;
+use kcc_kernels::attention::attention_tile;
+use kcc_kernels::matmul::matmul_tile;
+use kcc_runtime::{Builder, Device, Launch as _, LaunchOptions, Tensor};
+
+/// What is compiled for; nothing runs.
+const TARGET: &str = "nvidia:sm_90a";
+
+/// A device that has compiled nothing yet.
+fn fresh() -> Device {
+    Builder::dry(TARGET).no_disk_cache().build()
+}
+
+fn options() -> LaunchOptions {
+    LaunchOptions { compile: [("warps".into(), "8".into())].into(), ..LaunchOptions::default() }
+}
+
+/// A product of 128 by 128 by 64 tiles.
+pub(crate) fn matmul<T: Float + DotElem>() -> Result<Bench> {
+    let [a, b, bias, residual, mut c] = [[256, 256], [256, 256], [1, 256], [1, 1], [256, 256]]
+        .map(|dims| Tensor::<T>::zeros(&dims).map_err(anyhow::Error::from))
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?
+        .try_into()
+        .map_err(|_| anyhow::anyhow!("five tensors"))?;
+    Bench::new(1, move || {
+        let bias = bias.view().reshape(&[256])?;
+        let kernel = matmul_tile::kernel::<T, 128, 128, 64, 0, false, false>();
+        kernel.prepare(&fresh(), (&a, &b, &bias, &residual, &mut c), &options())?;
+        Ok(())
+    })
+}
+
+/// Attention of 128 queries and 64 keys at a time, heads of 128.
+pub(crate) fn attention<T: Float + DotElem>() -> Result<Bench> {
+    let dims = [1, 1, 256, 128];
+    let (q, k, v) = (Tensor::<T>::zeros(&dims)?, Tensor::<T>::zeros(&dims)?, Tensor::<T>::zeros(&dims)?);
+    let (lengths, mut o) = (Tensor::<i32>::zeros(&[1])?, Tensor::<T>::zeros(&dims)?);
+    Bench::new(1, move || {
+        let kernel = attention_tile::kernel::<T, 128, 64, 128, false>();
+        kernel.prepare(&fresh(), (&q, &k, &v, &lengths, &mut o, 1.0), &options())?;
+        Ok(())
+    })
+}
