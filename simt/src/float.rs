@@ -58,6 +58,15 @@ pub(crate) fn tf32_round_even(value: f32) -> u32 {
     if !value.is_finite() { bits } else { bits.wrapping_add(0xfff + (bits >> 13 & 1)) & !0x1fff }
 }
 
+/// The f16 next to `value` on the side of zero, as bits; beyond the range the largest finite one.
+pub(crate) fn half_towards_zero(value: f32) -> u64 {
+    let near = f16::from_f32(value);
+    let bits = near.to_bits();
+    // Codes of one sign are ordered as their magnitudes, so one step down is the next value towards zero.
+    let over = value.is_finite() && near.to_f32().abs() > value.abs();
+    u64::from(if over { bits - 1 } else { bits })
+}
+
 /// The two fp8 formats of the OCP specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fp8 {

@@ -1,6 +1,6 @@
 //! A SIMT simulator: runs the thread-level module that a GPU backend hands to its vendor's passes.
 //!
-//! [`Program::load`] reads an MLIR module in generic form (dialects `llvm` and `nvvm`), [`Program::run`] interprets a
+//! [`Program::load`] reads an MLIR module in generic form (dialects `llvm`, `nvvm` and `rocdl`), [`Program::run`] interprets a
 //! kernel of it for a grid of blocks, a warp at a time. Nothing of LLVM is linked. A run is decided by its seed:
 //! the order of warps, where they are interrupted, and when asynchronous copies and matrix operations land.
 //!
@@ -8,11 +8,11 @@
 //! bounds or misaligned, undefined values that matter, races between warps and with asynchronous work, missing proxy
 //! fences, registers touched while a `wgmma` owns them, deadlocks.
 //!
-//! Instructions mean what the PTX manual says. The simulator shares no table with the compiler, since a shared table
+//! Instructions mean what the PTX manual and AMD's ISA guides say. The simulator shares no table with the compiler, since a shared table
 //! would hide a shared mistake.
 //!
 //! ```
-//! use kcc_simt::{Arg, Chip, Launch, Memory, Options, Program};
+//! use kcc_simt::{Arg, Chip, Fp8Formats, Launch, Matrices, Memory, Options, Program};
 //!
 //! // out[thread] = thread
 //! let text = r#"
@@ -48,10 +48,14 @@
 mod error;
 mod float;
 mod machine;
+mod narrow;
 mod program;
 mod text;
 
 pub use error::{Error, Fault, FaultKind, Place};
-pub use machine::{Arg, Chip, Launch, Memory, Options, SharedAccess, Stats, Swizzle, TensorMap, Timing};
+pub use machine::{
+    Arg, Chip, Fp8Formats, Launch, Matrices, Memory, Options, SharedAccess, Stats, Swizzle, TensorMap,
+    Timing, Waves,
+};
 pub use program::{Kernel, Param, Program, SHARED_BASE, SyncSite};
 pub use text::Loc;

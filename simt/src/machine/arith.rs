@@ -208,6 +208,9 @@ fn binary(bin: Bin, ty: Scalar, a: &[u64], b: &[u64], out: &mut [u64]) {
         (Bin::FAdd, Scalar::F32) => each.for_each(|((out, a), b)| *out = f32_bits(f32_of(*a) + f32_of(*b))),
         (Bin::FSub, Scalar::F32) => each.for_each(|((out, a), b)| *out = f32_bits(f32_of(*a) - f32_of(*b))),
         (Bin::FMul, Scalar::F32) => each.for_each(|((out, a), b)| *out = f32_bits(f32_of(*a) * f32_of(*b))),
+        (Bin::PackHalvesRtz, _) => each.for_each(|((out, &a), &b)| {
+            *out = float::half_towards_zero(f32_of(a)) | float::half_towards_zero(f32_of(b)) << 16;
+        }),
         _ if ty.is_float() => each.for_each(|((out, &a), &b)| {
             *out = match bin {
                 // Division is rounded once in its own type; two roundings (f64, then f32) agree with that.
@@ -326,6 +329,8 @@ fn unary(un: Un, ty: Scalar, a: u64, flush: bool) -> u64 {
         Un::Sin => x.sin(),
         Un::Cos => x.cos(),
         Un::Tanh => x.tanh(),
+        Un::SinTurns => (x * std::f64::consts::TAU).sin(),
+        Un::CosTurns => (x * std::f64::consts::TAU).cos(),
         Un::Floor => x.floor(),
         Un::Ceil => x.ceil(),
         Un::Trunc => x.trunc(),
@@ -359,6 +364,29 @@ fn ternary(ter: Ter, ty: Scalar, a: u64, b: u64, c: u64) -> u64 {
                 };
                 out | u64::from(byte) << (8 * index)
             })
+        }
+        // ISA guides, V_PERM_B32: bytes 0 to 3 are those of the second operand, 4 to 7 those of the first.
+        Ter::BytePerm => {
+            let bytes = (b & 0xffff_ffff | a << 32).to_le_bytes();
+            (0..4).fold(0, |out, index| {
+                let byte = match (c >> (8 * index) & 0xff) as usize {
+                    select @ 0..=7 => bytes[select],
+                    select @ 8..=11 if bytes[2 * (select - 8) + 1] & 0x80 != 0 => 0xff,
+                    8..=12 => 0,
+                    _ => 0xff,
+                };
+                out | u64::from(byte) << (8 * index)
+            })
+        }
+        // ISA guides, V_MED3_F32: with a NaN among them the least of the others.
+        Ter::Med3 => {
+            let mut values = [a, b, c].map(|bits| decode(ty, bits));
+            let least = float_binary(Bin::MinNum, float_binary(Bin::MinNum, values[0], values[1]), values[2]);
+            if values.iter().any(|value| value.is_nan()) {
+                return encode(ty, least);
+            }
+            values.sort_by(f64::total_cmp);
+            encode(ty, values[1])
         }
         Ter::Lop3(table) => (0..32).fold(0, |out, bit| {
             let index = (a >> bit & 1) << 2 | (b >> bit & 1) << 1 | (c >> bit & 1);

@@ -104,7 +104,7 @@ impl Slice<'_, '_, '_> {
             }
             _ => None,
         };
-        let released = self.warp.release();
+        let released = self.published();
         let number = self.warp.number;
         let cluster = self.cluster.number;
         let barrier = &mut self.cluster.ctas[self.warp.cta].barriers[id];

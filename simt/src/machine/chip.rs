@@ -3,7 +3,7 @@
 /// A row of the table of chips.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chip {
-    /// `sm_90a` and so on.
+    /// `sm_90a`, `gfx942` and so on.
     pub name: &'static str,
     /// Lanes of a warp.
     pub warp: u32,
@@ -19,10 +19,58 @@ pub struct Chip {
     pub wgmma: bool,
     /// fp8 matrix operands and conversions.
     pub fp8: bool,
+    /// What chips with waves in lockstep (AMD's) have beside; `None` for the others.
+    pub waves: Option<Waves>,
 }
 
-/// CUDA C++ Programming Guide, table of technical specifications per compute capability.
-const CHIPS: [Chip; 4] = [
+/// Instructions of the chips whose lanes run in lockstep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waves {
+    /// The matrix instructions.
+    pub matrix: Matrices,
+    /// Which fp8 formats the conversions and matrix instructions mean.
+    pub fp8: Fp8Formats,
+    /// Matrix operands in `xf32`.
+    pub xf32: bool,
+    /// Matrix instructions take subnormal f16 and bf16 operands as zeros, and give such results as zeros.
+    pub flushes_halves: bool,
+    /// Most bytes a lane that a direct copy to LDS moves; 0 where there is none.
+    pub direct_bytes: u32,
+    /// `s_waitcnt` has the fields of gfx9, else those of gfx11.
+    pub old_counters: bool,
+    /// DPP shifts across the whole wave and row broadcasts, else shared rows and `permlane16`.
+    pub wide_dpp: bool,
+    /// `permlane16_swap`, `permlane32_swap`, transposed reads of LDS, conversions with a scale.
+    pub swaps: bool,
+}
+
+/// Families of matrix instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matrices {
+    /// MFMA as of CDNA2.
+    Cdna2,
+    /// MFMA as of CDNA3: 8-bit operands with twice the depth.
+    Cdna3,
+    /// MFMA as of CDNA4: 16-bit operands with twice the depth, operands with scales.
+    Cdna4,
+    /// WMMA as of RDNA3.
+    Rdna3,
+}
+
+/// Which encodings `fp8` and `bf8` name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fp8Formats {
+    /// The chip has none.
+    None,
+    /// Finite, one zero, NaN at 0x80.
+    Fnuz,
+    /// Those of the Open Compute Project.
+    Ocp,
+}
+
+/// CUDA C++ Programming Guide, table of technical specifications per compute capability; ISA guides of MI200, MI300, MI350
+/// and RDNA3.
+const CHIPS: [Chip; 8] = [
     Chip {
         name: "sm_80",
         warp: 32,
@@ -32,6 +80,7 @@ const CHIPS: [Chip; 4] = [
         bulk: false,
         wgmma: false,
         fp8: false,
+        waves: None,
     },
     Chip {
         name: "sm_89",
@@ -42,6 +91,7 @@ const CHIPS: [Chip; 4] = [
         bulk: false,
         wgmma: false,
         fp8: true,
+        waves: None,
     },
     Chip {
         name: "sm_90a",
@@ -52,6 +102,7 @@ const CHIPS: [Chip; 4] = [
         bulk: true,
         wgmma: true,
         fp8: true,
+        waves: None,
     },
     Chip {
         name: "sm_100a",
@@ -62,8 +113,67 @@ const CHIPS: [Chip; 4] = [
         bulk: true,
         wgmma: false,
         fp8: true,
+        waves: None,
     },
+    amd("gfx90a", 64, 64, CDNA2),
+    amd(
+        "gfx942",
+        64,
+        64,
+        Waves { matrix: Matrices::Cdna3, fp8: Fp8Formats::Fnuz, xf32: true, flushes_halves: false, ..CDNA2 },
+    ),
+    amd(
+        "gfx950",
+        64,
+        160,
+        Waves {
+            matrix: Matrices::Cdna4,
+            fp8: Fp8Formats::Ocp,
+            flushes_halves: false,
+            direct_bytes: 16,
+            swaps: true,
+            ..CDNA2
+        },
+    ),
+    amd(
+        "gfx1100",
+        32,
+        64,
+        Waves {
+            matrix: Matrices::Rdna3,
+            flushes_halves: false,
+            direct_bytes: 0,
+            old_counters: false,
+            wide_dpp: false,
+            ..CDNA2
+        },
+    ),
 ];
+
+const CDNA2: Waves = Waves {
+    matrix: Matrices::Cdna2,
+    fp8: Fp8Formats::None,
+    xf32: false,
+    flushes_halves: true,
+    direct_bytes: 4,
+    old_counters: true,
+    wide_dpp: true,
+    swaps: false,
+};
+
+const fn amd(name: &'static str, warp: u32, shared_kib: u64, waves: Waves) -> Chip {
+    Chip {
+        name,
+        warp,
+        shared: shared_kib << 10,
+        threads: 1024,
+        cluster: 1,
+        bulk: false,
+        wgmma: false,
+        fp8: !matches!(waves.fp8, Fp8Formats::None),
+        waves: Some(waves),
+    }
+}
 
 impl Chip {
     /// The chip of that name.

@@ -4,13 +4,17 @@ mod access;
 mod arith;
 mod atomic;
 mod barrier;
+mod buffer;
 mod bulk;
 mod chip;
 mod cluster;
 mod copies;
+mod direct;
 mod fragment;
+mod lanes;
 mod mbarrier;
 mod memory;
+mod mfma;
 mod mma;
 mod race;
 mod rng;
@@ -20,12 +24,13 @@ mod step;
 mod tensor_map;
 mod warp;
 mod warp_ops;
+mod wave;
 mod wgmma;
 
 use crate::error::{Error, Fault, FaultKind, Place};
 use crate::program::{Kernel, Program, SHARED_BASE};
 use crate::text::Scalar;
-pub use chip::Chip;
+pub use chip::{Chip, Fp8Formats, Matrices, Waves};
 pub(crate) use fragment::fragment_words;
 pub use memory::Memory;
 pub use stats::{SharedAccess, Stats};
@@ -274,7 +279,7 @@ impl<'a, 'm> Machine<'a, 'm> {
     ) -> Box<Fault> {
         let verb = |writes: bool| if writes { "written" } else { "read" };
         let earlier = |info: race::AccessInfo, lane: u32| {
-            let lane = if lane == 63 { "several lanes".to_owned() } else { format!("lane {lane}") };
+            let lane = if lane == race::MANY { "several lanes".to_owned() } else { format!("lane {lane}") };
             self.place(info.site, format!("{}, {lane}", self.agent_name(info.agent)))
         };
         let (kind, message, place) = match conflict {
@@ -312,6 +317,7 @@ impl<'a, 'm> Machine<'a, 'm> {
         let rest = local % (cluster::AGENTS_PER_WARP * warps);
         let kind = match rest / warps {
             0 => "",
+            1 if self.chip.waves.is_some() => ", direct copy to LDS",
             1 => ", cp.async",
             2 => ", wgmma",
             3 => ", bulk copy (reading)",

@@ -115,9 +115,10 @@ pub(crate) struct Cell {
 }
 
 /// Lane number that stands for several.
-const MANY: u32 = 63;
+pub(crate) const MANY: u32 = (1 << LANE_BITS) - 1;
+const LANE_BITS: u32 = 7;
 const SET: u32 = 1 << 31;
-const MOST: usize = 1 << 25;
+const MOST: usize = 1 << (31 - LANE_BITS);
 
 /// An access that conflicts with an earlier one.
 #[derive(Debug)]
@@ -151,7 +152,7 @@ impl Races {
     }
 
     fn info(&self, word: u32) -> AccessInfo {
-        self.accesses[(word >> 6) as usize]
+        self.accesses[(word >> LANE_BITS) as usize]
     }
 
     /// Whether `word` is ordered before `actor`, or by the same lane.
@@ -161,12 +162,12 @@ impl Races {
             return true;
         }
         if info.agent == actor.info.agent {
-            return word & 63 == lane || info.count < actor.lanes_since || info.flags & ASYNC != 0;
+            return word & MANY == lane || info.count < actor.lanes_since || info.flags & ASYNC != 0;
         }
         // A wait for `cp.async` speaks for the lane's own copies only.
         let (copies, shared) = actor.own_copies;
         let known = actor.known.seen.get(info.agent);
-        if info.agent == copies && word & 63 != lane {
+        if info.agent == copies && word & MANY != lane {
             info.count <= shared.min(known)
         } else {
             info.count <= known
@@ -181,15 +182,15 @@ impl Races {
     /// A read of `cells` by `lane`.
     pub(crate) fn read(&mut self, cells: &mut [Cell], actor: &Actor<'_>, lane: u32) -> Result<(), Conflict> {
         let id = self.intern(actor.info);
-        let word = id << 6 | lane;
+        let word = id << LANE_BITS | lane;
         let (mut checked, mut from, mut to) = (0, u32::MAX, 0);
         for cell in cells {
             if cell.write != 0 && cell.write != checked {
                 if !self.ordered(cell.write, actor, lane) {
-                    return Err(Conflict::Race(self.info(cell.write), cell.write & 63, true));
+                    return Err(Conflict::Race(self.info(cell.write), cell.write & MANY, true));
                 }
                 if !self.proxied(cell.write, actor) {
-                    return Err(Conflict::Proxy(self.info(cell.write), cell.write & 63));
+                    return Err(Conflict::Proxy(self.info(cell.write), cell.write & MANY));
                 }
                 checked = cell.write;
             }
@@ -217,7 +218,7 @@ impl Races {
             for &reader in olds {
                 let info = self.info(reader);
                 if info.agent == actor.info.agent {
-                    if reader & 63 != word & 63 && info.count >= actor.lanes_since {
+                    if reader & MANY != word & MANY && info.count >= actor.lanes_since {
                         word |= MANY;
                     }
                 } else if info.count > actor.known.seen.get(info.agent) {
@@ -246,16 +247,16 @@ impl Races {
         same: impl Fn(usize) -> bool,
     ) -> Result<(), Conflict> {
         let id = self.intern(actor.info);
-        let word = id << 6 | lane;
+        let word = id << LANE_BITS | lane;
         let (mut write, mut read) = (0, 0);
         for (index, cell) in cells.iter_mut().enumerate() {
             if cell.write != 0 && cell.write != write {
                 let unordered = !self.ordered(cell.write, actor, lane);
                 if unordered && !same(index) {
-                    return Err(Conflict::Race(self.info(cell.write), cell.write & 63, true));
+                    return Err(Conflict::Race(self.info(cell.write), cell.write & MANY, true));
                 }
                 if !unordered && !self.proxied(cell.write, actor) {
-                    return Err(Conflict::Proxy(self.info(cell.write), cell.write & 63));
+                    return Err(Conflict::Proxy(self.info(cell.write), cell.write & MANY));
                 }
                 if !unordered {
                     write = cell.write;
@@ -267,7 +268,7 @@ impl Races {
                     if cell.read & SET == 0 { &single[..] } else { &self.sets[(cell.read & !SET) as usize] };
                 for &reader in readers {
                     if !self.ordered(reader, actor, lane) {
-                        return Err(Conflict::Race(self.info(reader), reader & 63, false));
+                        return Err(Conflict::Race(self.info(reader), reader & MANY, false));
                     }
                 }
                 read = cell.read;

@@ -192,6 +192,9 @@ impl<'a> Slice<'_, 'a, '_> {
             }
             Op::Fence(order) => {
                 self.fence(*order);
+                if self.machine.chip.waves.is_some() {
+                    self.lanes_meet();
+                }
                 Ok(Flow::Next)
             }
             Op::Shfl { mode } => self.shuffle(*mode, src, dst, inst),
@@ -238,6 +241,7 @@ impl<'a> Slice<'_, 'a, '_> {
             Op::WgmmaFence => self.wgmma_fence(inst),
             Op::WgmmaCommit => self.wgmma_commit(inst),
             Op::WgmmaWait { pending } => self.wgmma_wait(*pending, inst),
+            Op::Wave(op) => self.wave(op, src, dst, inst),
             _ => {
                 self.pure(inst, src, dst)?;
                 Ok(Flow::Next)

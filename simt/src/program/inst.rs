@@ -47,6 +47,8 @@ pub(crate) enum Bin {
     FMul,
     FDiv,
     FRem,
+    /// Two f32 to a pair of f16, the first low, rounded towards zero.
+    PackHalvesRtz,
     /// NaN when either is.
     Maximum,
     Minimum,
@@ -93,6 +95,9 @@ pub(crate) enum Un {
     Tf32Even,
     /// One fp8 in the low byte to f16.
     FromFp8(Fp8),
+    /// Of an angle in turns.
+    SinTurns,
+    CosTurns,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +111,10 @@ pub(crate) enum Ter {
     FshR,
     /// `dp4a` style and others may follow.
     Mad,
+    /// AMD `v_perm_b32`.
+    BytePerm,
+    /// AMD `v_med3_f32` and `v_med3_f16`.
+    Med3,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -469,4 +478,7 @@ pub(crate) enum Op {
     },
     /// Kept for its site only: register counts have no meaning here.
     SetMaxRegister,
+
+    /// What only chips with waves in lockstep have.
+    Wave(Box<super::wave_op::WaveOp>),
 }

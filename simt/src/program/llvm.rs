@@ -9,6 +9,9 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op) -> Lowered<()
     if name.starts_with("nvvm.") {
         return super::nvvm::lower(b, op);
     }
+    if let Some(short) = name.strip_prefix("rocdl.") {
+        return super::rocdl::lower(b, op, short);
+    }
     let Some(short) = name.strip_prefix("llvm.") else {
         return Err("an operation of another dialect".into());
     };
@@ -109,9 +112,10 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op) -> Lowered<()
         "inline_asm" => super::asm::lower(b, op),
         "call_intrinsic" => {
             let name = op.text("intrin").ok_or("no name")?;
-            match name.strip_prefix("llvm.nvvm.") {
-                Some(short) => super::nvvm::intrinsic(b, op, short),
-                None => {
+            match (name.strip_prefix("llvm.nvvm."), name.strip_prefix("llvm.amdgcn.")) {
+                (Some(short), _) => super::nvvm::intrinsic(b, op, short),
+                (_, Some(short)) => super::rocdl::intrinsic(b, op, short),
+                _ => {
                     let short = name.strip_prefix("llvm.").unwrap_or(name);
                     // Overload suffixes (`.f32`, `.v2f16`) say nothing that the types do not.
                     let short = short.split_once('.').map_or(short, |(head, _)| head);

@@ -96,7 +96,7 @@ pub(super) fn order(number: i64) -> Order {
     }
 }
 
-fn access(op: &text::Op, pointer: Scalar, ty: &Type) -> Lowered<Access> {
+pub(super) fn access(op: &text::Op, pointer: Scalar, ty: &Type) -> Lowered<Access> {
     let scalars = ty.scalars().ok_or("a value of a type that does not lie in memory")?;
     let pieces = scalars.into_iter().map(|(offset, ty)| Piece { offset: offset as u32, ty }).collect();
     let align = match op.int("alignment") {

@@ -10,7 +10,11 @@ mod matrix;
 mod memory;
 mod nvvm;
 mod order;
+mod rocdl;
+mod rocdl_matrix;
+mod rocdl_memory;
 mod symbols;
+mod wave_op;
 
 use std::sync::Arc;
 
@@ -20,6 +24,7 @@ pub(crate) use build::{LOCAL_BASE, PARAM_BASE};
 pub(crate) use inst::*;
 pub(crate) use symbols::MODULE_BASE;
 pub use symbols::SHARED_BASE;
+pub(crate) use wave_op::*;
 
 /// A module ready to run. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -123,7 +128,7 @@ impl Code {
 
 impl Program {
     /// Loads a module in generic form (`mlir-opt --mlir-print-op-generic --mlir-print-debuginfo`), in the dialects
-    /// `llvm` and `nvvm`. Fails on text that is not such a module, and on operations that the simulator lacks.
+    /// `llvm`, `nvvm` and `rocdl`. Fails on text that is not such a module, and on operations that the simulator lacks.
     pub fn load(text: &str) -> Result<Program, Error> {
         let (ops, locs) = text::parse(text)?;
         Program::build(Arc::new(Module { ops, locs }), None)

@@ -25,6 +25,7 @@ pub(super) fn is_sync(op: &text::Op) -> bool {
         "llvm.inline_asm" => op.text("asm_string"),
         "llvm.call_intrinsic" => op.text("intrin"),
         "llvm.fence" => return true,
+        name if name.starts_with("rocdl.") => return super::rocdl::is_sync(name),
         name => name.strip_prefix("nvvm."),
     };
     let Some(text) = text else { return false };

@@ -105,6 +105,10 @@ impl Type {
     fn flatten(&self, base: u64, out: &mut Vec<(u64, Scalar)>) -> bool {
         const MOST: usize = 1 << 14;
         match self {
+            // A buffer resource has 128 bits: two words.
+            Type::Scalar(Scalar::Ptr(8)) => {
+                out.extend([(base, Scalar::Int(64)), (base + 8, Scalar::Int(64))])
+            }
             Type::Scalar(scalar) => out.push((base, *scalar)),
             Type::Vector(lanes, scalar) => {
                 let step = u64::from(scalar.bits().div_ceil(8));
