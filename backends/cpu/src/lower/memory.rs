@@ -98,20 +98,45 @@ impl Lower<'_> {
         let text = format!("llvm.getelementptr {p}[{offsets}] : (!llvm.ptr, {}) -> {ptrs}, {k}", offsets.ty);
         let at = self.e.pure(ptrs, text, &[p, offsets]);
         let mask = self.e.splat(mask, w);
-        let ty = Ty::vector(k, w);
-        let pass = if k.is_float() { self.e.zero_float(ty) } else { self.e.int_like(ty, 0) };
-        let align = k.bytes();
-        let text = format!(
-            "llvm.intr.masked.gather {at}, {mask}, {pass} {{alignment = {align} : i32}} : ({ptrs}, {}, {ty}) -> {ty}",
-            mask.ty
-        );
-        let floor = self.floor;
-        let x = self.e.reading(floor, ty, text, &[at, mask, pass]);
+        let x = if k.bytes() < 4 { self.gather_narrow(at, k, mask) } else { self.gather_words(at, k, mask) };
         let x = self.e.from_mem(x, elem);
         match other {
             Some(o) => self.e.select(mask, x, o),
             None => x,
         }
+    }
+
+    /// Reads one element of 4 or 8 bytes per lane where `mask` holds.
+    fn gather_words(&mut self, at: V, k: K, mask: V) -> V {
+        let ty = Ty::vector(k, self.w());
+        let pass = if k.is_float() { self.e.zero_float(ty) } else { self.e.int_like(ty, 0) };
+        let text = format!(
+            "llvm.intr.masked.gather {at}, {mask}, {pass} {{alignment = {} : i32}} : ({}, {}, {ty}) -> {ty}",
+            k.bytes(),
+            at.ty,
+            mask.ty
+        );
+        let floor = self.floor;
+        self.e.reading(floor, ty, text, &[at, mask, pass])
+    }
+
+    /// Reads one narrow element per lane where `mask` holds. There is no instruction for that, and LLVM would branch for every lane:
+    /// the aligned word around each element is gathered (it lies in the same page, so it can be read) and shifted.
+    fn gather_narrow(&mut self, at: V, k: K, mask: V) -> V {
+        let w = self.w();
+        let wide = Ty::vector(K::I64, w);
+        let address = self.e.pure(wide, format!("llvm.ptrtoint {at} : {} to {wide}", at.ty), &[at]);
+        let (low, high) = (self.e.i64(3), self.e.i64(!3));
+        let aligned = self.e.op2("arith.andi", address, high);
+        let words = self.e.pure(at.ty, format!("llvm.inttoptr {aligned} : {wide} to {}", at.ty), &[aligned]);
+        let word = self.gather_words(words, K::I32, mask);
+        let byte = self.e.op2("arith.andi", address, low);
+        let byte = self.e.conv("arith.trunci", byte, K::I32);
+        let three = self.e.int(K::I32, 3);
+        let shift = self.e.op2("arith.shli", byte, three);
+        let x = self.e.op2("arith.shrui", word, shift);
+        let x = self.e.conv("arith.trunci", x, k.int());
+        if k.is_float() { self.e.bits(x, k) } else { x }
     }
 
     /// Reads one element if `cond` holds, else gives `other`.
