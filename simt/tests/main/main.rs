@@ -1,5 +1,8 @@
 //! The simulator against the PTX manual, and planted mistakes that it has to find.
 
+mod amd_matrix;
+mod amd_memory;
+mod amd_wave;
 mod copies;
 mod flow;
 mod matrix;
