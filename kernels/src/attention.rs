@@ -179,18 +179,37 @@ pub fn attention<T: Float + DotElem>(
         return Ok(());
     }
     supported("attention", heads, kv_heads, head)?;
-    let grid = [queries.div_ceil(64), heads, batch];
+    let grid = |rows: usize| [queries.div_ceil(rows), heads, batch];
     let args = (q, k, v, lengths, o, scores.scale * std::f32::consts::LOG2_E);
     if scores.causal {
         smallest!(head, [32, 64, 96, 128, 256],
-            |D| attention_tile::kernel::<T, 64, 64, D, true>().launch(device, grid, args)?,
+            |D| if blocks_fit::<T>(device, 64, 64, D) {
+                attention_tile::kernel::<T, 64, 64, D, true>().launch(device, grid(64), args)?
+            } else {
+                attention_tile::kernel::<T, 32, 32, D, true>().launch(device, grid(32), args)?
+            },
             else {});
     } else {
         smallest!(head, [32, 64, 96, 128, 256],
-            |D| attention_tile::kernel::<T, 64, 128, D, false>().launch(device, grid, args)?,
+            |D| if blocks_fit::<T>(device, 64, 128, D) {
+                attention_tile::kernel::<T, 64, 128, D, false>().launch(device, grid(64), args)?
+            } else if blocks_fit::<T>(device, 64, 64, D) {
+                attention_tile::kernel::<T, 64, 64, D, false>().launch(device, grid(64), args)?
+            } else {
+                attention_tile::kernel::<T, 32, 32, D, false>().launch(device, grid(32), args)?
+            },
             else {});
     }
     Ok(())
+}
+
+/// Whether blocks of `rows` queries and `keys` keys fit the shared memory of a GPU's block. Queries, keys, values and, for
+/// `f32`, the probabilities stand there; a CPU has no such limit.
+fn blocks_fit<T: Float + DotElem>(device: &Device, rows: usize, keys: usize, head: usize) -> bool {
+    let size = size_of::<T>();
+    let probabilities = if size == 4 { rows * keys } else { 0 };
+    let bytes = (((rows + 2 * keys) * head + probabilities) * size) as u64;
+    device.shared_bytes().is_none_or(|most| bytes <= most)
 }
 
 /// Attention within packed sequences: sequence `b` is rows `starts[b]..starts[b + 1]` of `q`, `o`: `[heads, rows, head]`

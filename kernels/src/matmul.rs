@@ -14,12 +14,23 @@ use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
 
 /// `c = act(a · b + bias) + residual`; `bias` and `residual` are read only if `BIAS`, `RESIDUAL`. `ACT` is one of
 /// the constants of [`activation`]. Grid: (row blocks, column blocks).
-#[kernel(instances(
-    <f32, 64, 64, 64, 0, false, false>,
-    <f16, 64, 64, 64, 0, false, false>,
-    <bf16, 64, 64, 64, 0, false, false>,
-    <f32, 64, 64, 64, 2, true, true>,
-))]
+#[kernel(
+    instances(
+        <f32, 64, 64, 64, 0, false, false>, <f32, 16, 64, 64, 0, false, false>, <f32, 64, 64, 64, 2, true, true>,
+        <f16, 64, 64, 64, 0, false, false>, <f16, 16, 64, 64, 0, false, false>,
+        <bf16, 64, 64, 64, 0, false, false>, <bf16, 16, 64, 64, 0, false, false>,
+    ),
+    candidates(
+        <f32, 16, 128, 128, 0, false, false>, <f32, 16, 64, 256, 0, false, false>, <f32, 16, 256, 64, 0, false, false>,
+        <f32, 32, 64, 64, 0, false, false>, <f32, 64, 128, 64, 0, false, false>, <f32, 128, 64, 64, 0, false, false>,
+        <f32, 64, 64, 128, 0, false, false>, <f32, 64, 64, 256, 0, false, false>, <f32, 128, 128, 64, 0, false, false>,
+        <f32, 128, 128, 128, 0, false, false>, <f32, 128, 128, 256, 0, false, false>, <f32, 256, 128, 256, 0, false, false>,
+        <bf16, 16, 128, 128, 0, false, false>, <bf16, 16, 64, 256, 0, false, false>, <bf16, 16, 256, 64, 0, false, false>,
+        <bf16, 32, 64, 64, 0, false, false>, <bf16, 64, 128, 64, 0, false, false>, <bf16, 128, 64, 64, 0, false, false>,
+        <bf16, 64, 64, 128, 0, false, false>, <bf16, 64, 64, 256, 0, false, false>, <bf16, 128, 128, 64, 0, false, false>,
+        <bf16, 128, 128, 128, 0, false, false>, <bf16, 128, 128, 256, 0, false, false>, <bf16, 256, 128, 256, 0, false, false>,
+    ),
+)]
 pub fn matmul_tile<
     T: Float + DotElem,
     const BM: usize,

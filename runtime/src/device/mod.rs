@@ -130,6 +130,15 @@ impl Device {
         self.loader().map(Loader::target).transpose()
     }
 
+    /// Most bytes of shared memory that a block of a GPU's threads can have: what limits the tiles of a kernel there. `None` on a
+    /// CPU and on the eager device, which have no such limit.
+    pub fn shared_bytes(&self) -> Option<u64> {
+        match &self.0.kind {
+            Kind::Gpu(gpu) => gpu.driver().shared_bytes(),
+            _ => None,
+        }
+    }
+
     /// Whether this is the eager device.
     pub fn is_eager(&self) -> bool {
         matches!(self.0.kind, Kind::Eager)

@@ -27,6 +27,14 @@ impl Driver for Dry {
         Place::Host
     }
 
+    /// As the simulator's table has it: what is compiled is then what a real device of that kind would ask for.
+    fn shared_bytes(&self) -> Option<u64> {
+        #[cfg(feature = "sim")]
+        return kcc_simt::Chip::find(self.target.split_once(':')?.1).map(|c| c.shared);
+        #[cfg(not(feature = "sim"))]
+        None
+    }
+
     fn load(&self, kernel: &str, artifact: &Artifact) -> Result<Box<dyn Module>> {
         gpu::meta(kernel, artifact)?;
         Ok(Box::new(Nothing))

@@ -50,6 +50,10 @@ impl Driver for Sim {
         Place::Host
     }
 
+    fn shared_bytes(&self) -> Option<u64> {
+        Some(self.chip.shared)
+    }
+
     fn load(&self, kernel: &str, artifact: &Artifact) -> Result<Box<dyn Module>> {
         let meta = gpu::meta(kernel, artifact)?;
         let fail = |reason: String| Error::Load { kernel: kernel.into(), reason };

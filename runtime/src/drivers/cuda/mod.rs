@@ -50,6 +50,10 @@ impl Driver for Cuda {
         self.context.target
     }
 
+    fn shared_bytes(&self) -> Option<u64> {
+        Some(self.context.shared)
+    }
+
     fn place(&self) -> Place {
         Place::Gpu(u32::from(self.context.index))
     }

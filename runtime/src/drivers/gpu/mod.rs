@@ -38,6 +38,9 @@ pub(crate) trait Driver: Send + Sync {
     /// Whose memory launches work in.
     fn place(&self) -> Place;
 
+    /// Most bytes of shared memory that a block of threads can have; `None` if that is not known.
+    fn shared_bytes(&self) -> Option<u64>;
+
     /// Loads compiled code.
     fn load(&self, kernel: &str, artifact: &Artifact) -> Result<Box<dyn Module>>;
 
