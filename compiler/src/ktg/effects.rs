@@ -33,6 +33,8 @@ pub fn effect(kind: &Kind) -> Effect {
         Kind::Gpu(g) => match g {
             GpuOp::ConvertLayout
             | GpuOp::Slot
+            | GpuOp::BlockIndex
+            | GpuOp::BlockCount
             | GpuOp::SharedTranspose { .. }
             | GpuOp::SharedSlice { .. } => Effect::Pure,
             GpuOp::AllocShared { .. } => Effect::Alloc,

@@ -184,6 +184,12 @@ pub enum GpuOp {
     /// `() -> ()`: waits for all blocks of the cluster.
     ClusterBarrier,
 
+    // ---- blocks ------------------------------------------------------------------------------------
+    /// `() -> i32`: index of the block among those of the launch.
+    BlockIndex,
+    /// `() -> i32`: blocks of the launch.
+    BlockCount,
+
     // ---- warps -------------------------------------------------------------------------------------
     /// `() -> ()`: region `i` is run by its own warps, in order from warp 0 on; no region yields. Values from outside may
     /// be used if they are scalars, views, shared memory or barriers.
@@ -229,6 +235,8 @@ impl GpuOp {
             GpuOp::TurnWait { .. } => "turn_wait",
             GpuOp::TurnPass { .. } => "turn_pass",
             GpuOp::ClusterBarrier => "cluster_barrier",
+            GpuOp::BlockIndex => "block_index",
+            GpuOp::BlockCount => "block_count",
             GpuOp::WarpSpecialize { .. } => "warp_specialize",
         }
     }

@@ -5,7 +5,7 @@ use super::sim::compile;
 use super::wide_kernels::{attention, matmul};
 use super::wide_sim::{map, numbers, view};
 use kcc_dsl::eager::{EagerArg, EagerBuffer};
-use kcc_dsl::exchange::{ArgSpec, GpuMeta};
+use kcc_dsl::exchange::{ArgSpec, GpuMeta, GridMap};
 use kcc_dsl::ir::{Elem, Kernel};
 use kcc_simt::{Arg, Chip, Fault, Launch, Memory, Options, Program};
 use std::collections::BTreeMap;
@@ -71,9 +71,11 @@ impl Subject {
         list.push(Arg::Bits(0));
         let maps = 0..self.meta.tensor_maps.len();
         list.extend(maps.map(|i| Arg::Bytes(map(&self.meta, i, &self.args, &homes))));
+        // Persistent programs: one block takes them all.
+        let persistent = matches!(self.meta.grid, GridMap::Persistent { .. });
         program.run(Launch {
             kernel: &self.symbol,
-            grid: self.grid,
+            grid: if persistent { [1; 3] } else { self.grid },
             block: [self.meta.threads, 1, 1],
             dynamic_shared: self.meta.shared_bytes,
             args: &list,
@@ -102,9 +104,13 @@ impl Subject {
     }
 }
 
-fn product(arch: &str, elem: Elem, block: (usize, usize, usize), knobs: &[(&str, &str)]) -> Subject {
-    // One block; enough steps to go round every ring.
-    let (m, n, k) = (60i64, 56i64, 648i64);
+/// Enough steps to go round every ring.
+const STEPS: i64 = 648;
+
+fn product(arch: &str, elem: Elem, k: i64, block: (usize, usize, usize), knobs: &[(&str, &str)]) -> Subject {
+    // One block. Rows of operands are shorter than those of the result, which lies in their
+    // place at the end: other warps have read there.
+    let (m, n) = (60i64, 56i64);
     let kernel = matmul(elem, block.0, block.1, block.2);
     let buffers = vec![
         EagerBuffer::from_f32(elem, &numbers((m * k) as usize, 1)),
@@ -139,10 +145,13 @@ fn check(name: &str, subject: &Subject, most: usize) {
 #[test]
 fn deleted_synchronisation_of_products_is_noticed() {
     let roles = [("warps", "4")];
-    check("with roles", &product("sm_90a", Elem::BF16, (64, 64, 64), &roles), 0);
+    check("with roles", &product("sm_90a", Elem::BF16, STEPS, (64, 64, 32), &roles), 0);
     let plain = [("warps", "4"), ("specialise", "0")];
-    check("without roles", &product("sm_90a", Elem::F16, (64, 64, 32), &plain), 0);
-    check("sm_80", &product("sm_80", Elem::BF16, (64, 64, 32), &roles), 0);
+    check("without roles", &product("sm_90a", Elem::F16, STEPS, (64, 64, 32), &plain), 0);
+    // Fewer steps than buffers: what orders one program's end and the next one's is not the ring.
+    let persistent = [("warps", "4"), ("persistent", "1")];
+    check("persistent", &product("sm_90a", Elem::BF16, 136, (64, 16, 64), &persistent), 0);
+    check("sm_80", &product("sm_80", Elem::BF16, STEPS, (64, 64, 32), &roles), 0);
 }
 
 #[test]

@@ -26,6 +26,7 @@ struct Case {
 const OLD: &str = "nvidia:sm_80";
 const NEW: &str = "nvidia:sm_90a";
 const FOUR: &[(&str, &str)] = &[("warps", "4")];
+const TURNS: &[(&str, &str)] = &[("warps", "4"), ("persistent", "1")];
 const EIGHT: &[(&str, &str)] = &[("warps", "8")];
 
 fn narrow() -> Kernel {
@@ -59,6 +60,8 @@ const fn case(
 }
 
 const CASES: &[Case] = &[
+    case("persistent", "programs_in_a_loop", product, NEW, TURNS),
+    case("store_bulk", "rows_leave_through_shared_memory", product, NEW, FOUR),
     case("prepare_dots", "narrow_operands_become_wider_and_longer", narrow, OLD, FOUR),
     case("select_wide_mma", "product", product, NEW, FOUR),
     case("select_wide_mma", "chain_keeps_weights_in_registers", attention, NEW, EIGHT),

@@ -3,7 +3,7 @@
 use super::sim::compile;
 use super::wide_kernels::{attention, matmul};
 use kcc_dsl::eager::{EagerArg, EagerBuffer, Options, interpret};
-use kcc_dsl::exchange::{ArgSpec, GpuMeta};
+use kcc_dsl::exchange::{ArgSpec, GpuMeta, GridMap};
 use kcc_dsl::ir::{Elem, Kernel};
 use kcc_simt::{Arg, Chip, Launch, Memory, Program, Stats, Swizzle, TensorMap};
 use std::collections::BTreeMap;
@@ -90,9 +90,14 @@ fn run(
     list.extend(grid.iter().map(|g| Arg::Bits(u64::from(*g))));
     list.push(Arg::Bits(0));
     list.extend((0..meta.tensor_maps.len()).map(|i| Arg::Bytes(map(&meta, i, args, &homes))));
+    // Persistent programs: fewer blocks than programs, so that each takes several.
+    let blocks = match meta.grid {
+        GridMap::Persistent { .. } => [grid.iter().product::<u32>().min(2), 1, 1],
+        _ => grid,
+    };
     let launch = Launch {
         kernel: &artifact.symbol,
-        grid,
+        grid: blocks,
         block: [meta.threads, 1, 1],
         dynamic_shared: meta.shared_bytes,
         args: &list,
@@ -153,6 +158,16 @@ fn products_without_roles_are_the_same() {
 fn products_of_two_groups_hand_over_registers() {
     product(Elem::BF16, (150, 264, 136), (128, 256, 64), &[("warps", "8")]);
     product(Elem::F16, (64, 136, 72), (64, 128, 64), &[("warps", "8")]);
+}
+
+#[test]
+fn persistent_products_take_one_tile_after_another() {
+    let knobs = [("warps", "4"), ("persistent", "1")];
+    product(Elem::BF16, (200, 136, 136), (64, 64, 64), &knobs);
+    let knobs = [("warps", "8"), ("persistent", "1")];
+    product(Elem::BF16, (300, 136, 72), (128, 128, 64), &knobs);
+    let knobs = [("warps", "4"), ("persistent", "1"), ("specialise", "0")];
+    product(Elem::F16, (130, 72, 104), (64, 64, 32), &knobs);
 }
 
 #[test]

@@ -188,6 +188,15 @@ impl Lower<'_> {
     fn gpu_op(&mut self, kind: &GpuOp, op: &Op) -> Result<(), Error> {
         match kind {
             GpuOp::ConvertLayout => self.convert(op),
+            GpuOp::BlockIndex | GpuOp::BlockCount => {
+                let target = self.target;
+                let v = match kind {
+                    GpuOp::BlockIndex => target.block_id(&mut self.e, 0),
+                    _ => target.num_blocks(&mut self.e, 0),
+                };
+                self.set(op.results[0], Val::Regs(vec![v]));
+                Ok(())
+            }
             GpuOp::MmaAsync { .. } | GpuOp::MmaFence | GpuOp::MmaCommit | GpuOp::MmaWait { .. } => {
                 self.wide_op(kind, op)
             }

@@ -107,8 +107,8 @@ impl Walk {
                         self.of.insert(op.results[0], b);
                     }
                 }
-                // Warps of their own may fill it at any time.
-                Kind::Gpu(GpuOp::BulkLoad { .. }) => op.operands.iter().for_each(|v| self.always(*v)),
+                // Warps of their own may fill it at any time before.
+                Kind::Gpu(GpuOp::BulkLoad { .. }) => op.operands.iter().for_each(|v| self.from_start(*v)),
                 _ => op.operands.iter().for_each(|v| self.touch(*v)),
             }
             if op.regions.is_empty() {
@@ -161,10 +161,11 @@ impl Walk {
         live.1 = live.1.max(position);
     }
 
-    /// Live as long as the kernel.
-    fn always(&mut self, v: ValueId) {
+    /// Live from the kernel's start; to the last use, as each copy is awaited by someone.
+    fn from_start(&mut self, v: ValueId) {
+        self.touch(v);
         if let Some(b) = self.of.get(&v).copied() {
-            self.extend(b, u32::MAX);
+            self.extend(b, 0);
         }
     }
 

@@ -139,11 +139,18 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
 /// As many as asked for, or four; fewer where they do not fit beside what else lies in shared memory.
 fn choose_stages(func: &Func, target: &dyn GpuTarget, rings: &[Ring], asked: Option<u32>) -> u32 {
     let mut other = 0;
-    func.walk(&mut |op| {
+    // What is made behind the last loop lies where the rings were.
+    let is_loop = |op: &Op| matches!(op.kind, Kind::Tile(OpKind::For { .. }));
+    let end = func.body.ops.iter().rposition(is_loop).map_or(func.body.ops.len(), |i| i + 1);
+    let mut see = |op: &Op| {
         if let (Kind::Gpu(GpuOp::AllocShared { .. }), Some(r)) = (&op.kind, op.results.first()) {
             other += func.ty(*r).shared().map_or(0, SharedType::bytes);
         }
-    });
+    };
+    for op in &func.body.ops[..end] {
+        see(op);
+        op.regions.iter().for_each(|r| r.walk(&mut see));
+    }
     // Buffers that rings replace are counted among the others.
     let replaced: u32 = rings.iter().map(|r| r.ty.buffer_bytes()).sum();
     let fixed: u32 = rings.iter().filter(|r| !r.looped).map(|r| r.ty.buffer_bytes()).sum();
@@ -219,16 +226,21 @@ fn candidate(func: &Func, op: &Op, scope: &Scope, padding: Const, stages: Option
         offsets.splice(0..0, operands.get(1..)?.iter().copied());
         view = *operands.first()?;
     }
-    let spec = func.args.get(view.0 as usize).filter(|s| s.tma)?;
     // Threads' writes of global memory are not ordered before the engine's reads.
     if matches!(func.params.get(view.0 as usize)?.kind, ParamKind::View { mutable: true, .. }) {
         return None;
     }
-    let rank = offsets.len();
-    let fixed = rank - ty.shape.len();
+    let map = recipe(func, view, offsets.len(), &ty)?;
+    Some(Candidate { param: view, offsets, buffer, map, ty, stages })
+}
+
+/// How the engine gets at a buffer's block of a view parameter of that rank, if it does.
+pub(super) fn recipe(func: &Func, param: ValueId, rank: usize, ty: &SharedType) -> Option<TensorMap> {
+    let spec = func.args.get(param.0 as usize).filter(|s| s.tma)?;
+    let fixed = rank.checked_sub(ty.shape.len())?;
     let unit = usize::from(spec.unit_axis?);
     let axis = unit.checked_sub(fixed)?;
-    let row = panel_row(&ty, axis)?;
+    let row = panel_row(ty, axis)?;
     let mut axes = vec![unit as u8];
     axes.extend((0..rank).rev().filter(|a| *a != unit).map(|a| a as u8));
     let bytes = ty.elem.bytes() as u32;
@@ -243,8 +255,7 @@ fn candidate(func: &Func, op: &Op, scope: &Scope, padding: Const, stages: Option
     if rank > 5 || box_dims.iter().any(|d| *d > 256) {
         return None;
     }
-    let map = TensorMap { param: view.0, elem: ty.elem, axes, box_dims, swizzle: row, l2_promotion: 128 };
-    Some(Candidate { param: view, offsets, buffer, map, ty, stages })
+    Some(TensorMap { param: param.0, elem: ty.elem, axes, box_dims, swizzle: row, l2_promotion: 128 })
 }
 
 /// Bytes of a row of the buffer's panels along an axis, if it lies in panels that the engine writes: the row whose layout
@@ -520,6 +531,7 @@ fn fences_in(block: &mut Block, by_threads: &dyn Fn(&ValueId) -> bool) {
         op.regions.iter_mut().for_each(|r| fences_in(r, by_threads));
         match &op.kind {
             Kind::Gpu(GpuOp::MmaAsync { .. }) => wanted = op.operands.iter().any(by_threads),
+            Kind::Gpu(GpuOp::BulkStore { .. }) => wanted = true,
             Kind::Gpu(GpuOp::FenceAsync) if !wanted => {
                 wanted = true;
                 continue;

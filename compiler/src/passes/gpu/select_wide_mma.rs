@@ -191,7 +191,7 @@ fn plan(
 
 /// Bytes of a row of panels along an axis: at most 128; `None` for rows under 32 bytes, and for panels that would lie at
 /// places that are no multiple of their pattern.
-fn row_bytes(t: &TileType, axis: usize) -> Option<u32> {
+pub(super) fn row_bytes(t: &TileType, axis: usize) -> Option<u32> {
     let inner = (t.shape[axis] as u32).next_power_of_two() * t.elem.bytes() as u32;
     let rows: usize = t.shape.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, s)| s).product();
     (inner >= 32 && rows >= 8).then_some(inner.min(128))
@@ -209,7 +209,10 @@ fn contiguous_axis(func: &Func, views: &Views, defs: &HashMap<ValueId, Def>, v: 
 }
 
 /// A buffer in panels for a tile whose neighbours along `axis` lie side by side.
-fn buffer(t: &TileType, axis: usize) -> Result<SharedType, Error> {
+///
+/// # Errors
+/// Rows too short for panels.
+pub(super) fn buffer(t: &TileType, axis: usize) -> Result<SharedType, Error> {
     let mut order = vec![axis];
     order.extend((0..t.rank()).rev().filter(|a| *a != axis));
     let row = row_bytes(t, axis).ok_or_else(|| bug("a buffer of too short rows"))?;
