@@ -88,6 +88,8 @@ impl Builder {
             }
             None if name == "cuda" => cuda(name, 0),
             Some(("cuda", n)) if n.parse::<u16>().is_ok() => cuda(name, n.parse().unwrap_or(0)),
+            None if name == "hip" => hip(name, 0),
+            Some(("hip", n)) if n.parse::<u16>().is_ok() => hip(name, n.parse().unwrap_or(0)),
             Some(("sim", chip)) => simulator(name, chip),
             _ => Err(Error::UnknownDevice { name: name.into() }),
         }
@@ -187,6 +189,17 @@ fn cuda(name: &str, _: u16) -> Result<Builder> {
     Err(Error::Device { device: name.into(), reason })
 }
 
+#[cfg(feature = "hip")]
+fn hip(_: &str, index: u16) -> Result<Builder> {
+    Ok(Builder::new(Choice::Gpu(crate::drivers::hip::open(index)?)))
+}
+
+#[cfg(not(feature = "hip"))]
+fn hip(name: &str, _: u16) -> Result<Builder> {
+    let reason = "this program was built without it; build kcc-runtime with the feature `hip`".into();
+    Err(Error::Device { device: name.into(), reason })
+}
+
 /// What a kernel's author asked to see, where they see the program's own output.
 fn to_stdout(text: &str) {
     use std::io::Write;
@@ -203,9 +216,10 @@ mod tests {
     fn device_names_are_checked() {
         assert_eq!(Device::open("cpu:3").unwrap().threads(), 3);
         assert!(Device::open("eager").unwrap().is_eager());
-        for bad in
-            ["", "gpu", "cpu:", "cpu:0", "cpu:x", "cpu:-1", "eager:2", "CPU", "cuda:", "cuda:x", "cuda:-1"]
-        {
+        for bad in [
+            "", "gpu", "cpu:", "cpu:0", "cpu:x", "cpu:-1", "eager:2", "CPU", "cuda:", "cuda:x", "cuda:-1",
+            "hip:", "hip:x",
+        ] {
             let e = Device::open(bad).unwrap_err().to_string();
             assert!(e.contains(&format!("`{bad}`")), "{e}");
         }

@@ -89,7 +89,7 @@ impl Device {
         Ok(DeviceViewMut::over(address, self.place(), dims, strides)?)
     }
 
-    /// Waits for what was launched into a stream (`None`: the device's own). Other devices than `cuda` have nothing to
+    /// Waits for what was launched into a stream (`None`: the device's own). Other devices than `cuda` and `hip` have nothing to
     /// wait for.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Device {
         }
     }
 
-    /// How long what `f` launches into a stream takes: on a `cuda` device between two events, elsewhere by the clock.
+    /// How long what `f` launches into a stream takes: on a `cuda` or `hip` device between two events, elsewhere by the clock.
     ///
     /// # Errors
     /// Those of `f`; what went wrong in a launch.
@@ -123,7 +123,7 @@ impl Device {
     /// prepared before, views must lie on the device.
     ///
     /// # Errors
-    /// Those of `f`; a device that records nothing (all but `cuda`).
+    /// Those of `f`; a device that records nothing (all but `cuda` and `hip`).
     pub fn record(&self, stream: Option<Stream>, mut f: impl FnMut() -> Result<()>) -> Result<Recorded> {
         match &self.0.kind {
             Kind::Gpu(gpu) => {
@@ -131,7 +131,7 @@ impl Device {
                 Ok(Recorded { device: self.clone(), recording })
             }
             _ => {
-                let reason = "it records no launches; only `cuda` devices do".into();
+                let reason = "it records no launches; only `cuda` and `hip` devices do".into();
                 Err(Error::Device { device: self.describe(), reason })
             }
         }

@@ -55,7 +55,7 @@ pub(crate) struct How {
     /// On the CPU, the most threads.
     pub(crate) threads: Option<usize>,
     /// On a GPU, the stream.
-    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "cuda", feature = "hip")), allow(dead_code))]
     pub(crate) stream: Option<Stream>,
 }
 
@@ -114,7 +114,8 @@ impl Device {
     }
 
     /// The device of that name: `cpu`, `cpu:2` (two threads), `eager`, `cuda` or `cuda:1` (the second GPU; feature `cuda`),
-    /// `sim:sm_80`, `sim:sm_89`, `sim:sm_90a` or `sim:sm_100a` (the simulator; feature `sim`).
+    /// `hip` or `hip:1` (AMD's; feature `hip`), `sim:sm_80`, `sim:sm_89`, `sim:sm_90a`, `sim:sm_100a`, `sim:gfx90a`, `sim:gfx942`,
+    /// `sim:gfx950` or `sim:gfx1100` (the simulator; feature `sim`).
     ///
     /// # Errors
     /// No such device.

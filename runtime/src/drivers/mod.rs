@@ -6,6 +6,8 @@ pub(crate) mod cuda;
 pub(crate) mod dry;
 pub(crate) mod eager;
 pub(crate) mod gpu;
+#[cfg(feature = "hip")]
+pub(crate) mod hip;
 pub(crate) mod print;
 #[cfg(feature = "sim")]
 pub(crate) mod sim;

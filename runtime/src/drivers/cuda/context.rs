@@ -1,10 +1,12 @@
 //! One GPU: its primary context, its properties, and its memory.
 
 use super::library::{self, check};
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use super::version;
 use crate::drivers::gpu::DeviceMemory;
+use crate::drivers::gpu::native::{Native, RawStream};
 use crate::error::{Error, Result};
+use crate::launch;
 use cudarc::driver::sys::{self, CUcontext, CUdevice, CUdevice_attribute as Attribute};
 use std::ffi::CStr;
 
@@ -108,6 +110,28 @@ impl Drop for Context {
             self.stream.destroy();
             let _ = sys::cuDevicePrimaryCtxRelease_v2(self.device);
         }
+    }
+}
+
+impl Native for Context {
+    fn enter(&self) -> Result<()> {
+        Context::enter(self)
+    }
+
+    fn processors(&self) -> u32 {
+        self.processors
+    }
+
+    fn stream(&self, stream: Option<launch::Stream>) -> RawStream {
+        stream.map_or(self.stream.raw().cast(), launch::Stream::raw)
+    }
+
+    fn capturing(&self, stream: RawStream) -> Result<bool> {
+        stream::capturing(stream.cast()).map_err(|e| self.error(e))
+    }
+
+    fn wait(&self, stream: RawStream) -> Result<()> {
+        stream::synchronize(stream.cast()).map_err(|e| self.error(e))
     }
 }
 

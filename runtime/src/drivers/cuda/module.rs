@@ -2,11 +2,11 @@
 
 use super::context::Context;
 use super::library::check;
-use super::{map, stream, version};
+use super::{map, version};
 use crate::device::Launching;
-use crate::drivers::gpu::{self, DeviceMemory, Module, Staged, Status, blocks, slots};
+use crate::drivers::gpu::{self, DeviceMemory, Module, Status, native};
 use crate::error::{Error, Result};
-use crate::launch::{Label, Place, Raw};
+use crate::launch::Label;
 use cudarc::driver::sys::{
     self, CUfunction, CUfunction_attribute as FunctionAttribute, CUjit_option as Jit, CUlaunchAttribute,
     CUlaunchAttributeID, CUlaunchConfig, CUmodule, CUstream, CUtensorMap,
@@ -167,96 +167,15 @@ impl Drop for Code {
     }
 }
 
-/// Device memory of one launch, freed at its end.
-struct Lent<'c> {
-    context: &'c Context,
-    addresses: SmallVec<[u64; 8]>,
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        for &address in &self.addresses {
-            // SAFETY: allocated for this launch, which has ended.
-            unsafe { self.context.free(address) };
-        }
-    }
-}
-
 impl Module for Code {
     fn run(&self, label: &Label<'_>, launch: &Launching<'_>) -> Result<()> {
-        let context = &*self.context;
-        context.enter()?;
-        let stream = launch.how.stream.map_or(context.stream.raw(), |s| s.raw().cast());
-        let blocks = blocks(label, &self.meta, launch.grid, context.processors)?;
-        let on_host = |a: &crate::launch::Arg<'_>| matches!(&a.raw, Raw::View(v) if v.place == Place::Host);
-        let staging = launch.args.iter().any(on_host);
-        let status = Status::of(&self.meta);
-        if (staging || status.is_some()) && stream::capturing(stream).map_err(|e| context.error(e))? {
-            let reason =
-                "a recording takes no tensors in host memory, and no kernels that assert or print; copy the \
-                 tensors to the device first"
-                    .into();
-            return Err(Error::Limit { kernel: label.to_string(), reason });
-        }
-        let mut lent = Lent { context, addresses: SmallVec::new() };
-        let mut staged = if staging { Some(Staged::new(launch.args)?) } else { None };
-        let mut homes: SmallVec<[u64; 8]> = SmallVec::from_elem(0, launch.args.len());
-        for (i, arg) in launch.args.iter().enumerate() {
-            let Raw::View(v) = &arg.raw else { continue };
-            homes[i] = match staged.as_ref().and_then(|s| s.images[i].as_ref()) {
-                None => v.ptr as u64,
-                Some(image) => {
-                    let address = context.alloc(image.memory.len())?;
-                    lent.addresses.push(address);
-                    // SAFETY: allocated with this size.
-                    unsafe { context.write(address, image.memory.bytes())? };
-                    address + image.origin as u64
-                }
-            };
-        }
-        let mut maps: SmallVec<[CUtensorMap; 4]> = SmallVec::new();
-        for recipe in &self.meta.tensor_maps {
-            let i = recipe.param as usize;
-            let Some(Raw::View(v)) = launch.args.get(i).map(|a| &a.raw) else {
-                let reason = format!("its tensor map names parameter {i}, which is no view");
-                return Err(Error::Load { kernel: label.to_string(), reason });
-            };
-            let encoded = gpu::encode(label, &format!("#{i}"), recipe, v, homes[i])?;
-            maps.push(map::encode(&encoded).map_err(|e| context.error(e))?);
-        }
-        let buffer = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = buffer.filter(|_| status.is_some()).unwrap_or(0);
-        let words = slots(launch.args, launch.grid, address, |i| homes[i]);
-        if let Some(status) = &status {
-            // SAFETY: the status buffer of this kernel, locked.
-            unsafe { context.write(address, &status.header())? };
-        }
-        let ran = self.call(blocks, &words, &mut maps, stream);
-        if status.is_none() {
-            drop(buffer);
-            if !staging {
-                return ran;
+        native::run(&*self.context, &self.meta, &self.status, label, launch, &mut |call| {
+            let mut maps: SmallVec<[CUtensorMap; 4]> = SmallVec::new();
+            for encoded in call.maps {
+                maps.push(map::encode(encoded).map_err(|e| self.context.error(e))?);
             }
-        }
-        ran?;
-        stream::synchronize(stream).map_err(|e| context.error(e))?;
-        if let Some(staged) = &mut staged {
-            let mut addresses = lent.addresses.iter();
-            for image in staged.images.iter_mut().flatten() {
-                if let Some(&address) = addresses.next().filter(|_| image.mutable) {
-                    // SAFETY: allocated with this size.
-                    unsafe { context.read(address, image.memory.bytes_mut())? };
-                }
-            }
-            staged.finish(launch.args);
-        }
-        if let Some(status) = &status {
-            let mut bytes = vec![0; status.bytes()];
-            // SAFETY: the status buffer has this size.
-            unsafe { context.read(address, &mut bytes)? };
-            status.read(label, &bytes, launch.print)?;
-        }
-        Ok(())
+            self.call(call.blocks, call.slots, &mut maps, call.stream.cast())
+        })
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! checked args ─ pack.rs ─▶ slots ─┐
-//!              ─ recipe.rs ─▶ maps ─┼─▶ the driver: sim/ or cuda/ ─▶ status.rs: failed assertion, prints
+//!              ─ recipe.rs ─▶ maps ─┼─▶ the driver: sim.rs, cuda/, hip/ ─▶ status.rs: failed assertion, prints
 //! grid         ─ grid.rs ─▶ blocks ─┘
 //! host memory  ─ staging.rs ─▶ images of what the views span, copied in and out
 //! ```
 
-#![cfg_attr(not(any(feature = "cuda", feature = "sim")), allow(dead_code, unused_imports))]
+#![cfg_attr(not(any(feature = "cuda", feature = "hip", feature = "sim")), allow(dead_code, unused_imports))]
 
 mod grid;
+#[cfg(any(feature = "cuda", feature = "hip"))]
+pub(crate) mod native;
 mod pack;
 mod recipe;
 mod staging;
@@ -63,7 +65,7 @@ pub(crate) trait Driver: Send + Sync {
 
     /// Records what `f` launches, instead of running it.
     fn record(&self, _: Option<Stream>, _: &mut dyn FnMut() -> Result<()>) -> Result<Box<dyn Recording>> {
-        let reason = "it records no launches; only `cuda` devices do".into();
+        let reason = "it records no launches; only `cuda` and `hip` devices do".into();
         Err(Error::Device { device: self.describe(), reason })
     }
 }

@@ -1,0 +1,222 @@
+//! One GPU: its properties, its own stream, and its memory.
+
+use super::library::{Api, Code, Handle, OUT_OF_MEMORY};
+use crate::drivers::gpu::DeviceMemory;
+use crate::drivers::gpu::native::{Native, RawStream};
+use crate::error::{Error, Result};
+use crate::launch;
+use std::ffi::{CStr, c_int, c_void};
+use std::sync::Arc;
+
+/// `hipDeviceAttribute_t`, the same since ROCm 4.3.
+const MULTIPROCESSORS: c_int = 63;
+const SHARED_PER_BLOCK: c_int = 74;
+/// `hipStreamNonBlocking`: does not wait for the default stream.
+const NON_BLOCKING: u32 = 1;
+/// More than any form of `hipDeviceProp_t` has (1472 bytes in ROCm 6).
+const PROPERTIES: usize = 16 << 10;
+/// Its first field is the name, in so many bytes.
+const NAME: usize = 256;
+
+/// The chips that kcc compiles for.
+const CHIPS: [(&str, &str); 4] = [
+    ("gfx90a", "amd:gfx90a"),
+    ("gfx942", "amd:gfx942"),
+    ("gfx950", "amd:gfx950"),
+    ("gfx1100", "amd:gfx1100"),
+];
+
+/// An open GPU.
+pub(super) struct Device {
+    pub(super) api: Arc<Api>,
+    pub(super) index: u16,
+    pub(super) name: String,
+    pub(super) target: &'static str,
+    /// ROCm's version as HIP numbers it.
+    pub(super) driver: i32,
+    processors: u32,
+    /// Most LDS of a block, in bytes.
+    pub(super) shared: u64,
+    own: Handle,
+}
+
+// SAFETY: handles are only passed back to HIP, whose functions may be called from any thread after `enter`.
+unsafe impl Send for Device {}
+// SAFETY: as above; HIP's functions are thread-safe.
+unsafe impl Sync for Device {}
+
+/// The architecture in a record of properties, without its features: `gfx942` of `gfx942:sramecc+:xnack-`. Where the field
+/// lies depends on HIP's version; behind the device's name no other text begins like it.
+pub(super) fn architecture(properties: &[u8]) -> Option<&str> {
+    let rest = properties.get(NAME..)?;
+    let at = rest.windows(3).position(|window| window == b"gfx")?;
+    let text = &rest[at..];
+    let end = text.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(text.len());
+    std::str::from_utf8(&text[..end]).ok()
+}
+
+impl Device {
+    /// Opens GPU number `index`.
+    pub(super) fn open(api: Arc<Api>, index: u16) -> Result<Device> {
+        let fail = |reason: String| Error::Device { device: format!("hip:{index}"), reason };
+        let number = c_int::from(index);
+        let (mut count, mut driver) = (0, 0);
+        // SAFETY: HIP is started; each call gets a valid place for its answer.
+        unsafe {
+            api.check((api.device_count)(&mut count)).map_err(fail)?;
+            api.check((api.driver_version)(&mut driver)).map_err(fail)?;
+        }
+        if number >= count {
+            return Err(fail(format!(
+                "there are {count} GPUs, counted from 0 (HIP_VISIBLE_DEVICES hides those that it does not name)"
+            )));
+        }
+        let attribute = |which: c_int| {
+            let mut value = 0;
+            // SAFETY: the device exists.
+            api.check(unsafe { (api.attribute)(&mut value, which, number) }).map_err(fail)?;
+            Ok::<i32, Error>(value)
+        };
+        let processors = attribute(MULTIPROCESSORS)?.max(1) as u32;
+        let shared = attribute(SHARED_PER_BLOCK)?.max(0) as u64;
+        // Words, so that the record is aligned.
+        let mut record = vec![0u64; PROPERTIES / 8];
+        let mut text = [0; NAME];
+        // SAFETY: the device exists; the record is larger than HIP writes, and one byte is left for the text's end.
+        unsafe {
+            api.check((api.properties)(record.as_mut_ptr().cast(), number)).map_err(fail)?;
+            api.check((api.device_name)(text.as_mut_ptr(), NAME as c_int - 1, number)).map_err(fail)?;
+        }
+        let bytes = bytemuck::cast_slice(&record);
+        let found = architecture(bytes).unwrap_or("of unknown architecture");
+        let Some((_, target)) = CHIPS.iter().find(|(chip, _)| *chip == found) else {
+            let known: Vec<_> = CHIPS.iter().map(|(chip, _)| *chip).collect();
+            return Err(fail(format!(
+                "it is {found}; kcc compiles for {}: use another device",
+                known.join(", ")
+            )));
+        };
+        let mut own = std::ptr::null_mut();
+        // SAFETY: the device exists; a valid place for the handle.
+        unsafe {
+            api.check((api.set_device)(number)).map_err(fail)?;
+            api.check((api.stream_create)(&mut own, NON_BLOCKING)).map_err(fail)?;
+        }
+        // SAFETY: zeroed before, and HIP wrote at most all but the last byte.
+        let name = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned();
+        Ok(Device { api, index, name, target, driver, processors, shared, own })
+    }
+
+    /// HIP's answer as an error of this device.
+    pub(super) fn check(&self, code: Code) -> Result<()> {
+        self.api.check(code).map_err(|reason| self.error(reason))
+    }
+
+    pub(super) fn error(&self, reason: String) -> Error {
+        Error::Device { device: format!("hip:{}", self.index), reason }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // SAFETY: made in `open`, not used after. Failures at the end of the process change nothing.
+        unsafe {
+            let _ = (self.api.set_device)(c_int::from(self.index));
+            let _ = (self.api.stream_destroy)(self.own);
+        }
+    }
+}
+
+impl Native for Device {
+    fn enter(&self) -> Result<()> {
+        // SAFETY: the device exists.
+        self.check(unsafe { (self.api.set_device)(c_int::from(self.index)) })
+    }
+
+    fn processors(&self) -> u32 {
+        self.processors
+    }
+
+    fn stream(&self, stream: Option<launch::Stream>) -> RawStream {
+        stream.map_or(self.own, launch::Stream::raw)
+    }
+
+    fn capturing(&self, stream: RawStream) -> Result<bool> {
+        let mut status = 0;
+        // SAFETY: an open stream, and a place for the answer.
+        self.check(unsafe { (self.api.stream_is_capturing)(stream, &mut status) })?;
+        Ok(status != 0)
+    }
+
+    fn wait(&self, stream: RawStream) -> Result<()> {
+        // SAFETY: an open stream; one that the caller closed is their broken promise (`Stream::from_raw`).
+        self.check(unsafe { (self.api.stream_synchronize)(stream) })
+    }
+}
+
+/// An address as HIP takes it.
+fn pointer(address: u64) -> *mut c_void {
+    address as usize as *mut c_void
+}
+
+impl DeviceMemory for Device {
+    fn alloc(&self, bytes: usize) -> Result<u64> {
+        self.enter()?;
+        let mut address = std::ptr::null_mut();
+        // SAFETY: a valid place for an address.
+        let code = unsafe { (self.api.malloc)(&mut address, bytes.max(1)) };
+        if code == OUT_OF_MEMORY {
+            return Err(Error::OutOfMemory { bytes });
+        }
+        self.check(code)?;
+        Ok(address as u64)
+    }
+
+    unsafe fn free(&self, address: u64) {
+        // SAFETY: by the caller's promise; a failure leaks.
+        unsafe {
+            let _ = (self.api.set_device)(c_int::from(self.index));
+            let _ = (self.api.free)(pointer(address));
+        }
+    }
+
+    unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
+        self.enter()?;
+        // SAFETY: by the caller's promise; the copy has read `bytes` when `wait` returns.
+        self.check(unsafe {
+            (self.api.write)(pointer(address), bytes.as_ptr().cast(), bytes.len(), self.own)
+        })?;
+        self.wait(self.own)
+    }
+
+    unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+        self.enter()?;
+        // SAFETY: by the caller's promise; the copy is complete when `wait` returns.
+        self.check(unsafe {
+            (self.api.read)(bytes.as_mut_ptr().cast(), pointer(address), bytes.len(), self.own)
+        })?;
+        self.wait(self.own)
+    }
+
+    unsafe fn zero(&self, address: u64, bytes: usize) -> Result<()> {
+        self.enter()?;
+        // SAFETY: by the caller's promise.
+        self.check(unsafe { (self.api.fill)(pointer(address), 0, bytes, self.own) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::architecture;
+
+    #[test]
+    fn the_architecture_is_found_wherever_the_record_has_it() {
+        for at in [300, 1160] {
+            let mut record = vec![0u8; 2000];
+            record[..6].copy_from_slice(b"gfx906"); // some devices are called like a chip
+            record[at..at + 22].copy_from_slice(b"gfx942:sramecc+:xnack-");
+            assert_eq!(architecture(&record), Some("gfx942"));
+        }
+        assert_eq!(architecture(&[0; 100]), None);
+    }
+}
