@@ -59,17 +59,12 @@ fn random_elementwise_kernels_agree_with_eager_mode() {
     run(&Profile::basic(), 0..30, "sim:sm_80");
 }
 
-/// All families but products, which have tests of their own.
-fn without_products() -> Profile {
-    Profile { dot: false, ..Profile::default() }
-}
-
 #[test]
 fn random_kernels_of_every_family_agree_with_eager_mode() {
-    run(&without_products(), 0..40, "sim:sm_80");
+    run(&Profile::default(), 0..60, "sim:sm_80");
 }
 
 #[test]
 fn random_kernels_with_special_values_agree_with_eager_mode() {
-    run(&Profile { dot: false, ..Profile::everything() }, 0..40, "sim:sm_90a");
+    run(&Profile::everything(), 0..60, "sim:sm_90a");
 }

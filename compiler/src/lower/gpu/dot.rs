@@ -159,13 +159,13 @@ impl Lower<'_> {
         let rank = o.layout.rank();
         let (k_axis, free_axis) = if side == 0 { (rank - 1, rank - 2) } else { (rank - 2, rank - 1) };
         let coverage = o.layout.coverage(&o.shape);
-        let wanted = |r: u32| {
+        let in_step = |r: u32| {
             let c = o.layout.part(Dim::Register, r);
-            coverage.by_axis[r as usize][free_axis] != Presence::Never
-                && c[k_axis] & !(row.k - 1) == k
-                && (rank < 3 || c[0] == batch)
+            c[k_axis] & !(row.k - 1) == k && (rank < 3 || c[0] == batch)
         };
-        let mut words = HashMap::new();
+        let outside = |r: u32| coverage.by_axis[r as usize][free_axis] == Presence::Never;
+        let wanted = |r: u32| !outside(r) && in_step(r);
+        let mut words: HashMap<Coord, V> = HashMap::new();
         match &o.from {
             Source::Registers(all) => {
                 for (i, v) in all.iter().enumerate() {
@@ -212,6 +212,13 @@ impl Lower<'_> {
                         }
                     }
                 }
+            }
+        }
+        // A fragment that is half inside takes zeros for the half that no register holds.
+        if let Some(ty) = words.values().next().map(|v| v.ty) {
+            for r in (0..o.layout.registers()).step_by(n as usize).filter(|r| outside(*r) && in_step(*r)) {
+                let zero = if ty.k.is_float() { self.e.zero_float(ty) } else { self.e.int_like(ty, 0) };
+                words.entry(o.layout.part(Dim::Register, r)).or_insert(zero);
             }
         }
         Ok(words)
