@@ -154,7 +154,7 @@ impl Slice<'_, '_, '_> {
                 for lane in lanes(mask) {
                     let select =
                         self.warp.get(src[2], lane) & 0xffff_ffff | self.warp.get(src[3], lane) << 32;
-                    let row = if *cross { lane / 16 ^ 1 } else { lane / 16 };
+                    let row = if *cross { (lane / 16) ^ 1 } else { lane / 16 };
                     let from = row * 16 + (select >> (4 * (lane % 16)) & 15) as usize;
                     match exists(from) {
                         true => take(self, src[1], from, lane),

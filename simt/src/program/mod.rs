@@ -8,6 +8,7 @@ mod intrinsics;
 mod llvm;
 mod matrix;
 mod memory;
+mod mutate;
 mod nvvm;
 mod order;
 mod rocdl;

@@ -172,11 +172,12 @@ fn existence(named: &Named, wmma: bool, name: &str) -> Option<Since> {
         return None;
     }
     if wmma {
-        let known = match (named.a, named.d) {
-            (F16, MmaType::F32 | MmaType::F16) | (BF16, MmaType::F32 | MmaType::BF16) => true,
-            (S8 | S4, MmaType::S32) => true,
-            _ => false,
-        };
+        let known = matches!(
+            (named.a, named.d),
+            (F16, MmaType::F32 | MmaType::F16)
+                | (BF16, MmaType::F32 | MmaType::BF16)
+                | (S8 | S4, MmaType::S32)
+        );
         return (m == 16 && k == 16 && known).then_some(Since::Rdna3);
     }
     if named.scaled {

@@ -2,6 +2,7 @@
 
 mod amd_matrix;
 mod amd_memory;
+mod amd_pipeline;
 mod amd_wave;
 mod copies;
 mod flow;

@@ -34,6 +34,7 @@ pub(crate) trait Native: DeviceMemory {
 pub(crate) struct Call<'a> {
     pub(crate) blocks: [u32; 3],
     pub(crate) slots: &'a [u64],
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
     pub(crate) maps: &'a [Encoded],
     pub(crate) stream: RawStream,
 }
