@@ -50,7 +50,7 @@ fn attend<T: Float + DotElem, const BM: usize, const BN: usize, const D: usize, 
 /// `lengths[b]`: how many keys of sequence `b` are real. With `CAUSAL`, query `i` sees keys up to
 /// `i + keys - queries`. `scale` is `log2(e) / √head`. Grid: (query blocks, heads, batch).
 #[kernel(instances(
-    <f32, 64, 128, 64, false>, <f32, 64, 64, 64, true>, <f32, 64, 128, 128, false>, <f32, 64, 64, 128, true>,
+    <f32, 64, 64, 64, false>, <f32, 64, 64, 64, true>, <f32, 32, 64, 128, false>, <f32, 32, 64, 128, true>,
     <bf16, 64, 128, 64, false>, <bf16, 64, 64, 64, true>, <bf16, 64, 128, 128, false>, <bf16, 64, 64, 128, true>,
     <f16, 64, 128, 64, false>,
 ))]
