@@ -174,7 +174,6 @@ fn deleting_what_orders_is_noticed() {
 fn lanes_of_a_wave_exchange_through_local_memory_behind_a_fence() {
     // Within a wave; 64 lanes, so that `xor 64` is replaced by 1.
     let make = |between: &str| {
-        let (_, ..) = exchange("", "", "");
         let body = format!(
             "{MINE}
             %base = llvm.mlir.addressof() {{global_name = @dyn}} : () -> !llvm.ptr<3>

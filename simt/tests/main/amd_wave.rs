@@ -56,7 +56,7 @@ fn dpp_controls() {
 fn dpp_masks_and_bounds() {
     // Rows 1 and 3, banks 0 and 2; lanes beyond the row give 0.
     let got = dpp("gfx90a", 64, 0x101, 0b1010, 0b0101, true);
-    let enabled = |t: u32| t / 16 % 2 == 1 && t % 16 / 4 % 2 == 0;
+    let enabled = |t: u32| t / 16 % 2 == 1 && t & 4 == 0;
     assert_eq!(got, expect(64, |t| if enabled(t) { t + 1 } else { 100 }));
     let got = dpp("gfx90a", 64, 0x104, 15, 15, true);
     assert_eq!(got, expect(64, |t| if t % 16 < 12 { t + 4 } else { 0 }));

@@ -89,18 +89,15 @@ impl Subject {
     /// How many deletions there are, and those that no seed notices.
     fn survivors(&self) -> (usize, Vec<String>) {
         let right = self.run(&self.program, 0).unwrap_or_else(|fault| panic!("{fault}"));
-        let sites = self.program.sync_sites();
-        let mut survivors = Vec::new();
-        for site in &sites {
-            let mutant = self.program.without(site.index).expect("a mutant");
-            // Three seeds for each way of landing: late, early, at random.
-            let noticed = (0..9).any(|seed| self.run(&mutant, seed).map_or(true, |bytes| bytes != right));
-            if !noticed {
-                let loc = site.loc.as_ref().map_or_else(String::new, ToString::to_string);
-                survivors.push(format!("{} {} {loc}", site.index, site.kind));
-            }
-        }
-        (sites.len(), survivors)
+        let unnoticed = self.program.unnoticed(|mutant, seed| {
+            self.run(mutant, seed).map_or(true, |bytes| bytes != right)
+        });
+        let survivors = unnoticed.iter().map(|site| {
+            let loc = site.loc.as_ref().map_or_else(String::new, ToString::to_string);
+            format!("{} {} {loc}", site.index, site.kind)
+        });
+        let survivors = survivors.collect();
+        (self.program.sync_sites().len(), survivors)
     }
 }
 
