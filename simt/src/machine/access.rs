@@ -2,12 +2,12 @@
 
 use super::memory::At;
 use super::race::{ATOMIC, AccessInfo, Actor, Knowledge};
-use super::stats::wavefronts;
+use super::stats::{Banks, wavefronts};
 use super::step::{Flow, Slice};
 use super::warp::{Warp, lanes};
 use super::{Run, read_scalar};
 use crate::error::FaultKind;
-use crate::program::{Access, Inst, LOCAL_BASE, MODULE_BASE, Order, PARAM_BASE, SHARED_BASE, Slot};
+use crate::program::{Access, Inst, LOCAL_BASE, MODULE_BASE, Op, Order, PARAM_BASE, SHARED_BASE, Slot};
 
 /// Shared memory as seen by generic addresses.
 const SHARED_WINDOW: u64 = 0x7000_0000_0000;
@@ -310,7 +310,11 @@ impl Slice<'_, '_, '_> {
         inst: &Inst,
     ) {
         if addresses.iter().any(Option::is_some) {
-            let (taken, ideal) = wavefronts(&addresses[..self.warp.width], bytes);
+            let waves = self.machine.chip.waves;
+            let banks =
+                Banks { count: waves.map_or(32, |waves| waves.banks), scattered_reads: waves.is_some() };
+            let read = !matches!(inst.op, Op::Store(_));
+            let (taken, ideal) = wavefronts(&addresses[..self.warp.width], bytes, banks, read);
             let sum = self.machine.shared_stats.entry(inst.site).or_default();
             sum.executed += 1;
             sum.wavefronts += taken;

@@ -42,6 +42,8 @@ pub struct Waves {
     pub wide_dpp: bool,
     /// `permlane16_swap`, `permlane32_swap`, transposed reads of LDS, conversions with a scale.
     pub swaps: bool,
+    /// Banks of LDS, 4 bytes each.
+    pub banks: usize,
 }
 
 /// Families of matrix instructions.
@@ -132,6 +134,7 @@ const CHIPS: [Chip; 8] = [
             flushes_halves: false,
             direct_bytes: 16,
             swaps: true,
+            banks: 64,
             ..CDNA2
         },
     ),
@@ -159,6 +162,7 @@ const CDNA2: Waves = Waves {
     old_counters: true,
     wide_dpp: true,
     swaps: false,
+    banks: 32,
 };
 
 const fn amd(name: &'static str, warp: u32, shared_kib: u64, waves: Waves) -> Chip {
