@@ -259,7 +259,10 @@ mod tests {
 
     fn run(artifact: &Artifact, n: usize) -> Result<Vec<f32>> {
         let sim = Sim::open("sm_90a").expect("a chip of that name").seeded(3);
-        let module = sim.load("twice", artifact)?;
+        launch(&*sim.load("twice", artifact)?, n)
+    }
+
+    fn launch(module: &dyn Module, n: usize) -> Result<Vec<f32>> {
         let x = Tensor::from_fn(&[n], |i| i as f32)?;
         let mut y = Tensor::zeros(&[n])?;
         let args = [launch::Arg::input(&x), launch::Arg::output(&mut y)];
@@ -272,6 +275,20 @@ mod tests {
     #[test]
     fn a_launch_reads_and_writes_the_views() {
         assert_eq!(run(&twice(true), 5).unwrap(), [0.0, 2.0, 4.0, 6.0, 8.0]);
+    }
+
+    #[test]
+    fn amd_chips_are_simulated_too() {
+        let mut artifact = twice(true);
+        let text = String::from_utf8(artifact.bytes).unwrap();
+        let text = text
+            .replace("nvvm.read.ptx.sreg.tid.x", "rocdl.workitem.id.x")
+            .replace("nvvm.kernel", "rocdl.kernel");
+        artifact.bytes = text.into_bytes();
+        for chip in ["gfx90a", "gfx942", "gfx950", "gfx1100"] {
+            let module = Sim::open(chip).expect("a chip of that name").load("twice", &artifact).unwrap();
+            assert_eq!(launch(&*module, 5).unwrap(), [0.0, 2.0, 4.0, 6.0, 8.0], "{chip}");
+        }
     }
 
     #[test]
