@@ -203,3 +203,56 @@ fn a_crate_of_kernels_is_checked_built_and_run() {
     assert_eq!(ran["outputs"][0]["dims"], serde_json::json!([3, 17]), "{ran}");
     assert!(b.refused(&["build", kernels, "--kernel", "nothing", "-o", "out"]).contains("softmax_tile"));
 }
+
+/// The assembler: `KCC_PTXAS`, or the one on the path.
+fn ptxas() -> Option<PathBuf> {
+    let on_path = || {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|dir| dir.join("ptxas")).find(|file| file.is_file())
+    };
+    std::env::var_os("KCC_PTXAS").map(PathBuf::from).or_else(on_path)
+}
+
+/// What the assembler objects to in a file: errors, products that it serialises (`C75xx`), spills.
+fn objections(ptxas: &Path, file: &Path, arch: &str) -> Option<String> {
+    let out =
+        Command::new(ptxas).arg(format!("-arch={arch}")).args(["-v", "-o", "/dev/null"]).arg(file).output();
+    let out = out.expect("ptxas runs");
+    let log = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    let spills =
+        log.lines().any(|l| l.contains("spill") && !l.contains("0 bytes spill stores, 0 bytes spill loads"));
+    (!out.status.success() || log.contains("C75") || spills).then(|| format!("{}:\n{log}", file.display()))
+}
+
+#[test]
+fn every_shipped_instance_is_ptx_that_assembles_without_spills() {
+    let b = Bench::new();
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels").canonicalize().unwrap();
+    let mut args = vec!["build", kernels.to_str().unwrap(), "-o", "ptx"];
+    let chips = ["sm_80", "sm_89", "sm_90a"];
+    let targets = chips.map(|c| format!("nvidia:{c}"));
+    args.extend(targets.iter().flat_map(|t| ["--target", t.as_str()]));
+    b.done(&args);
+    let mut files = Vec::new();
+    for chip in chips {
+        let folder = std::fs::read_dir(b.path("ptx").join(format!("nvidia-{chip}"))).unwrap();
+        let all: Vec<PathBuf> = folder.map(|f| f.unwrap().path()).collect();
+        let ptx: Vec<PathBuf> =
+            all.into_iter().filter(|f| f.extension().is_some_and(|e| e == "ptx")).collect();
+        assert!(ptx.len() > 50, "{chip}: {} files", ptx.len());
+        files.extend(ptx.into_iter().map(|f| (f, chip)));
+    }
+    // `make test` installs one; elsewhere there may be none.
+    let Some(ptxas) = ptxas() else { return };
+    let half = files.len() / 2;
+    let run = |part: &[(PathBuf, &str)]| -> Vec<String> {
+        part.iter().filter_map(|(f, chip)| objections(&ptxas, f, chip)).collect()
+    };
+    let wrong = std::thread::scope(|s| {
+        let first = s.spawn(|| run(&files[..half]));
+        let mut wrong = run(&files[half..]);
+        wrong.extend(first.join().expect("no panic"));
+        wrong
+    });
+    assert!(wrong.is_empty(), "{} of {} files:\n{}", wrong.len(), files.len(), wrong.join("\n"));
+}
