@@ -279,8 +279,8 @@ impl Slice<'_, '_, '_> {
             WaveOp::FromFp8 { wide_exponent, first } => {
                 let format = self.fp8(*wide_exponent, inst)?;
                 let poison = of(self, &src[..1]);
-                for (index, &slot) in dst.iter().enumerate() {
-                    let shift = 8 * (usize::from(*first) + index);
+                for (index, &slot) in dst.iter().take(2).enumerate() {
+                    let shift = 8 * ((usize::from(*first) + index) % 4);
                     for (lane, out) in out[..width].iter_mut().enumerate() {
                         let code = self.warp.get(src[0], lane) >> shift & 0xff;
                         *out = f32_bits(format.decode(code) as f32);
@@ -308,7 +308,7 @@ impl Slice<'_, '_, '_> {
                 self.has_scaled(inst)?;
                 let poison = of(self, &src[..2]);
                 let bits = narrow.bits();
-                for (index, &slot) in dst.iter().enumerate() {
+                for (index, &slot) in dst.iter().take(2).enumerate() {
                     let shift = bits * (u32::from(*first) + index as u32);
                     for (lane, out) in out[..width].iter_mut().enumerate() {
                         let code = self.warp.get(src[0], lane) >> shift & ((1 << bits) - 1);

@@ -18,6 +18,11 @@ impl Slice<'_, '_, '_> {
             let message = format!("{} has no such instruction", self.machine.chip.name);
             return self.fail(FaultKind::Chip, message, inst, self.mask());
         }
+        let (sources, results) = op.arity();
+        if src.len() < sources || dst.len() < results {
+            let message = "operands or results of the instruction are missing";
+            return self.fail(FaultKind::Trap, message, inst, self.mask());
+        }
         match op {
             WaveOp::WaitCount(bits) => self.wait_count(*bits),
             WaveOp::FencedBarrier => {

@@ -120,6 +120,16 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op, name: &str) -
     if !fits(av.slots.len(), ea, named.m, named.a) || !fits(bv.slots.len(), eb, named.n, named.b) {
         return Err("operands of another size than the instruction's".into());
     }
+    // Six bits straddle words, wider elements lie in one.
+    if [(named.a, ea), (named.b, eb)].iter().any(|(ty, bits)| ty.bits() > *bits) {
+        return Err("elements wider than the words that hold them".into());
+    }
+    let halves = wmma && matches!(named.d, MmaType::F16 | MmaType::BF16);
+    let holders = if wmma { 32 } else { 64 };
+    let results = (area * u32::from(blocks) / holders) as usize * if halves { 2 } else { 1 };
+    if cv.slots.len() != results || u32::from(named.m) * u32::from(blocks) > 64 {
+        return Err("sums of another size than the instruction's".into());
+    }
     let matrix = Matrix {
         m: named.m,
         n: named.n,
@@ -140,6 +150,9 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op, name: &str) -
     src.extend(cv.slots);
     src.extend(scale_slots);
     let dst = b.result(op, 0)?;
+    if dst.len() != results {
+        return Err("a result of another shape than the sums".into());
+    }
     b.emit(Op::Wave(Box::new(WaveOp::Matrix(matrix))), &src, &dst);
     Ok(())
 }

@@ -84,6 +84,31 @@ pub(crate) enum WaveOp {
     FromScaled(Scaled),
 }
 
+impl WaveOp {
+    /// The fewest sources and results that the instruction takes: a module's text may have fewer.
+    pub(crate) fn arity(&self) -> (usize, usize) {
+        match self {
+            WaveOp::WaitCount(_) | WaveOp::FencedBarrier | WaveOp::WaveBarrier => (0, 0),
+            WaveOp::Dpp { .. } | WaveOp::BPermute | WaveOp::Permute | WaveOp::ReadLane => (2, 1),
+            WaveOp::MaskCount(_) => (2, 1),
+            WaveOp::Swizzle(_) | WaveOp::ReadFirstLane | WaveOp::Ballot | WaveOp::ReadTransposed(_) => (1, 1),
+            WaveOp::PermLane16 { .. } | WaveOp::ToScaled(_) => (4, 1),
+            WaveOp::SwapRows(_) | WaveOp::FromScaled(_) => (2, 2),
+            WaveOp::WriteLane | WaveOp::ToFp8 { .. } => (3, 1),
+            WaveOp::FromFp8 { .. } => (1, 1),
+            WaveOp::MakeBuffer => (4, 2),
+            WaveOp::BufferLoad(buffer) => (5, buffer.whole.pieces.len()),
+            WaveOp::BufferStore(buffer) | WaveOp::BufferAtomic { buffer, .. } => {
+                (5 + buffer.whole.pieces.len(), 0)
+            }
+            WaveOp::DirectGlobal { .. } => (2, 0),
+            WaveOp::DirectBuffer { .. } => (5, 0),
+            // Checked when the module is loaded.
+            WaveOp::Matrix(_) => (0, 0),
+        }
+    }
+}
+
 /// A conversion with a scale (a power of two in an f32).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scaled {

@@ -203,3 +203,98 @@ fn the_whole_wave_executes_what_works_across_lanes() {
     let (fault, _) = setup.fault(&load("%out: !llvm.ptr<1>", "", &body), &[], 64);
     assert!(matches!(fault.kind, FaultKind::Collective | FaultKind::Deadlock), "{fault}");
 }
+
+/// Operations with too few operands, or of other types, are refused or faults, never panics.
+#[test]
+fn malformed_operations_do_not_panic() {
+    const NAMES: [&str; 34] = [
+        "update.dpp",
+        "ds_bpermute",
+        "ds_permute",
+        "ds_swizzle",
+        "permlanex16",
+        "permlane16.swap",
+        "permlane32.swap",
+        "readfirstlane",
+        "readlane",
+        "writelane",
+        "ballot",
+        "mbcnt.lo",
+        "mbcnt.hi",
+        "make.buffer.rsrc",
+        "raw.ptr.buffer.load",
+        "raw.ptr.buffer.store",
+        "raw.ptr.buffer.load.lds",
+        "raw.ptr.buffer.atomic.fadd",
+        "raw.ptr.buffer.atomic.cmpswap",
+        "global.load.lds",
+        "load.to.lds",
+        "ds.read.tr16.b64",
+        "cvt.pk.fp8.f32",
+        "cvt.pk.f32.fp8",
+        "cvt.f32.bf8",
+        "cvt.pkrtz",
+        "cvt.scalef32.pk.fp8.f32",
+        "cvt.scalef32.pk.f32.fp4",
+        "mfma.f32.32x32x8f16",
+        "mfma.f32.4x4x4f16",
+        "mfma.scale.f32.16x16x128.f8f6f4",
+        "wmma.f16.16x16x16.f16",
+        "fmed3",
+        "s.waitcnt",
+    ];
+    const VALUES: [(&str, &str); 7] = [
+        ("%tid", "i32"),
+        ("%f", "f32"),
+        ("%b", "i1"),
+        ("%v", "vector<4xf16>"),
+        ("%w", "vector<16xf32>"),
+        ("%g", "!llvm.ptr<1>"),
+        ("%r", "!llvm.ptr<8>"),
+    ];
+    let results = [
+        "",
+        "i32",
+        "i1",
+        "f32",
+        "vector<2xf32>",
+        "vector<4xf32>",
+        "vector<16xf32>",
+        "!llvm.struct<(i32, i32)>",
+    ];
+    let mut seed = 1u64;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) as usize % below
+    };
+    for name in NAMES {
+        for _ in 0..60 {
+            let operands: Vec<_> = (0..next(7)).map(|_| VALUES[next(VALUES.len())]).collect();
+            let names: Vec<&str> = operands.iter().map(|operand| operand.0).collect();
+            let types: Vec<&str> = operands.iter().map(|operand| operand.1).collect();
+            let (result, ty) = match results[next(results.len())] {
+                "" => ("", "()"),
+                ty => ("%o = ", ty),
+            };
+            let body = format!(
+                "{MINE}
+                %f = llvm.uitofp(%tid) : (i32) -> f32
+                %b = llvm.trunc(%tid) : (i32) -> i1
+                %v = llvm.mlir.zero() : () -> vector<4xf16>
+                %w = llvm.mlir.zero() : () -> vector<16xf32>
+                %g = llvm.getelementptr(%out) {{elem_type = i32, rawConstantIndices = array<i32: 1>}} : (!llvm.ptr<1>) -> !llvm.ptr<1>
+                %r = llvm.mlir.zero() : () -> !llvm.ptr<8>
+                {result}rocdl.{name}({}) : ({}) -> {ty}
+                llvm.return()",
+                names.join(", "),
+                types.join(", ")
+            );
+            let text = crate::support::module("%out: !llvm.ptr<1>", "", &body);
+            let Ok(program) = kcc_simt::Program::load(&text) else { continue };
+            let mut memory = kcc_simt::Memory::new();
+            let out = memory.alloc(4096);
+            let setup = Setup { chip: "gfx950", threads: 64, shared: 1024, ..Setup::default() };
+            let _ = setup.run(&program, &mut memory, &[kcc_simt::Arg::Bits(out)]);
+        }
+    }
+}
