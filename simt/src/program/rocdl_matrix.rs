@@ -127,7 +127,8 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op, name: &str) -
     let halves = wmma && matches!(named.d, MmaType::F16 | MmaType::BF16);
     let holders = if wmma { 32 } else { 64 };
     let results = (area * u32::from(blocks) / holders) as usize * if halves { 2 } else { 1 };
-    if cv.slots.len() != results || u32::from(named.m) * u32::from(blocks) > 64 {
+    let exists = wmma || matches!((named.m, blocks), (32, 1 | 2) | (16, 1 | 4) | (4, 16));
+    if cv.slots.len() != results || !exists {
         return Err("sums of another size than the instruction's".into());
     }
     let matrix = Matrix {
