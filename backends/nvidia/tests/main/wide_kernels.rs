@@ -3,24 +3,25 @@
 use super::assemble::assemble;
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
-use kcc_dsl::ir::{BinaryOp, Builder, Elem, Kernel, ParamKind, ReduceOp, UnaryOp};
+use kcc_dsl::ir::{BinaryOp, Builder, Elem, Kernel, ParamKind, Precision, ReduceOp, UnaryOp};
 use kcc_nvidia::Nvidia;
 use std::collections::BTreeMap;
 
-/// `c = a · b`, blocks of `m` by `n` in steps of `k`.
+/// `c = a · b`, blocks of `m` by `n` in steps of `k`. Operands of `f32` are rounded to tf32; `i8` is summed in `i32`.
 pub fn matmul(elem: Elem, m: usize, n: usize, k: usize) -> Kernel {
+    let sum = if elem == Elem::I8 { Elem::I32 } else { Elem::F32 };
     let mut b = Builder::new("matmul");
     let (x, y) = (b.view("a", elem, 2), b.view("b", elem, 2));
-    let c = b.view_mut("c", Elem::F32, 2);
+    let c = b.view_mut("c", sum, 2);
     let (pm, pn) = (b.program_id(0), b.program_id(1));
     let (sm, sn) = (b.i32(m as i32), b.i32(n as i32));
     let (row, column) = (b.mul(pm, sm), b.mul(pn, sn));
     let (zero, end, step) = (b.i32(0), b.dim(x, 1), b.i32(k as i32));
-    let acc = b.full(Elem::F32, &[m, n], 0.0);
+    let acc = b.full(sum, &[m, n], 0.0);
     let out = b.for_([zero, end, step], &[acc], |b, i, carried| {
         let left = b.load(x, &[row, i], &[m, k]);
         let right = b.load(y, &[i, column], &[k, n]);
-        vec![b.dot(left, right, carried[0])]
+        vec![b.dot_with(left, right, carried[0], Precision::Tf32)]
     });
     b.store(c, &[row, column], out[0]);
     b.finish().expect("valid")

@@ -136,7 +136,7 @@ fn product(elem: Elem, (m, n, k): (i64, i64, i64), block: (usize, usize, usize),
     let buffers = [
         EagerBuffer::from_f32(elem, &numbers((m * k) as usize, 1)),
         EagerBuffer::from_f32(elem, &numbers((k * n) as usize, 2)),
-        EagerBuffer::zeros(Elem::F32, (m * n) as usize),
+        EagerBuffer::zeros(if elem == Elem::I8 { Elem::I32 } else { Elem::F32 }, (m * n) as usize),
     ];
     let args = [view(0, &[m, k], false), view(1, &[k, n], false), view(2, &[m, n], true)];
     let grid = [(m as usize).div_ceil(block.0) as u32, (n as usize).div_ceil(block.1) as u32, 1];
@@ -158,6 +158,15 @@ fn products_without_roles_are_the_same() {
 fn products_of_two_groups_hand_over_registers() {
     product(Elem::BF16, (150, 264, 136), (128, 256, 64), &[("warps", "8")]);
     product(Elem::F16, (64, 136, 72), (64, 128, 64), &[("warps", "8")]);
+}
+
+#[test]
+fn products_of_narrow_and_reduced_operands() {
+    // Eighths from -1 to 1 are exact in tf32 and f8e4m3 (f8e5m2 rounds them first); as i8 they are -1, 0 and 1.
+    for elem in [Elem::F32, Elem::F8E4M3, Elem::F8E5M2, Elem::I8] {
+        product(elem, (100, 80, 208), (64, 64, 64), &[("warps", "4")]);
+        product(elem, (130, 144, 96), (128, 64, 32), &[("warps", "8")]);
+    }
 }
 
 #[test]

@@ -247,7 +247,13 @@ impl Builder {
     /// `acc + a · b`; IEEE f32 products for `f32` operands.
     #[track_caller]
     pub fn dot(&mut self, a: ValueId, b: ValueId, acc: ValueId) -> ValueId {
-        self.one(OpKind::Dot { precision: Precision::Full }, &[a, b, acc])
+        self.dot_with(a, b, acc, Precision::Full)
+    }
+
+    /// `acc + a · b` with a stated precision of `f32` operands.
+    #[track_caller]
+    pub fn dot_with(&mut self, a: ValueId, b: ValueId, acc: ValueId, precision: Precision) -> ValueId {
+        self.one(OpKind::Dot { precision }, &[a, b, acc])
     }
 
     /// Stops the launch with `message` where the mask does not hold.
