@@ -20,12 +20,19 @@ use kcc_dsl::prelude::*;
 use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
 
 /// Running maximum, sum and weighted values of `BM` queries.
-type State<const BM: usize, const D: usize> = (Vector<f32, BM>, Vector<f32, BM>, Matrix<f32, BM, D>);
+pub(crate) type State<const BM: usize, const D: usize> =
+    (Vector<f32, BM>, Vector<f32, BM>, Matrix<f32, BM, D>);
 
-/// One block of keys from `kv` on: keys at or beyond a query's `limit` (counted like `seen`, the position of the
+/// One block of keys, for decode as well: keys at or beyond a query's `limit` (counted like `seen`, the position of the
 /// block within its sequence) are hidden if `MASK`.
 #[function]
-fn attend<T: Float + DotElem, const BM: usize, const BN: usize, const D: usize, const MASK: bool>(
+pub(crate) fn attend<
+    T: Float + DotElem,
+    const BM: usize,
+    const BN: usize,
+    const D: usize,
+    const MASK: bool,
+>(
     q: Matrix<T, BM, D>,
     k: Matrix<T, BN, D>,
     v: Matrix<T, BN, D>,

@@ -7,9 +7,10 @@
 //! q [G, D] · k [BN, D]ᵀ → s [G, BN] → online softmax → · v [BN, D]
 //! ```
 
+use crate::attention::attend;
 use crate::error::{Error, Result};
 use crate::launch::{dims, expect, smallest};
-use crate::softmax::{finite_max, reciprocal_or_zero};
+use crate::softmax::reciprocal_or_zero;
 use kcc_dsl::prelude::*;
 use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
 
@@ -29,30 +30,17 @@ pub fn decode_tile<T: Float + DotElem, const G: usize, const BN: usize, const D:
     let length = lengths.get(b).min(k.dim(0));
     let whole = length / BN * BN;
     let qt = q.at((b, h)).load::<G, D>((0, 0));
-    let mut max = Vector::<f32, G>::full(f32::NEG_INFINITY);
-    let mut sum = Vector::<f32, G>::zeros();
-    let mut acc = Matrix::<f32, G, D>::zeros();
+    let limit = Vector::splat(length);
+    let mut state = (Vector::full(f32::NEG_INFINITY), Vector::zeros(), Matrix::zeros());
     for kv in (0..whole).step_by(BN) {
-        let s = dot(qt, k.load::<BN, D>((kv, 0)).t()) * scale;
-        let new_max = max.max(s.max_rows());
-        let p = (s - new_max.col()).exp2();
-        let alpha = (max - new_max).exp2();
-        sum = sum * alpha + p.sum_rows();
-        acc = dot_acc(p.to::<T>(), v.load::<BN, D>((kv, 0)), acc * alpha.col());
-        max = new_max;
+        let (k, v) = (k.load::<BN, D>((kv, 0)), v.load::<BN, D>((kv, 0)));
+        state = attend::<T, G, BN, D, false>(qt, k, v, kv, limit, scale, state);
     }
     for kv in (whole..length).step_by(BN) {
-        let mut s = dot(qt, k.load::<BN, D>((kv, 0)).t()) * scale;
-        let keys = (kv + arange::<BN>()).row();
-        s = fill_where(keys >= Vector::splat(length).col(), s, f32::NEG_INFINITY);
-        let new_max = max.max(s.max_rows());
-        let base = finite_max(new_max);
-        let p = (s - base.col()).exp2();
-        let alpha = (max - base).exp2();
-        sum = sum * alpha + p.sum_rows();
-        acc = dot_acc(p.to::<T>(), v.load::<BN, D>((kv, 0)), acc * alpha.col());
-        max = new_max;
+        let (k, v) = (k.load::<BN, D>((kv, 0)), v.load::<BN, D>((kv, 0)));
+        state = attend::<T, G, BN, D, true>(qt, k, v, kv, limit, scale, state);
     }
+    let (_, sum, acc) = state;
     o.at_mut((b, h)).store((0, 0), (acc * reciprocal_or_zero(sum).col()).to());
 }
 

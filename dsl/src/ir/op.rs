@@ -396,6 +396,20 @@ impl OpKind {
         )
     }
 
+    /// Whether each element of the result depends on the operands' elements at the same place alone; all have one shape.
+    pub fn is_elementwise(&self) -> bool {
+        matches!(
+            self,
+            OpKind::Unary(_)
+                | OpKind::Binary(_)
+                | OpKind::Compare(_)
+                | OpKind::Select
+                | OpKind::Fma
+                | OpKind::Cast
+                | OpKind::Bitcast
+        )
+    }
+
     /// Number of regions.
     pub fn regions(&self) -> usize {
         match self {

@@ -1,7 +1,6 @@
 //! Run-time loops and branches. Scalars are carried as SSA values, tiles in scratch memory.
 
 use super::{Coord, Lower, Result};
-use crate::plan::facts::is_elementwise;
 use kcc_compiler::emit::{K, V};
 use kcc_dsl::ir::{Block, Op, OpKind, ValueId};
 
@@ -86,7 +85,7 @@ impl<'k> Lower<'k> {
         }
         self.f.op(v).is_some_and(|op| {
             matches!(op.kind, OpKind::Constant(_) | OpKind::Arange)
-                || is_elementwise(&op.kind) && op.operands.iter().all(|o| self.is_pointwise(*o))
+                || op.kind.is_elementwise() && op.operands.iter().all(|o| self.is_pointwise(*o))
         })
     }
 

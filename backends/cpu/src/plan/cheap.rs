@@ -1,6 +1,6 @@
 //! Which values are computed again wherever they are needed instead of being kept in scratch memory.
 
-use super::facts::{Facts, is_elementwise, is_reindexing};
+use super::facts::{Facts, is_reindexing};
 use kcc_dsl::ir::{BinaryOp, OpKind, UnaryOp, ValueId};
 
 /// Operations that a value may cost and still be computed twice.
@@ -25,8 +25,8 @@ fn cost(f: &Facts<'_>, v: ValueId, left: usize) -> Option<usize> {
         }
         OpKind::Unary(u) if !matches!(u, UnaryOp::Neg | UnaryOp::Not | UnaryOp::Abs) => None,
         OpKind::Binary(BinaryOp::Div | BinaryOp::Rem | BinaryOp::MulHi) => None,
-        k if is_elementwise(k) || is_reindexing(k) => {
-            let mut sum = usize::from(is_elementwise(k));
+        k if k.is_elementwise() || is_reindexing(k) => {
+            let mut sum = usize::from(k.is_elementwise());
             for o in &op.operands {
                 sum += cost(f, *o, left.checked_sub(sum)?)?;
             }

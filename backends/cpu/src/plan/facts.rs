@@ -152,20 +152,6 @@ impl<'k> Facts<'k> {
     }
 }
 
-/// Whether operand and result shapes agree element by element.
-pub fn is_elementwise(kind: &OpKind) -> bool {
-    matches!(
-        kind,
-        OpKind::Unary(_)
-            | OpKind::Binary(_)
-            | OpKind::Compare(_)
-            | OpKind::Select
-            | OpKind::Fma
-            | OpKind::Cast
-            | OpKind::Bitcast
-    )
-}
-
 /// Whether the result is only a renaming of coordinates.
 pub fn is_reindexing(kind: &OpKind) -> bool {
     matches!(

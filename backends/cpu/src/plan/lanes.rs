@@ -6,7 +6,7 @@
 //! the cheapest wins. For attention this puts the queries in lanes: scores are reduced vertically, and keys and
 //! values are read in place as scalars.
 
-use super::facts::{Facts, is_elementwise};
+use super::facts::Facts;
 use kcc_dsl::ir::{Block, Elem, Op, OpKind, ValueId};
 
 /// More components than this keep the last axis in lanes.
@@ -112,7 +112,7 @@ fn tie_block(f: &Facts<'_>, b: &Block, owner: Option<&Op>, u: &mut Union) {
     }
     for op in &b.ops {
         match &op.kind {
-            k if is_elementwise(k) => {
+            k if k.is_elementwise() => {
                 for o in &op.operands {
                     same(u, *o, op.results[0]);
                 }
@@ -173,7 +173,7 @@ fn cost(f: &Facts<'_>, op: &Op, w: usize, axis: &dyn Fn(ValueId) -> u8) -> f64 {
             if axis(v) == *a { elements(v) * 4.0 } else { vectors(v) }
         }
         OpKind::Dot { .. } if f.rank(op.results[0]) == 2 => dot_cost(f, op, w, axis),
-        k if is_elementwise(k) && f.rank(op.results[0]) == 2 => {
+        k if k.is_elementwise() && f.rank(op.results[0]) == 2 => {
             vectors(op.results[0]) * if matches!(k, OpKind::Unary(_)) { 6.0 } else { 0.5 }
         }
         _ => 0.0,

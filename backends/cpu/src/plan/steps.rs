@@ -6,7 +6,7 @@
 
 use super::cheap::is_cheap;
 use super::contract::{self, Contract};
-use super::facts::{Facts, is_elementwise, is_reindexing};
+use super::facts::{Facts, is_reindexing};
 use kcc_dsl::ir::{Block, Op, OpKind, ValueId};
 use std::collections::{HashMap, HashSet};
 
@@ -93,7 +93,7 @@ pub fn is_inline(f: &Facts<'_>, lanes: &[u8], v: ValueId) -> bool {
                 && !uses.iter().any(|u| matches!(u.op.kind, OpKind::Dot { .. } | OpKind::Transpose { .. }))
         }
         OpKind::Gather => !f.is_written(op.operands[0]) && single_pointwise_use(f, v),
-        k if is_elementwise(k) => is_cheap(f, v) || single_pointwise_use(f, v),
+        k if k.is_elementwise() => is_cheap(f, v) || single_pointwise_use(f, v),
         _ => false,
     }
 }
@@ -119,7 +119,7 @@ fn single_pointwise_use(f: &Facts<'_>, v: ValueId) -> bool {
         return false;
     }
     match &u.op.kind {
-        k if is_elementwise(k) => true,
+        k if k.is_elementwise() => true,
         OpKind::Store { .. } | OpKind::StoreRows { .. } | OpKind::Scatter => f.rank(v) > 0,
         OpKind::Reduce { .. } => f.rank(v) <= 2,
         OpKind::Dot { .. } => u.op.operands[2] == v && f.rank(v) == 2 && u.op.operands[..2] != [v, v],
@@ -203,7 +203,7 @@ impl<'k> Planner<'_, 'k> {
             Some(Home::Nest(n)) => n + usize::from(!pointwise),
             None => match self.f.op(v) {
                 Some(op) if is_inline(self.f, self.lanes, v) => {
-                    let point = pointwise && (is_elementwise(&op.kind) || matches!(op.kind, OpKind::Gather));
+                    let point = pointwise && (op.kind.is_elementwise() || matches!(op.kind, OpKind::Gather));
                     op.operands.iter().map(|o| self.need(*o, point)).max().unwrap_or(0)
                 }
                 _ => 0,
@@ -353,7 +353,7 @@ impl<'k> Planner<'_, 'k> {
                 self.at(n).stores.push(op);
                 self.note_memory(op, true, n);
             }
-            k if is_elementwise(k)
+            k if k.is_elementwise()
                 || is_reindexing(k)
                 || reads(k)
                 || matches!(k, OpKind::Constant(_) | OpKind::Arange) =>
@@ -362,10 +362,10 @@ impl<'k> Planner<'_, 'k> {
                 if is_inline(f, self.lanes, v) {
                     return;
                 }
-                if !is_elementwise(k) && !reads(k) {
+                if !k.is_elementwise() && !reads(k) {
                     return self.own_step(op);
                 }
-                let point = is_elementwise(k) || matches!(k, OpKind::Gather);
+                let point = k.is_elementwise() || matches!(k, OpKind::Gather);
                 let mut min = self.need_all(&op.operands, point);
                 if reads(k) {
                     min = min.max(self.memory_min(op, false));
@@ -449,7 +449,7 @@ impl<'k> Planner<'_, 'k> {
     }
 
     fn visit_inline(&mut self, op: &'k Op, step: usize, pointwise: bool) {
-        let point = pointwise && (is_elementwise(&op.kind) || matches!(op.kind, OpKind::Gather));
+        let point = pointwise && (op.kind.is_elementwise() || matches!(op.kind, OpKind::Gather));
         if matches!(op.kind, OpKind::Load { .. } | OpKind::LoadRows { .. })
             && let Some(Step::Nest(n)) = self.steps.get_mut(step)
             && !n.loads.iter().any(|l| std::ptr::eq(*l, op))

@@ -12,17 +12,7 @@ pub(super) fn fold(r: &mut Rewriter, node: &Node) -> Option<Const> {
     if uniform {
         return r.constant(*node.operands.first()?);
     }
-    let foldable = matches!(
-        node.kind,
-        OpKind::Unary(_)
-            | OpKind::Binary(_)
-            | OpKind::Compare(_)
-            | OpKind::Select
-            | OpKind::Fma
-            | OpKind::Cast
-            | OpKind::Bitcast
-    );
-    if !foldable {
+    if !node.kind.is_elementwise() {
         return None;
     }
     // Every element is equal, so one stands for all.
@@ -37,19 +27,6 @@ pub(super) fn fold(r: &mut Rewriter, node: &Node) -> Option<Const> {
     let out = eval(&node.kind, &refs, &[TileType::scalar(elem)]).ok()?;
     let lane = out.first()?.data().get(0)?;
     Some(crate::dialect::constant::from_bits(elem, round::to_bits(elem, lane)))
-}
-
-/// Whether an operation computes each element from the operands' elements at the same place alone.
-pub(super) fn elementwise(kind: &OpKind) -> bool {
-    matches!(
-        kind,
-        OpKind::Unary(_)
-            | OpKind::Binary(_)
-            | OpKind::Compare(_)
-            | OpKind::Select
-            | OpKind::Fma
-            | OpKind::Cast
-    )
 }
 
 /// The scalar type with a tile's element type.

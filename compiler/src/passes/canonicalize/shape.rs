@@ -1,6 +1,6 @@
 //! Chains of shape operations, and arithmetic on scalars that were repeated to tiles.
 
-use super::fold::{elementwise, scalar_of};
+use super::fold::scalar_of;
 use super::{Node, Rewrite, Rewriter};
 use crate::error::Error;
 use crate::mlir::build;
@@ -8,7 +8,7 @@ use crate::mlir::handle::{Op, Value};
 use kcc_dsl::ir::{OpKind, Type};
 
 pub(super) fn simplify(r: &mut Rewriter, n: &Node, at: Op) -> Result<Option<Rewrite>, Error> {
-    if elementwise(&n.kind) {
+    if n.kind.is_elementwise() {
         return on_scalars(r, n, at);
     }
     Ok(chain(r, n))

@@ -18,25 +18,22 @@ pub struct Classes {
 
 /// Whether results and operands have one shape and one layout.
 pub fn is_elementwise(kind: &Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Tile(
-            OpKind::Unary(_)
-                | OpKind::Binary(_)
-                | OpKind::Compare(_)
-                | OpKind::Select
-                | OpKind::Fma
-                | OpKind::Cast
-                | OpKind::Bitcast
-                | OpKind::Gather
-                | OpKind::Scatter
-                | OpKind::Atomic { .. }
-                | OpKind::AtomicCas { .. }
-                | OpKind::Scan { .. }
-                | OpKind::ScanWith { .. }
-                | OpKind::Assert { .. }
-        ) | Kind::Gpu(GpuOp::MmaWait { .. })
-    )
+    match kind {
+        Kind::Tile(kind) => {
+            kind.is_elementwise()
+                || matches!(
+                    kind,
+                    OpKind::Gather
+                        | OpKind::Scatter
+                        | OpKind::Atomic { .. }
+                        | OpKind::AtomicCas { .. }
+                        | OpKind::Scan { .. }
+                        | OpKind::ScanWith { .. }
+                        | OpKind::Assert { .. }
+                )
+        }
+        Kind::Gpu(kind) => matches!(kind, GpuOp::MmaWait { .. }),
+    }
 }
 
 fn has_axes(func: &Func, v: ValueId) -> bool {
