@@ -50,11 +50,33 @@ fn beside(path: &Path) -> PathBuf {
 /// # Errors
 /// No linker, what the linker said, or why a file cannot be written.
 pub fn shared_object(object: &[u8], path: &Path) -> Result<(), Error> {
+    let (program, more) = linker();
+    link(object, path, &program, more)
+}
+
+/// Links an object of another machine than this one, by lld; nothing may stay undefined.
+///
+/// # Errors
+/// As [`shared_object`].
+pub fn foreign_object(object: &[u8]) -> Result<Vec<u8>, Error> {
+    let (program, more) = linker();
+    if !more.is_empty() {
+        return Err(nowhere()
+            .unsupported("linking for another machine without lld")
+            .help("install lld, or name ld.lld in KCC_LLD"));
+    }
+    let path = beside(&env::temp_dir().join("kcc-link"));
+    link(object, &path, &program, &["--no-undefined"])?;
+    let linked = fs::read(&path).map_err(|e| failed("read", &path, &e));
+    let _ = fs::remove_file(&path);
+    linked
+}
+
+fn link(object: &[u8], path: &Path, program: &Path, more: &[&str]) -> Result<(), Error> {
     let input = beside(path).with_extension("o");
     let output = beside(path);
     fs::write(&input, object).map_err(|e| failed("write", &input, &e))?;
-    let (program, more) = linker();
-    let run = Command::new(&program).args(more).arg("-shared").arg("-o").arg(&output).arg(&input).output();
+    let run = Command::new(program).args(more).arg("-shared").arg("-o").arg(&output).arg(&input).output();
     let _ = fs::remove_file(&input);
     let help = "install lld, or name a linker in KCC_LLD";
     let done = match run {

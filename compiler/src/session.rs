@@ -256,7 +256,11 @@ fn stages(
         }
     }
     let output = options.output.unwrap_or(target.output());
-    Ok(emit_by(&lowered.text, &way, output, clock)?)
+    let code = emit_by(&lowered.text, &way, output, clock)?;
+    if output != Output::Object {
+        return Ok(code);
+    }
+    Ok(clock.time("link", || target.link(code))?)
 }
 
 /// Through the kt stages.

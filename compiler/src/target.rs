@@ -65,6 +65,14 @@ pub trait Target: Send + Sync {
     /// The machine to generate code for.
     fn machine(&self) -> Machine;
 
+    /// What is loaded, from the object that was generated.
+    ///
+    /// # Errors
+    /// What a tool that this needs says.
+    fn link(&self, object: Vec<u8>) -> Result<Vec<u8>, Error> {
+        Ok(object)
+    }
+
     /// What the target's loader takes.
     fn output(&self) -> Output {
         Output::Object

@@ -15,6 +15,7 @@ mod elem;
 mod hooks;
 mod integer;
 mod math;
+mod native;
 mod ops;
 mod pairs;
 mod reduce;

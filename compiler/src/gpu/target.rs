@@ -115,6 +115,16 @@ pub trait GpuTarget: Send + Sync {
     /// Attributes of the kernel function, in MLIR's syntax, separated by commas.
     fn kernel_attributes(&self, func: &Func) -> String;
 
+    /// What a module needs beside the function, one operation a line.
+    fn module_items(&self) -> &'static str {
+        ""
+    }
+
+    /// Whether the code itself states how much shared memory a block has, so that a launch asks for none.
+    fn static_shared(&self) -> bool {
+        false
+    }
+
     /// Type and attributes of a parameter that holds a tensor map by value.
     fn tensor_map_parameter(&self) -> Result<String, Error> {
         Err(bug("tensor maps on a target without them"))
@@ -161,10 +171,24 @@ pub trait GpuTarget: Send + Sync {
 
     /// Reads a scalar or vector at a pointer aligned to all of it; zero where the predicate (`i1`) does not hold, without
     /// touching memory.
-    fn load_global(&self, e: &mut Emit, p: V, ty: Ty, predicate: Option<V>, cache: Cache) -> V;
+    fn load_global(&self, e: &mut Emit, p: V, ty: Ty, predicate: Option<V>, cache: Cache) -> V {
+        let _ = cache;
+        let Some(predicate) = predicate else { return e.load_aligned(p, ty) };
+        let zero = if ty.k.is_float() { e.zero_float(ty) } else { e.int_like(ty, 0) };
+        let mut open = e.begin_if(predicate, &[ty]);
+        let read = e.load_aligned(p, ty);
+        e.begin_else(&mut open, &[read]);
+        e.end_if(open, &[zero])[0]
+    }
 
     /// Writes a scalar or vector to a pointer aligned to all of it, where the predicate holds.
-    fn store_global(&self, e: &mut Emit, value: V, p: V, predicate: Option<V>, cache: Cache);
+    fn store_global(&self, e: &mut Emit, value: V, p: V, predicate: Option<V>, cache: Cache) {
+        let _ = cache;
+        let Some(predicate) = predicate else { return e.store_aligned(value, p) };
+        let open = e.begin_if(predicate, &[]);
+        e.store_aligned(value, p);
+        e.end_if(open, &[]);
+    }
 
     /// Reads shared memory at a pointer aligned to all of the vector.
     fn load_shared(&self, e: &mut Emit, p: V, ty: Ty) -> V {

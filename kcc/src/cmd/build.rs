@@ -127,7 +127,8 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
                 args: specs.clone(),
                 options: args.options.iter().cloned().collect(),
             };
-            if matches!(emit, Emit::Obj | Emit::So) && target.output() != Output::Object {
+            let foreign = target.gpu().is_some() && emit == Emit::So;
+            if matches!(emit, Emit::Obj | Emit::So) && (target.output() != Output::Object || foreign) {
                 return Err(Failure::with_help(
                     format!("there are no object files for {}", target.name()),
                     "leave --emit out, or choose ptx, cubin, llvm-ir or mlir",

@@ -1,6 +1,7 @@
 //! `kcc serve`: the runtime's compiler, on standard input and output.
 
 use super::Failure;
+use kcc_amd::Amd;
 use kcc_compiler::Target;
 use kcc_compiler::serve::serve;
 use kcc_cpu::Cpu;
@@ -12,7 +13,10 @@ pub(super) fn target(name: &str) -> Option<Box<dyn Target>> {
     if let Some(cpu) = Cpu::open(name) {
         return Some(Box::new(cpu));
     }
-    Some(Box::new(Nvidia::open(name)?))
+    if let Some(gpu) = Nvidia::open(name) {
+        return Some(Box::new(gpu));
+    }
+    Some(Box::new(Amd::open(name)?))
 }
 
 pub(super) fn run() -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use super::{Failure, say};
 use comfy_table::{Table, presets::NOTHING};
+use kcc_amd::chips::CHIPS as AMDS;
 use kcc_cpu::chips::{CHIPS, native};
 use kcc_nvidia::chips::CHIPS as GPUS;
 use kcc_runtime::detect;
@@ -16,12 +17,17 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
             let chosen = native.as_ref() == Some(&name);
             (name, runs, chosen, c.summary)
         })
-        .chain(GPUS.iter().flat_map(|c| {
-            [
-                (format!("nvidia:{}", c.name), false, false, c.summary),
-                (format!("sim:{}", c.name), true, false, "the same, on the simulator"),
-            ]
-        }))
+        .chain(
+            GPUS.iter()
+                .map(|c| ("nvidia", c.name, c.summary))
+                .chain(AMDS.iter().map(|c| ("amd", c.name, c.summary)))
+                .flat_map(|(vendor, name, summary)| {
+                    [
+                        (format!("{vendor}:{name}"), false, false, summary),
+                        (format!("sim:{name}"), true, false, "the same, on the simulator"),
+                    ]
+                }),
+        )
         .collect();
     if json {
         let list: Vec<_> = rows

@@ -18,11 +18,12 @@ struct Rule {
     llvm: bool,
 }
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     Rule { package: "kcc-macros", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-dsl", always: &["kcc-macros"], optional: &[], llvm: false },
     Rule { package: "kcc-compiler", always: &["kcc-dsl"], optional: &[], llvm: true },
     Rule { package: "kcc-cpu", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
+    Rule { package: "kcc-amd", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
     Rule { package: "kcc-nvidia", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
     Rule { package: "kcc-simt", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-davinci", always: &["kcc-dsl"], optional: &[], llvm: false },
@@ -41,7 +42,7 @@ const RULES: [Rule; 10] = [
     Rule {
         package: "kcc",
         always: &["kcc-dsl", "kcc-macros", "kcc-runtime"],
-        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-kernels"],
+        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-amd", "kcc-kernels"],
         llvm: false,
     },
 ];

@@ -99,9 +99,14 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
     let place = func.loc(LocId::default());
     let place = format!("loc({}:{}:{})", crate::import::quoted(&place.file), place.line, place.column);
     let mut text = String::from("module {\n");
+    text.push_str(target.module_items());
+    let (linkage, size) = match shared_bytes {
+        1.. if target.static_shared() => ("internal", shared_bytes),
+        _ => ("external", 0),
+    };
     let _ = writeln!(
         text,
-        "llvm.mlir.global external @{SHARED}() {{addr_space = 3 : i32, alignment = 1024 : i64}} : !llvm.array<0 x i8>"
+        "llvm.mlir.global {linkage} @{SHARED}() {{addr_space = 3 : i32, alignment = 1024 : i64}} : !llvm.array<{size} x i8>"
     );
     let _ = writeln!(
         text,

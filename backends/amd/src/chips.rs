@@ -1,0 +1,107 @@
+//! The GPUs that the backend knows: one row each, asked for what it has and never for its name.
+
+use kcc_compiler::gpu::Facts;
+
+/// Matrix instructions of a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Matrix {
+    /// WMMA of RDNA3, 32 lanes.
+    Wmma,
+    /// MFMA of CDNA2.
+    Cdna2,
+    /// With 8-bit integers of twice the depth, xf32, and 8-bit floats in formats that are not the DSL's.
+    Cdna3,
+    /// With 16-bit floats of twice the depth, and 8-bit floats in OCP's formats.
+    Cdna4,
+}
+
+/// One row.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Chip {
+    /// LLVM's name, which follows `amd:` or `sim:`.
+    pub name: &'static str,
+    /// Lanes of a wave.
+    pub lanes: u32,
+    /// LDS of a workgroup in KiB.
+    pub lds_kib: u32,
+    /// Banks of LDS.
+    pub banks: u32,
+    /// Vector registers of a lane, accumulation registers included.
+    pub registers: u32,
+    /// 32-bit vector registers of a compute unit.
+    pub file: u32,
+    /// Matrix instructions.
+    pub matrix: Matrix,
+    /// What `kcc targets` says.
+    pub summary: &'static str,
+}
+
+/// Sizes: ISA guides of MI200, MI300, MI350 and RDNA3, "Kernel state" and "Data share operations".
+pub const CHIPS: &[Chip] = &[
+    Chip {
+        name: "gfx90a",
+        lanes: 64,
+        lds_kib: 64,
+        banks: 32,
+        registers: 512,
+        file: 131_072,
+        matrix: Matrix::Cdna2,
+        summary: "MI210, MI250: MFMA",
+    },
+    Chip {
+        name: "gfx942",
+        lanes: 64,
+        lds_kib: 64,
+        banks: 32,
+        registers: 512,
+        file: 131_072,
+        matrix: Matrix::Cdna3,
+        summary: "MI300, MI325: MFMA",
+    },
+    Chip {
+        name: "gfx950",
+        lanes: 64,
+        lds_kib: 160,
+        banks: 64,
+        registers: 512,
+        file: 131_072,
+        matrix: Matrix::Cdna4,
+        summary: "MI350, MI355: MFMA with 8-bit floats",
+    },
+    Chip {
+        name: "gfx1100",
+        lanes: 32,
+        lds_kib: 64,
+        banks: 32,
+        registers: 256,
+        file: 98_304,
+        matrix: Matrix::Wmma,
+        summary: "RX 7900: WMMA, waves of 32",
+    },
+];
+
+impl Chip {
+    /// The row with that name.
+    pub fn named(name: &str) -> Option<&'static Chip> {
+        CHIPS.iter().find(|chip| chip.name == name)
+    }
+
+    /// The row in the compiler's words.
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            arch: self.name.to_owned(),
+            lanes: self.lanes,
+            shared_bytes: self.lds_kib << 10,
+            banks: self.banks,
+            registers: self.registers,
+            registers_per_sm: self.file,
+            max_access: 16,
+            max_threads: 1024,
+            matrix_loads: false,
+            async_copy: false,
+            wide_mma: false,
+            clusters: false,
+            bulk_copy: false,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! AMD GPUs: chips as data, their instructions as hooks of the vendor-neutral GPU level, and linked code objects.
+//!
+//! ```text
+//! lower/gpu ─ hooks ─► llvm + rocdl ─► object ─ ld.lld ─► code object of HIP
+//!                            └───────► the simulator
+//! ```
+
+pub mod chips;
+mod dialect;
+mod hooks;
+mod lanes;
+pub mod matrix;
+pub mod target;
+
+pub use target::Amd;

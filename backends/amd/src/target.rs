@@ -1,0 +1,193 @@
+//! An AMD GPU as a target: a linked code object for a device, the lowered module for the simulator.
+
+use crate::chips::Chip;
+use crate::dialect::ROCDL;
+use crate::hooks::Functions;
+use crate::{lanes, matrix};
+use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
+use kcc_compiler::gpu::{Facts, GpuTarget, MmaRow, Shuffle};
+use kcc_compiler::ktg::Func;
+use kcc_compiler::link::foreign_object;
+use kcc_compiler::llvm::{Machine, Output};
+use kcc_compiler::mlir::Context;
+use kcc_compiler::{Error, Target, bug};
+use kcc_dsl::ir::{Kernel, Scope};
+
+/// Leaves `llvm` and `rocdl`, both of which translate to LLVM IR and run on the simulator.
+const SIMULATED: &str = "convert-vector-to-llvm,convert-scf-to-cf,convert-arith-to-llvm,convert-math-to-llvm,\
+convert-cf-to-llvm,reconcile-unrealized-casts";
+
+/// The same with lines for debuggers and profilers.
+const DEVICE: &str = "convert-vector-to-llvm,convert-scf-to-cf,convert-arith-to-llvm,convert-math-to-llvm,\
+convert-cf-to-llvm,reconcile-unrealized-casts,ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}";
+
+/// The last pass finds which of the launch's implicit arguments the kernel needs: none.
+const OPTIMISE: &str = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),early-cse,dce),\
+amdgpu-attributor";
+
+/// Code objects of version 5: the newest that every supported release of HIP loads.
+const ABI: &str =
+    "llvm.module_flags [#llvm.mlir.module_flag<error, \"amdhsa_code_object_version\", 500 : i32>]\n";
+
+/// Compiles for one chip, or for its simulation.
+pub struct Amd {
+    full: String,
+    chip: &'static Chip,
+    facts: Facts,
+    products: Vec<MmaRow>,
+    device: bool,
+}
+
+impl Amd {
+    /// `amd:gfx942` is the device, `sim:gfx942` its simulation; `None` for other names.
+    pub fn open(name: &str) -> Option<Amd> {
+        let device = name.starts_with("amd:");
+        let chip = Chip::named(name.strip_prefix("amd:").or_else(|| name.strip_prefix("sim:"))?)?;
+        let products = matrix::rows(chip.matrix).ok()?;
+        Some(Amd { full: name.to_owned(), chip, facts: chip.facts(), products, device })
+    }
+}
+
+impl Target for Amd {
+    fn check(&self, _: &Kernel) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn name(&self) -> &str {
+        &self.full
+    }
+
+    fn prepare(&self, context: &Context) {
+        ROCDL.add_to(context);
+    }
+
+    fn gpu(&self) -> Option<&dyn GpuTarget> {
+        Some(self)
+    }
+
+    fn llvm_passes(&self) -> &str {
+        OPTIMISE
+    }
+
+    fn mlir_passes(&self) -> &str {
+        if self.device { DEVICE } else { SIMULATED }
+    }
+
+    fn output(&self) -> Output {
+        if self.device { Output::Object } else { Output::Dialect }
+    }
+
+    fn machine(&self) -> Machine {
+        Machine { triple: "amdgcn-amd-amdhsa".into(), cpu: self.chip.name.into(), features: String::new() }
+    }
+
+    fn link(&self, object: Vec<u8>) -> Result<Vec<u8>, Error> {
+        foreign_object(&object)
+    }
+}
+
+/// A word that the hardware gives each lane or each workgroup.
+fn index(e: &mut Emit, what: &str, axis: u8) -> V {
+    let axis = ["x", "y", "z"][usize::from(axis).min(2)];
+    e.pure(Ty::scalar(K::I32), format!("rocdl.{what}.{axis} : i32"), &[])
+}
+
+impl GpuTarget for Amd {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn hooks(&self) -> &'static dyn Hooks {
+        &Functions
+    }
+
+    fn mma_table(&self) -> &[MmaRow] {
+        &self.products
+    }
+
+    /// The code object's.
+    fn isa_version(&self) -> (u8, u8) {
+        (5, 0)
+    }
+
+    fn module_items(&self) -> &'static str {
+        if self.device { ABI } else { "" }
+    }
+
+    fn static_shared(&self) -> bool {
+        self.device
+    }
+
+    fn kernel_attributes(&self, func: &Func) -> String {
+        let size = func.threads(self.facts.lanes);
+        format!(
+            "rocdl.kernel, rocdl.flat_work_group_size = \"{size},{size}\", \
+             rocdl.reqd_work_group_size = array<i32: {size}, 1, 1>, \
+             passthrough = [[\"uniform-work-group-size\", \"true\"]]"
+        )
+    }
+
+    fn block_id(&self, e: &mut Emit, axis: u8) -> V {
+        index(e, "workgroup.id", axis)
+    }
+
+    fn thread_id(&self, e: &mut Emit) -> V {
+        index(e, "workitem.id", 0)
+    }
+
+    /// The dispatch packet (HSA, `hsa_kernel_dispatch_packet_t`) holds the grid's extent in threads, 12 bytes in.
+    fn num_blocks(&self, e: &mut Emit, axis: u8) -> V {
+        if !self.device {
+            return index(e, "grid.dim", axis);
+        }
+        let packet = "llvm.call_intrinsic \"llvm.amdgcn.dispatch.ptr\"() : () -> !llvm.ptr<4>";
+        let at = e.pure(Ty::scalar(K::Ptr), packet.into(), &[]);
+        let place = format!(
+            "llvm.getelementptr {at}[{}] : (!llvm.ptr<4>) -> !llvm.ptr<4>, i8",
+            12 + 4 * u32::from(axis)
+        );
+        let place = e.pure(Ty::scalar(K::Ptr), place, &[at]);
+        let word = Ty::scalar(K::I32);
+        let threads = e.pure(word, format!("llvm.load {place} : !llvm.ptr<4> -> i32"), &[place]);
+        if axis > 0 {
+            return threads;
+        }
+        let size = format!("llvm.getelementptr {at}[4] : (!llvm.ptr<4>) -> !llvm.ptr<4>, i8");
+        let size = e.pure(Ty::scalar(K::Ptr), size, &[at]);
+        let size = e.pure(Ty::scalar(K::I16), format!("llvm.load {size} : !llvm.ptr<4> -> i16"), &[size]);
+        let size = e.conv("arith.extui", size, K::I32);
+        e.op2("arith.divui", threads, size)
+    }
+
+    fn uniform(&self, e: &mut Emit, v: V) -> V {
+        lanes::first(e, v)
+    }
+
+    fn shuffle(&self, e: &mut Emit, how: Shuffle, v: V, by: V) -> V {
+        lanes::shuffle(e, self.facts.lanes, how, v, by)
+    }
+
+    fn ballot(&self, e: &mut Emit, predicate: V) -> V {
+        let k = if self.facts.lanes == 64 { K::I64 } else { K::I32 };
+        e.here(Ty::scalar(k), format!("rocdl.ballot {predicate} : {k}"))
+    }
+
+    /// All threads of the workgroup: there are no roles of waves on these chips.
+    fn block_barrier(&self, e: &mut Emit, _: u32, _: u32) {
+        e.line("rocdl.barrier".into());
+    }
+
+    fn mma(&self, e: &mut Emit, row: &MmaRow, a: &[V], b: &[V], acc: &[V]) -> Result<Vec<V>, Error> {
+        let own = matrix::TABLE.iter().find(|p| p.name == row.name);
+        let own = own.ok_or_else(|| bug(format!("{} has no `{}`", self.full, row.name)))?;
+        Ok(own.emit(e, a, b, acc))
+    }
+
+    fn sync_scope(&self, scope: Scope) -> &'static str {
+        match scope {
+            Scope::System => "",
+            Scope::Device => "agent",
+            Scope::Block => "workgroup",
+        }
+    }
+}
