@@ -4,6 +4,8 @@ use super::dots::{attention, compile_artifact, matmul};
 use kcc_dsl::exchange::Artifact;
 use kcc_dsl::ir::{Elem, Kernel};
 use kcc_simt::{Arg, Chip, Launch, Memory, Options, Program, Stats};
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// A row-major matrix in memory form, with what its elements are.
 #[derive(Clone)]
@@ -28,6 +30,12 @@ fn small_float(bits: u16, e: u32, m: u32) -> f64 {
     }
 }
 
+/// The f16 of each value, to be found without a search.
+fn halves() -> &'static HashMap<u64, u16> {
+    static TABLE: OnceLock<HashMap<u64, u16>> = OnceLock::new();
+    TABLE.get_or_init(|| (0..=u16::MAX).map(|b| (small_float(b, 5, 10).to_bits(), b)).collect())
+}
+
 /// Bits of an element type that holds the value exactly.
 fn bits(elem: Elem, v: f64) -> Vec<u8> {
     let search = |e, m, width: u32| {
@@ -38,7 +46,7 @@ fn bits(elem: Elem, v: f64) -> Vec<u8> {
         Elem::F32 => (v as f32).to_le_bytes().to_vec(),
         Elem::I32 => (v as i32).to_le_bytes().to_vec(),
         Elem::BF16 => (((v as f32).to_bits() >> 16) as u16).to_le_bytes().to_vec(),
-        Elem::F16 => search(5, 10, 16).to_le_bytes().to_vec(),
+        Elem::F16 => halves().get(&(v + 0.0).to_bits()).expect("a value of the type").to_le_bytes().to_vec(),
         Elem::I8 => vec![(v as i8) as u8],
         Elem::F8E4M3 => vec![search(4, 3, 8) as u8],
         Elem::F8E5M2 => vec![search(5, 2, 8) as u8],
