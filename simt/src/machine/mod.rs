@@ -196,7 +196,10 @@ impl<'a, 'm> Machine<'a, 'm> {
         if shared > chip.shared {
             return refuse(format!("{shared} bytes of shared memory; {} has {}", chip.name, chip.shared));
         }
-        let (params, param_bits) = bind(kernel, args)?;
+        let (mut params, param_bits) = bind(kernel, args)?;
+        if let Some(at) = kernel.code.packet_at {
+            write_packet(&mut params[at as usize..], block, grid);
+        }
         let timing = options.timing.unwrap_or(match options.seed % 3 {
             0 => Timing::Late,
             1 => Timing::Early,
@@ -416,6 +419,16 @@ fn bind(kernel: &Kernel, args: &[Arg]) -> Result<Bound, Error> {
         }
     }
     Ok((space, slots))
+}
+
+/// The packet of a dispatch as HSA lays it out: the sizes of a workgroup in 16 bits each from byte 4, those of the grid, in
+/// work-items, in 32 bits each from byte 12.
+fn write_packet(bytes: &mut [u8], block: [u32; 3], grid: [u32; 3]) {
+    for axis in 0..3 {
+        let items = grid[axis].wrapping_mul(block[axis]);
+        bytes[4 + 2 * axis..][..2].copy_from_slice(&(block[axis] as u16).to_le_bytes());
+        bytes[12 + 4 * axis..][..4].copy_from_slice(&items.to_le_bytes());
+    }
 }
 
 /// A scalar as it lies in memory.

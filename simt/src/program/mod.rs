@@ -106,6 +106,8 @@ pub(crate) struct Code {
     pub(crate) constants: Vec<(Slot, Constant)>,
     pub(crate) local_bytes: u64,
     pub(crate) param_bytes: u64,
+    /// Where in parameter space the packet of the dispatch lies, if the kernel reads it.
+    pub(crate) packet_at: Option<u64>,
     pub(crate) uses_wgmma: bool,
     /// Initial contents of the module's variables outside shared memory, at [`symbols::MODULE_BASE`].
     pub(crate) data: Vec<u8>,

@@ -1,11 +1,14 @@
 //! The `rocdl` dialect and the `llvm.amdgcn.*` intrinsics: ids, lanes, barriers, conversions, math.
 
-use super::build::{Builder, Lowered};
+use super::build::{Builder, Lowered, PARAM_BASE};
 use super::inst::{Bin, Op, Special, Ter, Un};
 use super::nvvm::plain;
 use super::wave_op::{Scaled, WaveOp};
 use crate::narrow::Narrow;
 use crate::text::{self, Scalar};
+
+/// Bytes of the packet that describes a dispatch (HSA's `hsa_kernel_dispatch_packet_t`).
+pub(crate) const PACKET_BYTES: u64 = 64;
 
 /// Whether an operation orders things, so that deleting it should show.
 pub(super) fn is_sync(name: &str) -> bool {
@@ -75,6 +78,14 @@ pub(super) fn intrinsic<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op, name: &st
         .iter()
         .fold(stem, |stem, suffix| stem.split(suffix).next().unwrap_or(stem));
     match stem {
+        "dispatch.ptr" => {
+            let at = b.code.packet_at.unwrap_or(b.code.param_bytes.next_multiple_of(64));
+            b.code.packet_at = Some(at);
+            b.code.param_bytes = b.code.param_bytes.max(at + PACKET_BYTES);
+            let slot = b.constant(PARAM_BASE + at);
+            b.define_slots(op, 0, vec![slot]);
+            Ok(())
+        }
         "s.waitcnt" => {
             let bits = constant(b, 0)? as u32;
             plain(b, op, wave(WaveOp::WaitCount(bits)), &[])

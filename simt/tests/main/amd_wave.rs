@@ -204,6 +204,31 @@ fn the_whole_wave_executes_what_works_across_lanes() {
     assert!(matches!(fault.kind, FaultKind::Collective | FaultKind::Deadlock), "{fault}");
 }
 
+#[test]
+fn the_packet_of_the_dispatch_says_how_large_the_grid_is() {
+    let body = format!(
+        "{MINE}
+        %p = llvm.call_intrinsic() {{intrin = \"llvm.amdgcn.dispatch.ptr\"}} : () -> !llvm.ptr<4>
+        %at = llvm.getelementptr(%p) {{elem_type = i8, rawConstantIndices = array<i32: 12>}} : (!llvm.ptr<4>) -> !llvm.ptr<4>
+        %items = llvm.load(%at) : (!llvm.ptr<4>) -> i32
+        %gp = llvm.getelementptr(%p) {{elem_type = i8, rawConstantIndices = array<i32: 4>}} : (!llvm.ptr<4>) -> !llvm.ptr<4>
+        %s = llvm.load(%gp) : (!llvm.ptr<4>) -> i16
+        %size = llvm.zext(%s) : (i16) -> i32
+        %x = llvm.mul(%size, %hundred) : (i32, i32) -> i32
+        %r = llvm.add(%x, %items) : (i32, i32) -> i32
+        %b = rocdl.workgroup.id.x() : () -> i32
+        %first = llvm.icmp(%b, %c0) {{predicate = 0 : i64}} : (i32, i32) -> i1
+        llvm.cond_br(%first)[^bb1, ^bb2] {{operandSegmentSizes = array<i32: 1, 0, 0>}} : (i1) -> ()
+        ^bb1:
+        llvm.store(%r, %mine) : (i32, !llvm.ptr<1>)
+        llvm.br()[^bb2] : () -> ()
+        ^bb2:
+        llvm.return()"
+    );
+    let setup = Setup { chip: "gfx942", threads: 64, grid: 5, ..Setup::default() };
+    assert_eq!(setup.words(&load("%out: !llvm.ptr<1>", "", &body), &[], 64), [6400 + 5 * 64; 64]);
+}
+
 /// Operations with too few operands, or of other types, are refused or faults, never panics.
 #[test]
 fn malformed_operations_do_not_panic() {
