@@ -93,7 +93,8 @@ impl Code {
             END as *mut c_void,
         ];
         let [x, y, z] = call.blocks;
-        let shared = self.meta.shared_bytes as u32;
+        // The code object states its LDS; more would be added to that.
+        let shared = 0;
         // SAFETY: the buffer holds every parameter as the code object's metadata lays them out; HIP copies it before it
         // returns. The memory that the kernel reads and writes was checked against its parameters, and lives until the work is
         // done (host views are staged; device views promise it).

@@ -125,7 +125,7 @@ fn a_launch_stages_host_memory_and_packs_its_arguments() {
     assert_eq!(y.to_vec(), [1.0, 2.0, 3.0]);
     let (seen, bytes) = fake.launch();
     // Blocks, threads, LDS, the device's own stream.
-    assert_eq!(seen[..8], [5, 2, 1, 256, 1, 1, 1024, 0x5001]);
+    assert_eq!(seen[..8], [5, 2, 1, 256, 1, 1, 0, 0x5001]);
     // Address, extent, stride, the grid, padding, no status buffer.
     assert_eq!(bytes.len(), 48);
     assert_eq!(bytes[8..16], 3u64.to_le_bytes());
