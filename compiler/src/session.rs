@@ -241,8 +241,9 @@ fn stages(
         return Err(End::Stopped(lowered.text));
     }
     let machine = target.machine();
+    let mlir_passes = format!("{}{}", target.mlir_passes(), target.option_passes(knobs));
     let way = Way {
-        mlir_passes: target.mlir_passes(),
+        mlir_passes: &mlir_passes,
         machine: &machine,
         llvm_passes: target.llvm_passes(),
         prepare: &|context| target.prepare(context),

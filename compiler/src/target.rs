@@ -59,6 +59,12 @@ pub trait Target: Send + Sync {
     /// MLIR pipeline that leaves only the `llvm` dialect.
     fn mlir_passes(&self) -> &str;
 
+    /// What goes behind [`Target::mlir_passes`] for these options: nothing, or passes with a comma before each.
+    fn option_passes(&self, options: &BTreeMap<String, String>) -> &str {
+        let _ = options;
+        ""
+    }
+
     /// LLVM pipeline.
     fn llvm_passes(&self) -> &str;
 

@@ -3,7 +3,7 @@
 use crate::chips::{Chip, find};
 use crate::lower::{Unsupported, lower};
 use kcc_compiler::llvm::Machine;
-use kcc_compiler::{Error, Lowered, Target, at, bug};
+use kcc_compiler::{Error, Lowered, Target, at, bug, nowhere};
 use kcc_dsl::exchange::{ArgSpec, CpuMeta};
 use kcc_dsl::ir::{Elem, Kernel, OpKind};
 use std::collections::BTreeMap;
@@ -16,6 +16,21 @@ convert-math-to-llvm,convert-index-to-llvm,convert-cf-to-llvm,convert-func-to-ll
 /// Measured: more passes cost compile time and give the same speed.
 const LLVM_PASSES: &str =
     "function(early-cse,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse,simplifycfg)";
+
+/// For the option `lines`: debuggers and profilers show the author's source.
+const LINE_PASSES: &str = ",ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}";
+
+/// Whether the code shall say which line of the author's source it came from.
+///
+/// # Errors
+/// Another value than `yes` and `no`.
+fn lines(options: &BTreeMap<String, String>) -> Result<bool, Error> {
+    match options.get("lines").map(String::as_str) {
+        None | Some("no") => Ok(false),
+        Some("yes") => Ok(true),
+        Some(other) => Err(nowhere().invalid(format!("option lines={other}")).help("give `yes` or `no`")),
+    }
+}
 
 /// The CPU backend for one chip.
 pub struct Cpu {
@@ -64,14 +79,14 @@ impl Target for Cpu {
         &self,
         kernel: &Kernel,
         args: &[ArgSpec],
-        _options: &BTreeMap<String, String>,
+        options: &BTreeMap<String, String>,
     ) -> Result<Lowered, Error> {
         if args.len() != kernel.params.len() {
             return Err(bug(format!("{} argument facts for {} parameters", args.len(), kernel.params.len())));
         }
-        let out = lower(kernel, args, self.chip.isa).map_err(|Unsupported { loc, message, help }| {
-            at(kernel.loc(loc)).unsupported(message).help(help)
-        })?;
+        let out = lower(kernel, args, self.chip.isa, lines(options)?).map_err(
+            |Unsupported { loc, message, help }| at(kernel.loc(loc)).unsupported(message).help(help),
+        )?;
         Ok(Lowered {
             text: out.text,
             symbol: out.symbol,
@@ -87,6 +102,10 @@ impl Target for Cpu {
 
     fn mlir_passes(&self) -> &str {
         MLIR_PASSES
+    }
+
+    fn option_passes(&self, options: &BTreeMap<String, String>) -> &str {
+        if lines(options).unwrap_or(false) { LINE_PASSES } else { "" }
     }
 
     fn llvm_passes(&self) -> &str {

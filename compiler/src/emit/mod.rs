@@ -67,6 +67,11 @@ impl Emit {
         });
     }
 
+    /// What ends every operation that is written: ` loc("k.rs":3:9)`, or nothing.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Depth of the innermost open scope.
     pub fn level(&self) -> u16 {
         (self.scopes.len() - 1) as u16

@@ -59,6 +59,7 @@ fn register_passes() {
         mlirRegisterTransformsCanonicalizer();
         mlirRegisterTransformsCSE();
         mlirRegisterTransformsLoopInvariantCodeMotion();
+        mlirRegisterLLVMDIScopeForLLVMFuncOpPass();
     });
 }
 

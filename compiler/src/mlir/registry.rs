@@ -3,7 +3,6 @@
 use super::Context;
 use melior::dialect::DialectRegistry;
 use std::ffi::c_void;
-use std::sync::Once;
 
 /// A dialect and its translation, ready to be added to contexts.
 pub struct Registry(DialectRegistry);
@@ -32,11 +31,8 @@ impl Registry {
         Registry(registry)
     }
 
-    /// Makes a context read the dialect and translate it; registers the pass that gives functions debug scopes.
+    /// Makes a context read the dialect and translate it.
     pub fn add_to(&self, context: &Context) {
-        static PASSES: Once = Once::new();
-        // SAFETY: registration of passes takes no arguments and runs once, before a pipeline that names them is parsed.
-        PASSES.call_once(|| unsafe { mlir_sys::mlirRegisterLLVMDIScopeForLLVMFuncOpPass() });
         // SAFETY: both are valid; the registry is only read.
         unsafe { mlir_sys::mlirContextAppendDialectRegistry(context.to_raw(), self.0.to_raw()) }
     }

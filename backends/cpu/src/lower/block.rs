@@ -57,6 +57,7 @@ impl<'k> Lower<'k> {
     }
 
     fn step(&mut self, op: &'k Op) -> Result<()> {
+        self.says(op);
         match &op.kind {
             OpKind::For { .. } => self.for_(op),
             OpKind::While => self.while_(op),

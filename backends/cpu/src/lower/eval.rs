@@ -24,6 +24,7 @@ impl Lower<'_> {
                 crate::plan::facts::Def::Op(op, index) => (op, index),
                 _ => unreachable!("tile arguments of regions live in scratch memory"),
             };
+            self.says(op);
             self.compute(op, index, pt)
         };
         self.remember(v, pt, x);
@@ -83,6 +84,7 @@ impl Lower<'_> {
             OpKind::Gather => self.gather_point(op, pt),
             _ => {
                 let xs: Vec<V> = op.operands.iter().map(|o| self.eval(*o, pt)).collect();
+                self.says(op);
                 self.element(op, &xs)
             }
         }

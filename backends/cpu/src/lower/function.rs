@@ -29,10 +29,15 @@ pub struct Output {
 pub(super) const FAILED_SLOT: i64 = (SCRATCH_HEADER / 8 - 1) as i64;
 
 /// Lowers a kernel to a module of `func`, `scf`, `arith`, `vector`, `math` and `llvm` operations.
-pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa) -> Result<Output> {
+/// With `lines`, each operation states its place in the author's source.
+pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result<Output> {
     let f = Facts::new(kernel, args);
     let lane_axes = lanes::choose(&f, isa.lanes);
     let mut e = Emit::new(isa.hooks());
+    if lines {
+        e.set_place(Some(kernel.loc(LocId::default())));
+    }
+    let place = e.place().to_owned();
     let arg = |e: &mut Emit, k| e.fresh(Ty::scalar(k));
     let (argv, grid) = (arg(&mut e, K::Ptr), arg(&mut e, K::Ptr));
     let (begin, end, scratch) = (arg(&mut e, K::I64), arg(&mut e, K::I64), arg(&mut e, K::Ptr));
@@ -49,6 +54,7 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa) -> Result<Output> {
         prepared: HashMap::new(),
         memo: Vec::new(),
         panels: 0,
+        lines,
         scratch,
         scratch_bytes: SCRATCH_HEADER as i64,
         masked: false,
@@ -108,7 +114,7 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa) -> Result<Output> {
     let Lower { e, scratch_bytes, assertions, prints, .. } = l;
     let text = format!(
         "module {{\nfunc.func @{symbol}({argv}: !llvm.ptr, {grid}: !llvm.ptr, {begin}: i64, {end}: i64, \
-         {scratch}: !llvm.ptr) -> i64 {{\n{}return {status} : i64\n}}\n}}\n",
+         {scratch}: !llvm.ptr) -> i64 {{\n{}return {status} : i64{place}\n}}{place}\n}}\n",
         e.finish()
     );
     Ok(Output { text, symbol, scratch_bytes: scratch_bytes as u64, contiguous, asserts: assertions, prints })

@@ -327,6 +327,7 @@ impl Lower<'_> {
 
     /// Writes a tile's element(s) through a `store` or `store_rows`.
     pub(super) fn store_point(&mut self, op: &Op, pt: &[Coord], x: V) {
+        self.says(op);
         let shape = self.f.shape(op.operands[op.operands.len() - 1]);
         if let Some(a) = pt.iter().position(|c| c.lane)
             && pt[a].ix.v.is_none()

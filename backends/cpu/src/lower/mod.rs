@@ -30,7 +30,7 @@ pub use function::{Output, lower};
 use crate::plan::Facts;
 use buffers::Buffer;
 use kcc_compiler::emit::{Emit, Ix, V};
-use kcc_dsl::ir::{LocId, ValueId};
+use kcc_dsl::ir::{LocId, Op, ValueId};
 use memory::View;
 use std::collections::HashMap;
 
@@ -91,6 +91,8 @@ struct Lower<'k> {
     prepared: HashMap<(ValueId, dot::Role), dot::Source>,
     /// Elements already computed, per scope.
     memo: Vec<HashMap<(ValueId, Point), V>>,
+    /// Whether operations state their place in the author's source.
+    lines: bool,
     /// Packed panels that programs may find again.
     panels: u64,
     scratch: V,
@@ -114,6 +116,13 @@ struct Lower<'k> {
 }
 
 impl Lower<'_> {
+    /// From now on, what is written comes from this operation.
+    fn says(&mut self, op: &Op) {
+        if self.lines {
+            self.e.set_place(Some(self.f.kernel.loc(op.loc)));
+        }
+    }
+
     fn w(&self) -> usize {
         self.isa.lanes
     }

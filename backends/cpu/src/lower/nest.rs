@@ -197,6 +197,9 @@ impl<'k> Lower<'k> {
         }
         let outputs = Outputs { keep, reduces };
         let tiling = self.tiling(n)?;
+        if let Some(product) = n.dot {
+            self.says(product);
+        }
         let mut accesses: Vec<&'k Op> = n.loads.clone();
         accesses.extend(n.stores.iter().filter(|s| !matches!(s.kind, OpKind::Scatter)));
         if n.shape.contains(&0) {

@@ -8,6 +8,7 @@ use kcc_dsl::ir::{Op, OpKind};
 impl Lower<'_> {
     /// Writes an operation without tiles or regions.
     pub(super) fn scalar_op(&mut self, op: &Op) {
+        self.says(op);
         match &op.kind {
             // Bound once for the whole program.
             OpKind::ProgramId(_) | OpKind::NumPrograms(_) => {}

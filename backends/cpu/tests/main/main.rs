@@ -4,6 +4,7 @@ mod attention;
 mod control;
 mod effects;
 mod harness;
+mod lines;
 mod random;
 mod smoke;
 mod strides;
