@@ -192,8 +192,10 @@ pub fn attention<T: Float + DotElem>(
         smallest!(head, [32, 64, 96, 128, 256],
             |D| if blocks_fit::<T>(device, 64, 64, D) {
                 attention_tile::kernel::<T, 64, 64, D, true>().launch(device, grid(64), args)?
-            } else {
+            } else if blocks_fit::<T>(device, 32, 32, D) {
                 attention_tile::kernel::<T, 32, 32, D, true>().launch(device, grid(32), args)?
+            } else {
+                attention_tile::kernel::<T, 16, 16, D, true>().launch(device, grid(16), args)?
             },
             else {});
     } else {
@@ -202,8 +204,10 @@ pub fn attention<T: Float + DotElem>(
                 attention_tile::kernel::<T, 64, 128, D, false>().launch(device, grid(64), args)?
             } else if blocks_fit::<T>(device, 64, 64, D) {
                 attention_tile::kernel::<T, 64, 64, D, false>().launch(device, grid(64), args)?
-            } else {
+            } else if blocks_fit::<T>(device, 32, 32, D) {
                 attention_tile::kernel::<T, 32, 32, D, false>().launch(device, grid(32), args)?
+            } else {
+                attention_tile::kernel::<T, 16, 16, D, false>().launch(device, grid(16), args)?
             },
             else {});
     }
@@ -215,7 +219,8 @@ pub fn attention<T: Float + DotElem>(
 fn blocks_fit<T: Float + DotElem>(device: &Device, rows: usize, keys: usize, head: usize) -> bool {
     let size = size_of::<T>();
     let probabilities = if size == 4 { rows * keys } else { 0 };
-    let bytes = (((rows + 2 * keys) * head + probabilities) * size) as u64;
+    // Tiles are padded to powers of two.
+    let bytes = (((rows + 2 * keys) * head.next_power_of_two() + probabilities) * size) as u64;
     device.shared_bytes().is_none_or(|most| bytes <= most)
 }
 

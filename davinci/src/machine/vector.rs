@@ -125,16 +125,39 @@ fn compare(op: Compare, elem: Elem, a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// The results of a comparison, as bits.
+/// The results of a comparison, as bits. Bits of undefined comparisons come out anyhow; a byte of nothing else is undefined.
 fn bits(c: &mut Context<'_>, dst: &Local, all: &[(bool, bool)]) -> Result<(), Fault> {
     let at = c.write(dst, 0, all.len().div_ceil(8) as i64)?;
+    let salt = c.by.epoch as usize;
     let m = c.memory_mut(dst);
     for (i, eight) in all.chunks(8).enumerate() {
-        let byte = eight.iter().enumerate().map(|(k, (t, _))| u8::from(*t) << k).sum();
-        // A bit of an undefined comparison makes its byte undefined.
-        m.put(at + i, &[byte], eight.iter().all(|(_, d)| *d));
+        let any = |k: usize| (at + 8 * i + k).wrapping_mul(0x9e37_79b9).wrapping_add(salt) >> 7 & 1 == 1;
+        let bit = |(k, (t, known)): (usize, &(bool, bool))| u8::from(if *known { *t } else { any(k) }) << k;
+        let byte = eight.iter().enumerate().map(bit).sum();
+        m.put(at + i, &[byte], eight.iter().any(|(_, d)| *d));
     }
     Ok(())
+}
+
+/// Bitwise operations are defined byte by byte.
+fn bytes(
+    c: &mut Context<'_>,
+    dst: &Local,
+    to: &[usize],
+    (a, x): (&Local, &[usize]),
+    other: Option<(&Local, &[usize])>,
+    f: impl Fn(u8, u8) -> u8,
+) {
+    for (k, t) in to.iter().enumerate() {
+        for b in 0..2 {
+            let (v, mut good) = (c.memory(a).data[x[k] + b], c.memory(a).is_defined(x[k] + b));
+            let w = other.map_or(0, |(l, y)| {
+                good &= c.memory(l).is_defined(y[k] + b);
+                c.memory(l).data[y[k] + b]
+            });
+            c.memory_mut(dst).put(t + b, &[f(v, w)], good);
+        }
+    }
 }
 
 fn dense(n: &Val) -> Span {
@@ -222,13 +245,23 @@ pub(super) fn run(c: &mut Context<'_>, i: &Instr) -> Result<bool, Fault> {
             let w = i.elem.bytes();
             let from = c.operand(&i.src, &i.span, i.src_stride, w, w)?;
             let to = c.result(&i.dst, &i.span, i.dst_stride, w, w)?;
-            map(c, (&i.dst, &i.src), (&to, &from), w, |b| unary(i.op, i.elem, b));
+            if i.op == Unary::Not {
+                bytes(c, &i.dst, &to, (&i.src, &from), None, |x, _| !x);
+            } else {
+                map(c, (&i.dst, &i.src), (&to, &from), w, |b| unary(i.op, i.elem, b));
+            }
         }
         Instr::VBinary(i) => {
             let w = i.elem.bytes();
             let a = c.operand(&i.a, &i.span, i.a_stride, w, w)?;
             let b = c.operand(&i.b, &i.span, i.b_stride, w, w)?;
             let to = c.result(&i.dst, &i.span, i.dst_stride, w, w)?;
+            if matches!(i.op, Binary::And | Binary::Or) {
+                let or = i.op == Binary::Or;
+                let f = |x, y| if or { x | y } else { x & y };
+                bytes(c, &i.dst, &to, (&i.a, &a), Some((&i.b, &b)), f);
+                return Ok(true);
+            }
             for ((t, a), b) in to.iter().zip(a).zip(b) {
                 let ((x, dx), (y, dy)) = (get(c, &i.a, a, w), get(c, &i.b, b, w));
                 c.memory_mut(&i.dst).put(*t, binary(i.op, i.elem, x.get(), y.get()).get(), dx && dy);

@@ -108,7 +108,9 @@ impl Walk {
                     }
                 }
                 // Warps of their own may fill it at any time before.
-                Kind::Gpu(GpuOp::BulkLoad { .. }) => op.operands.iter().for_each(|v| self.from_start(*v)),
+                Kind::Gpu(GpuOp::BulkLoad { .. }) => {
+                    op.operands.iter().for_each(|v| self.start_with_block(*v))
+                }
                 _ => op.operands.iter().for_each(|v| self.touch(*v)),
             }
             if op.regions.is_empty() {
@@ -162,7 +164,7 @@ impl Walk {
     }
 
     /// Live from the kernel's start; to the last use, as each copy is awaited by someone.
-    fn from_start(&mut self, v: ValueId) {
+    fn start_with_block(&mut self, v: ValueId) {
         self.touch(v);
         if let Some(b) = self.of.get(&v).copied() {
             self.extend(b, 0);

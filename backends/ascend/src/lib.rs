@@ -1,0 +1,30 @@
+//! The Ascend backend: kernels to the pipes of DaVinci cores.
+//!
+//! ```text
+//! tile IR ─ lower/ ─▶ davinci program ─ assign_addresses ─ insert_sync ─▶ verified program
+//! ```
+//! It covers kernels without products, which run on vector cores alone. The program runs on the simulator of
+//! [`kcc_davinci`]; nobody has compared with a device.
+
+mod lower;
+mod passes;
+
+use kcc_compiler::{Error, bug};
+use kcc_davinci::Chip;
+use kcc_davinci::ir::Program;
+use kcc_dsl::exchange::ArgSpec;
+use kcc_dsl::ir::Kernel;
+
+/// Lowers a kernel for a chip: a program with addresses and in order, that keeps the chip's rules.
+///
+/// # Errors
+/// What the chip or this backend cannot do, with its place and what to write instead.
+pub fn compile(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<Program, Error> {
+    let mut args = args.to_vec();
+    args.resize(kernel.params.len(), ArgSpec::default());
+    let mut program = lower::lower(kernel, &args, chip.name)?;
+    passes::assign_addresses::run(&mut program, chip)?;
+    passes::insert_sync::run(&mut program, chip);
+    kcc_davinci::verify(&program).map_err(|e| bug(format!("the Ascend lowering: {e}")))?;
+    Ok(program)
+}

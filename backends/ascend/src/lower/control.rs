@@ -1,0 +1,167 @@
+//! Loops and branches. Carried values have a home of their own, written before the first turn and at the end of each.
+
+use super::Lower;
+use super::values::Held;
+use kcc_compiler::Error;
+use kcc_davinci::ir::*;
+use kcc_dsl::ir::{Op, OpKind, ValueId};
+
+/// Where a carried value lives across turns.
+#[derive(Clone, Copy)]
+enum Home {
+    Register(Reg),
+    Buffer(u32),
+}
+
+impl Home {
+    fn held(self) -> Held {
+        match self {
+            Home::Register(r) => Held::Scalar(r.into()),
+            Home::Buffer(b) => Held::Tile(b),
+        }
+    }
+}
+
+impl Lower<'_> {
+    pub(super) fn control(&mut self, op: &Op) -> Result<(), Error> {
+        match op.kind {
+            OpKind::For { .. } => self.loop_for(op),
+            OpKind::While => self.loop_while(op),
+            _ => self.branch(op),
+        }
+    }
+
+    fn home(&mut self, v: ValueId) -> Result<Home, Error> {
+        let t = self.tile(v)?.clone();
+        Ok(if t.rank() == 0 { Home::Register(self.reg()) } else { Home::Buffer(self.buffer(&t)) })
+    }
+
+    /// Copies a value to its home.
+    fn settle(&mut self, home: Home, v: ValueId) -> Result<(), Error> {
+        match home {
+            Home::Register(to) => {
+                let value = self.scalar(v)?;
+                self.assign(to, Scalar::Move { value });
+            }
+            Home::Buffer(to) => {
+                let t = self.tile(v)?.clone();
+                let from = self.in_buffer(v)?;
+                if from != to {
+                    self.copy(to, from, &t);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies several values at once: each is read before any home is overwritten.
+    fn settle_all(&mut self, homes: &[Home], values: &[ValueId]) -> Result<(), Error> {
+        // A value that is another one's home would change on the way.
+        let mut staged = Vec::new();
+        for (home, v) in homes.iter().zip(values) {
+            let held = self.get(*v)?;
+            let clashes = homes.iter().any(|h| match (h, &held) {
+                (Home::Register(r), Held::Scalar(Val::Reg(s))) => r == s,
+                (Home::Buffer(b), Held::Tile(c)) => b == c,
+                _ => false,
+            });
+            let same = match (home, &held) {
+                (Home::Register(r), Held::Scalar(Val::Reg(s))) => r == s,
+                (Home::Buffer(b), Held::Tile(c)) => b == c,
+                _ => false,
+            };
+            if clashes && !same && homes.len() > 1 {
+                let copy = match held {
+                    Held::Scalar(value) => Held::Scalar(self.let_(Scalar::Move { value })),
+                    Held::Tile(b) => {
+                        let t = self.tile(*v)?.clone();
+                        Held::Tile(self.duplicate(b, &t))
+                    }
+                    other => other,
+                };
+                staged.push((*v, std::mem::replace(self.held.entry(*v).or_insert(copy.clone()), copy)));
+            }
+        }
+        for (home, v) in homes.iter().zip(values) {
+            self.settle(*home, *v)?;
+        }
+        for (v, held) in staged {
+            self.set(v, held);
+        }
+        Ok(())
+    }
+
+    fn loop_for(&mut self, op: &Op) -> Result<(), Error> {
+        let bound = |l: &Self, i: usize| l.scalar(op.operands[i]);
+        let (from, to, step) = (bound(self, 0)?, bound(self, 1)?, bound(self, 2)?);
+        let carried = &op.operands[3..];
+        let homes: Vec<Home> = carried.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
+        self.settle_all(&homes, carried)?;
+        let region = &op.regions[0];
+        let counter = self.reg();
+        self.open();
+        self.set(region.args[0], Held::Scalar(counter.into()));
+        for (arg, home) in region.args[1..].iter().zip(&homes) {
+            self.set(*arg, home.held());
+        }
+        self.block(region)?;
+        self.loc = op.loc;
+        self.settle_all(&homes, &region.yields)?;
+        let body = self.close();
+        self.push(Stmt::For { counter, from, to, step, body });
+        for (r, home) in op.results.iter().zip(&homes) {
+            self.set(*r, home.held());
+        }
+        Ok(())
+    }
+
+    fn loop_while(&mut self, op: &Op) -> Result<(), Error> {
+        let homes: Vec<Home> = op.operands.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
+        self.settle_all(&homes, &op.operands)?;
+        let (head, body) = (&op.regions[0], &op.regions[1]);
+        self.open();
+        for (arg, home) in head.args.iter().zip(&homes) {
+            self.set(*arg, home.held());
+        }
+        self.block(head)?;
+        self.loc = op.loc;
+        let condition = self.reg();
+        let value = self.scalar(head.yields[0])?;
+        self.assign(condition, Scalar::Move { value });
+        self.settle_all(&homes, &head.yields[1..])?;
+        let first = self.close();
+        self.open();
+        for (arg, home) in body.args.iter().zip(&homes) {
+            self.set(*arg, home.held());
+        }
+        self.block(body)?;
+        self.loc = op.loc;
+        self.settle_all(&homes, &body.yields)?;
+        let turn = self.close();
+        self.push(Stmt::While { head: first, condition, body: turn });
+        for (r, home) in op.results.iter().zip(&homes) {
+            self.set(*r, home.held());
+        }
+        Ok(())
+    }
+
+    fn branch(&mut self, op: &Op) -> Result<(), Error> {
+        let condition = self.scalar(op.operands[0])?;
+        let homes: Vec<Home> = op.results.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
+        let mut ways = Vec::new();
+        for region in &op.regions {
+            self.open();
+            self.block(region)?;
+            self.loc = op.loc;
+            self.settle_all(&homes, &region.yields)?;
+            ways.push(self.close());
+        }
+        let otherwise = ways.pop().unwrap_or_default();
+        let then = ways.pop().unwrap_or_default();
+        self.push(Stmt::If { condition, then, otherwise });
+        for (r, home) in op.results.iter().zip(&homes) {
+            self.set(*r, home.held());
+        }
+        Ok(())
+    }
+}

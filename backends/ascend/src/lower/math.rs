@@ -1,0 +1,172 @@
+//! Elementary functions of `f32` tiles from what the vector unit has: exp, ln, sqrt, division.
+
+use super::Lower;
+use super::values::float;
+use kcc_compiler::Error;
+use kcc_davinci::ir::*;
+use kcc_dsl::ir::{TileType, UnaryOp};
+use std::f32::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E};
+
+/// `ln 2` less its `f32`.
+const LN_2_REST: f32 = (std::f64::consts::LN_2 - LN_2 as f64) as f32;
+
+impl Lower<'_> {
+    /// A function of an `f32` tile; the operand's buffer is left as it is.
+    pub(super) fn float_unary(&mut self, u: UnaryOp, x: u32, t: &TileType) -> Result<u32, Error> {
+        let y = self.buffer(t);
+        match u {
+            UnaryOp::Neg => self.with_scalar(WithScalar::Mul, y, x, float(-1.0).into(), t),
+            UnaryOp::Abs => self.unary(Unary::Abs, y, x, t),
+            UnaryOp::Exp => self.unary(Unary::Exp, y, x, t),
+            UnaryOp::Log => self.unary(Unary::Ln, y, x, t),
+            UnaryOp::Sqrt => self.unary(Unary::Sqrt, y, x, t),
+            UnaryOp::Exp2 => return self.exp2(x, t),
+            UnaryOp::Log2 => {
+                self.unary(Unary::Ln, y, x, t);
+                self.with_scalar(WithScalar::Mul, y, y, float(LOG2_E).into(), t);
+            }
+            UnaryOp::Rsqrt => {
+                // The unit's own is good to a few bits only.
+                let one = self.splat(float(1.0).into(), t)?;
+                self.unary(Unary::Sqrt, y, x, t);
+                self.binary(Binary::Div, y, one, y, t);
+            }
+            UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round => {
+                let rounding = match u {
+                    UnaryOp::Floor => Rounding::Floor,
+                    UnaryOp::Ceil => Rounding::Ceil,
+                    _ => Rounding::Rint,
+                };
+                return self.convert(x, t, t.elem, rounding);
+            }
+            UnaryOp::Tanh => return self.tanh(x, t),
+            UnaryOp::Erf => return self.erf(x, t),
+            UnaryOp::Sin | UnaryOp::Cos => {
+                let help = "read sines and cosines from a table that the host computes";
+                return Err(self.unsupported(format!("`{}`", u.name()), help));
+            }
+            UnaryOp::Not => return Err(self.bug("`not` of floats")),
+        }
+        Ok(y)
+    }
+
+    /// `2^x = e^h · (1 + l)` where `h + l = x · ln 2` to nearly twice the precision. Clamping first keeps infinities out of
+    /// the difference: beyond ±200 the result is infinite or 0 anyway.
+    fn exp2(&mut self, x: u32, t: &TileType) -> Result<u32, Error> {
+        let (c, h, l) = (self.buffer(t), self.buffer(t), self.buffer(t));
+        self.with_scalar(WithScalar::Max, c, x, float(-200.0).into(), t);
+        self.with_scalar(WithScalar::Min, c, c, float(200.0).into(), t);
+        self.with_scalar(WithScalar::Mul, h, c, float(LN_2).into(), t);
+        // l = x·ln2 - h, then the rest of ln 2.
+        self.with_scalar(WithScalar::Mul, l, h, float(-1.0).into(), t);
+        let ln2 = self.splat(float(LN_2).into(), t)?;
+        self.mul_add(l, c, ln2, t);
+        self.with_scalar(WithScalar::Mul, c, c, float(LN_2_REST).into(), t);
+        self.binary(Binary::Add, l, l, c, t);
+        self.unary(Unary::Exp, h, h, t);
+        // Finite times small; an infinite power stays so.
+        let y = self.duplicate(h, t);
+        self.mul_add(y, h, l, t);
+        // Infinity times a negative rest would be not-a-number: there the first factor is the answer.
+        let known = self.compare_scalar(Compare::Lt, h, float(f32::INFINITY).into(), t);
+        self.select_tiles(known, y, h, t)
+    }
+
+    /// `tanh x = x·p(x²)` for small `x`, else `1 - 2 / (e^(2|x|) + 1)` with the sign of `x`.
+    fn tanh(&mut self, x: u32, t: &TileType) -> Result<u32, Error> {
+        // Coefficients of the Taylor series; below 0.3 the next term is under 2^-27 of the result.
+        const P: [f32; 7] = [
+            21_844.0 / 6_081_075.0,
+            -1_382.0 / 155_925.0,
+            62.0 / 2_835.0,
+            -17.0 / 315.0,
+            2.0 / 15.0,
+            -1.0 / 3.0,
+            1.0,
+        ];
+        let (square, a, e) = (self.buffer(t), self.buffer(t), self.buffer(t));
+        self.binary(Binary::Mul, square, x, x, t);
+        let small = self.polynomial(&P, square, t)?;
+        self.binary(Binary::Mul, small, small, x, t);
+        self.unary(Unary::Abs, a, x, t);
+        self.with_scalar(WithScalar::Mul, e, a, float(2.0).into(), t);
+        self.unary(Unary::Exp, e, e, t);
+        self.with_scalar(WithScalar::Add, e, e, float(1.0).into(), t);
+        let two = self.splat(float(-2.0).into(), t)?;
+        self.binary(Binary::Div, e, two, e, t);
+        self.with_scalar(WithScalar::Add, e, e, float(1.0).into(), t);
+        let signed = self.with_sign(e, x, t)?;
+        let near = self.compare_scalar(Compare::Lt, a, float(0.3).into(), t);
+        self.select_tiles(near, small, signed, t)
+    }
+
+    /// `|y|` with the sign of `x` (0 counts as positive: the caller handles it).
+    fn with_sign(&mut self, y: u32, x: u32, t: &TileType) -> Result<u32, Error> {
+        let minus = self.buffer(t);
+        self.with_scalar(WithScalar::Mul, minus, y, float(-1.0).into(), t);
+        let below = self.compare_scalar(Compare::Lt, x, 0.into(), t);
+        self.select_tiles(below, minus, y, t)
+    }
+
+    /// Horner's scheme, highest coefficient first.
+    fn polynomial(&mut self, p: &[f32], x: u32, t: &TileType) -> Result<u32, Error> {
+        let mut y = self.splat(float(p[0]).into(), t)?;
+        for c in &p[1..] {
+            // y·x + c with one rounding: the sum's buffer is the constant's.
+            let next = self.splat(float(*c).into(), t)?;
+            self.mul_add(next, y, x, t);
+            y = next;
+        }
+        Ok(y)
+    }
+
+    /// Below 1: `2/√π · x · Σ (-1)^n x^2n / (n! (2n+1))`. Above: `1 - e^(-x²) · r(1 / (1 + x/2))`, the rational form of
+    /// Numerical Recipes' `erfcc` (fractional error below 1.2e-7 everywhere), with the sign of `x`.
+    fn erf(&mut self, x: u32, t: &TileType) -> Result<u32, Error> {
+        const SERIES: [f32; 11] = [
+            1.0 / (3_628_800.0 * 21.0),
+            -1.0 / (362_880.0 * 19.0),
+            1.0 / (40_320.0 * 17.0),
+            -1.0 / (5_040.0 * 15.0),
+            1.0 / (720.0 * 13.0),
+            -1.0 / (120.0 * 11.0),
+            1.0 / (24.0 * 9.0),
+            -1.0 / (6.0 * 7.0),
+            1.0 / (2.0 * 5.0),
+            -1.0 / 3.0,
+            1.0,
+        ];
+        const TAIL: [f32; 10] = [
+            0.170_872_77,
+            -0.822_152_23,
+            1.488_515_87,
+            -1.135_203_98,
+            0.278_868_07,
+            -0.186_288_06,
+            0.096_784_18,
+            0.374_091_96,
+            1.000_023_68,
+            -1.265_512_23,
+        ];
+        let (square, a, u) = (self.buffer(t), self.buffer(t), self.buffer(t));
+        self.binary(Binary::Mul, square, x, x, t);
+        let series = self.polynomial(&SERIES, square, t)?;
+        self.binary(Binary::Mul, series, series, x, t);
+        self.with_scalar(WithScalar::Mul, series, series, float(FRAC_2_SQRT_PI).into(), t);
+        self.unary(Unary::Abs, a, x, t);
+        // u = 1 / (1 + |x|/2); erfc = u · exp(-x² + tail(u)).
+        self.with_scalar(WithScalar::Mul, u, a, float(0.5).into(), t);
+        self.with_scalar(WithScalar::Add, u, u, float(1.0).into(), t);
+        let one = self.splat(float(1.0).into(), t)?;
+        self.binary(Binary::Div, u, one, u, t);
+        let tail = self.polynomial(&TAIL, u, t)?;
+        self.binary(Binary::Sub, tail, tail, square, t);
+        self.unary(Unary::Exp, tail, tail, t);
+        self.binary(Binary::Mul, tail, tail, u, t);
+        self.with_scalar(WithScalar::Mul, tail, tail, float(-1.0).into(), t);
+        self.with_scalar(WithScalar::Add, tail, tail, float(1.0).into(), t);
+        let far = self.with_sign(tail, x, t)?;
+        let near = self.compare_scalar(Compare::Lt, a, float(1.0).into(), t);
+        self.select_tiles(near, series, far, t)
+    }
+}

@@ -1,0 +1,316 @@
+//! From the tile IR to the pipes of vector cores: one buffer for each tile, no order between pipes yet, no addresses yet.
+//!
+//! ```text
+//! for program in block_idx..programs step block_num { the kernel's body }
+//! ```
+//! A tile of rank 1 or more lies in the unified buffer row by row, each row on a pitch of 64 elements: whatever the type, rows
+//! start at a block of 32 bytes, and a tile is a whole number of vector repeats. What lies between a row's end and its
+//! pitch is computed along and never read. Tiles of `bool` are bits, one for each element of that flat order. Scalars live in
+//! registers of the scalar unit; floats there as the bits of an `f32`.
+
+mod control;
+mod elementwise;
+mod math;
+mod memory;
+mod reduce;
+mod shape;
+mod values;
+
+use kcc_compiler::{Error, at};
+use kcc_davinci::ir::*;
+use kcc_dsl::exchange::ArgSpec;
+use kcc_dsl::ir::{Block, Elem, Kernel, LocId, Op, OpKind, ParamKind, TileType, Type, ValueId};
+use std::collections::HashMap;
+use values::{Held, ViewValue};
+
+/// Bytes of a block; what copies and operands are aligned to.
+pub(crate) const BLOCK: i64 = 32;
+
+/// Lowers a kernel without products.
+pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Program, Error> {
+    let mut l = Lower {
+        kernel,
+        args,
+        buffers: Vec::new(),
+        stack: vec![Vec::new()],
+        held: HashMap::new(),
+        regs: 0,
+        loc: LocId(0),
+        constants: HashMap::new(),
+    };
+    l.program()?;
+    Ok(Program {
+        name: kernel.symbol(),
+        chip: chip.to_owned(),
+        params: kernel.params.clone(),
+        buffers: l.buffers,
+        workspace: 0,
+        cube: None,
+        vector: l.stack.pop(),
+        locs: kernel.locs.clone(),
+    })
+}
+
+/// The state of a lowering.
+pub(super) struct Lower<'k> {
+    pub kernel: &'k Kernel,
+    pub args: &'k [ArgSpec],
+    pub buffers: Vec<Buffer>,
+    stack: Vec<Vec<Stmt>>,
+    held: HashMap<ValueId, Held>,
+    regs: u32,
+    pub loc: LocId,
+    /// Registers that hold dims and strides, read once.
+    constants: HashMap<Scalar, Val>,
+}
+
+/// Elements of a tile in its flat order, pitch included.
+pub(super) fn flat(t: &TileType) -> i64 {
+    rows(t) * pitch(t)
+}
+
+/// Elements from a row to the next.
+pub(super) fn pitch(t: &TileType) -> i64 {
+    (t.shape.last().copied().unwrap_or(1) as i64 + 63) / 64 * 64
+}
+
+/// Rows: all axes but the last.
+pub(super) fn rows(t: &TileType) -> i64 {
+    t.shape.iter().rev().skip(1).product::<usize>() as i64
+}
+
+/// Elements of a row.
+pub(super) fn width(t: &TileType) -> i64 {
+    t.shape.last().copied().unwrap_or(1) as i64
+}
+
+impl Lower<'_> {
+    fn program(&mut self) -> Result<(), Error> {
+        for (i, p) in self.kernel.params.iter().enumerate() {
+            let v = ValueId(i as u32);
+            let held = match p.kind {
+                ParamKind::Scalar(_) => Held::Scalar(self.let_(Scalar::Arg { param: i as u32 })),
+                ParamKind::View { rank, .. } => {
+                    let axis = |s: &mut Self, stride: bool, a: usize| {
+                        let (param, axis) = (i as u32, a as u8);
+                        if stride && s.args[i].unit_axis == Some(axis) {
+                            return Val::Const(1);
+                        }
+                        s.let_(if stride {
+                            Scalar::Stride { param, axis }
+                        } else {
+                            Scalar::Dim { param, axis }
+                        })
+                    };
+                    Held::View(ViewValue {
+                        param: i as u32,
+                        offset: Val::Const(0),
+                        dims: (0..rank).map(|a| axis(self, false, a)).collect(),
+                        strides: (0..rank).map(|a| axis(self, true, a)).collect(),
+                    })
+                }
+            };
+            self.held.insert(v, held);
+        }
+        let grid: Vec<Val> = (0..3).map(|axis| self.let_(Scalar::Grid { axis })).collect();
+        let (first, step) = (self.let_(Scalar::BlockIdx), self.let_(Scalar::BlockNum));
+        let plane = self.int(IntOp::Mul, grid[0], grid[1]);
+        let all = self.int(IntOp::Mul, plane, grid[2]);
+        let program = self.reg();
+        self.open();
+        let x = self.int(IntOp::Rem, program.into(), grid[0]);
+        let rest = self.int(IntOp::Div, program.into(), grid[0]);
+        let y = self.int(IntOp::Rem, rest, grid[1]);
+        let z = self.int(IntOp::Div, rest, grid[1]);
+        self.constants.insert(Scalar::Grid { axis: 3 }, x);
+        self.constants.insert(Scalar::Grid { axis: 4 }, y);
+        self.constants.insert(Scalar::Grid { axis: 5 }, z);
+        self.constants.extend((0..3).map(|a| (Scalar::Grid { axis: a }, grid[usize::from(a)])));
+        let body = &self.kernel.body;
+        self.block(body)?;
+        let body = self.close();
+        self.push(Stmt::For { counter: program, from: first, to: all, step, body });
+        Ok(())
+    }
+
+    // ---- writing -------------------------------------------------------------------------------------------
+
+    /// A fresh register.
+    pub(super) fn reg(&mut self) -> Reg {
+        self.regs += 1;
+        Reg(self.regs - 1)
+    }
+
+    pub(super) fn push(&mut self, s: Stmt) {
+        if let Some(b) = self.stack.last_mut() {
+            b.push(s);
+        }
+    }
+
+    /// Starts a block of statements.
+    pub(super) fn open(&mut self) {
+        self.stack.push(Vec::new());
+    }
+
+    /// Ends it.
+    pub(super) fn close(&mut self) -> Vec<Stmt> {
+        self.stack.pop().unwrap_or_default()
+    }
+
+    /// A computation of the scalar unit.
+    pub(super) fn let_(&mut self, value: Scalar) -> Val {
+        let to = self.reg();
+        self.assign(to, value);
+        to.into()
+    }
+
+    pub(super) fn assign(&mut self, to: Reg, value: Scalar) {
+        let loc = self.loc;
+        self.push(Stmt::Let { to, value, loc });
+    }
+
+    pub(super) fn issue(&mut self, i: impl Into<Instr>) {
+        let loc = self.loc;
+        self.push(Stmt::issue(i, loc));
+    }
+
+    /// An integer operation, folded where it can be.
+    pub(super) fn int(&mut self, op: IntOp, a: Val, b: Val) -> Val {
+        use IntOp::{Add, Div, Max, Min, Mul, Sub};
+        match (op, a.known(), b.known()) {
+            (Add, Some(0), _) | (Mul, Some(1), _) => return b,
+            (Add | Sub, _, Some(0)) | (Mul | Div, _, Some(1)) => return a,
+            (Mul, Some(0), _) | (Mul, _, Some(0)) => return Val::Const(0),
+            (Add, Some(x), Some(y)) => return Val::Const(x.wrapping_add(y)),
+            (Sub, Some(x), Some(y)) => return Val::Const(x.wrapping_sub(y)),
+            (Mul, Some(x), Some(y)) => return Val::Const(x.wrapping_mul(y)),
+            (Min, Some(x), Some(y)) => return Val::Const(x.min(y)),
+            (Max, Some(x), Some(y)) => return Val::Const(x.max(y)),
+            _ => {}
+        }
+        self.let_(Scalar::Int { op, a, b })
+    }
+
+    /// A buffer for a tile of that type.
+    pub(super) fn buffer(&mut self, t: &TileType) -> u32 {
+        let elem = if t.elem == Elem::Bool { Elem::I16 } else { t.elem };
+        // Whole repeats of 256 bytes whatever the type's width.
+        let elements = (flat(t).max(1) + 127) / 128 * 128;
+        let bytes =
+            if t.elem == Elem::Bool { (elements / 8 + 31) / 32 * 32 } else { elements * elem.bytes() as i64 };
+        self.space(elem, bytes)
+    }
+
+    /// A buffer of that many bytes.
+    pub(super) fn space(&mut self, elem: Elem, bytes: i64) -> u32 {
+        let id = self.buffers.len() as u32;
+        self.buffers.push(Buffer {
+            name: format!("t{id}"),
+            space: Space::Ub,
+            elem,
+            layout: Layout::Nd,
+            bytes: u32::try_from((bytes + 31) / 32 * 32).unwrap_or(u32::MAX / 64 * 32),
+            slots: 1,
+            address: None,
+        });
+        id
+    }
+
+    pub(super) fn unsupported(&self, what: impl std::fmt::Display, help: &str) -> Error {
+        at(self.kernel.loc(self.loc)).unsupported(format!("{what} on Ascend")).help(help)
+    }
+
+    pub(super) fn bug(&self, what: impl std::fmt::Display) -> Error {
+        at(self.kernel.loc(self.loc)).bug(what.to_string())
+    }
+
+    // ---- operations ----------------------------------------------------------------------------------------
+
+    pub(super) fn tile(&self, v: ValueId) -> Result<&TileType, Error> {
+        self.kernel.ty(v).tile().ok_or_else(|| self.bug("a view where a tile belongs"))
+    }
+
+    fn set(&mut self, v: ValueId, held: Held) {
+        self.held.insert(v, held);
+    }
+
+    fn get(&self, v: ValueId) -> Result<Held, Error> {
+        self.held.get(&v).cloned().ok_or_else(|| self.bug(format!("value {} has no home", v.0)))
+    }
+
+    pub(super) fn block(&mut self, b: &Block) -> Result<(), Error> {
+        for op in &b.ops {
+            self.loc = op.loc;
+            self.op(op)?;
+        }
+        Ok(())
+    }
+
+    fn op(&mut self, op: &Op) -> Result<(), Error> {
+        let known = |l: &Self, s: Scalar| l.constants.get(&s).copied().unwrap_or(Val::Const(0));
+        match &op.kind {
+            OpKind::ProgramId(a) => {
+                let v = known(self, Scalar::Grid { axis: 3 + a });
+                self.set(op.results[0], Held::Scalar(v));
+            }
+            OpKind::NumPrograms(a) => {
+                let v = known(self, Scalar::Grid { axis: *a });
+                self.set(op.results[0], Held::Scalar(v));
+            }
+            OpKind::Constant(c) => {
+                let elem = self.tile(op.results[0])?.elem;
+                let v = values::constant(*c, elem);
+                let scalar = self.tile(op.results[0])?.rank() == 0;
+                self.set(op.results[0], if scalar { Held::Scalar(v) } else { Held::Splat(v) });
+            }
+            OpKind::Arange => {
+                let t = self.tile(op.results[0])?.clone();
+                let buf = self.buffer(&t);
+                self.issue(Iota {
+                    elem: Elem::I32,
+                    dst: Local::new(buf, 0),
+                    first: 0.into(),
+                    n: flat(&t).into(),
+                });
+                self.set(op.results[0], Held::Tile(buf));
+            }
+            OpKind::Unary(_)
+            | OpKind::Binary(_)
+            | OpKind::Compare(_)
+            | OpKind::Select
+            | OpKind::Fma
+            | OpKind::Cast
+            | OpKind::Bitcast => self.elementwise(op)?,
+            OpKind::Broadcast { .. }
+            | OpKind::Reshape
+            | OpKind::Transpose { .. }
+            | OpKind::Join
+            | OpKind::Split
+            | OpKind::Slice { .. }
+            | OpKind::Concat { .. } => self.shape(op)?,
+            OpKind::Dim(_)
+            | OpKind::At
+            | OpKind::Load { .. }
+            | OpKind::Store { .. }
+            | OpKind::LoadRows { .. }
+            | OpKind::StoreRows { .. } => self.memory(op)?,
+            OpKind::Reduce { .. } => self.reduce(op)?,
+            OpKind::For { .. } | OpKind::While | OpKind::If => self.control(op)?,
+            OpKind::Assume => {}
+            other => {
+                let help =
+                    "compute it with loads, element-wise operations and reductions, or on another target";
+                return Err(self.unsupported(format!("`{}`", other.name()), help));
+            }
+        }
+        Ok(())
+    }
+
+    /// The type of a value, as a tile type; scalars have rank 0.
+    pub(super) fn elem(&self, v: ValueId) -> Elem {
+        match self.kernel.ty(v) {
+            Type::Tile(t) => t.elem,
+            Type::View { elem, .. } => *elem,
+        }
+    }
+}

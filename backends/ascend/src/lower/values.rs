@@ -1,0 +1,322 @@
+//! Where values are while a kernel is lowered.
+
+use super::{Lower, flat};
+use half::{bf16, f16};
+use kcc_compiler::Error;
+use kcc_davinci::ir::*;
+use kcc_dsl::ir::{Const, Elem, TileType, ValueId};
+
+/// A view: a parameter's memory, an offset in elements, and what is left of its axes.
+#[derive(Clone, Debug)]
+pub(super) struct ViewValue {
+    pub param: u32,
+    pub offset: Val,
+    pub dims: Vec<Val>,
+    pub strides: Vec<Val>,
+}
+
+/// Where a value is.
+#[derive(Clone, Debug)]
+pub(super) enum Held {
+    /// A tile of rank 0, in a register: integers and `bool` as they are, floats as the bits of an `f32`.
+    Scalar(Val),
+    /// A tile in a buffer; `bool` as bits.
+    Tile(u32),
+    /// A tile whose elements all equal a scalar.
+    Splat(Val),
+    /// A view.
+    View(ViewValue),
+}
+
+/// A constant's bits in a register, in the range of its type.
+pub(super) fn constant(c: Const, elem: Elem) -> Val {
+    let rounded = |v: f32| match elem {
+        Elem::F16 => f16::from_f32(v).to_f32(),
+        Elem::BF16 => bf16::from_f32(v).to_f32(),
+        _ => v,
+    };
+    Val::Const(match c {
+        Const::Float(bits) => float(rounded(f32::from_bits(bits))),
+        Const::Int(i) if elem.is_float() => float(rounded(i as f32)),
+        Const::Int(i) => match elem {
+            Elem::I8 => i64::from(i as i8),
+            Elem::U8 => i64::from(i as u8),
+            Elem::I16 => i64::from(i as i16),
+            Elem::I32 => i64::from(i as i32),
+            Elem::U32 => i64::from(i as u32),
+            Elem::Bool => i64::from(i != 0),
+            _ => i,
+        },
+        Const::Bool(b) => i64::from(b),
+    })
+}
+
+/// The bits of an `f32`.
+pub(super) fn float(v: f32) -> i64 {
+    i64::from(v.to_bits())
+}
+
+/// All elements of a tile's flat order.
+pub(super) fn whole(t: &TileType) -> Span {
+    Span::Count { n: flat(t).into() }
+}
+
+impl Lower<'_> {
+    /// A rank-0 value in a register.
+    pub(super) fn scalar(&self, v: ValueId) -> Result<Val, Error> {
+        match self.get(v)? {
+            Held::Scalar(s) | Held::Splat(s) => Ok(s),
+            _ => Err(self.bug("a tile where a scalar belongs")),
+        }
+    }
+
+    pub(super) fn view(&self, v: ValueId) -> Result<ViewValue, Error> {
+        match self.get(v)? {
+            Held::View(v) => Ok(v),
+            _ => Err(self.bug("a tile where a view belongs")),
+        }
+    }
+
+    /// A tile in a buffer, filled if it was a splat.
+    pub(super) fn in_buffer(&mut self, v: ValueId) -> Result<u32, Error> {
+        match self.get(v)? {
+            Held::Tile(b) => Ok(b),
+            Held::Splat(s) | Held::Scalar(s) => {
+                let t = self.tile(v)?.clone();
+                self.splat(s, &t)
+            }
+            Held::View(_) => Err(self.bug("a view where a tile belongs")),
+        }
+    }
+
+    /// A new buffer with the same contents.
+    pub(super) fn duplicate(&mut self, b: u32, t: &TileType) -> u32 {
+        let to = self.buffer(t);
+        self.copy(to, b, t);
+        to
+    }
+
+    /// Copies a tile between buffers, bit for bit: a conversion between equal 16-bit types does not exist, so a bitwise
+    /// operation on 16-bit pieces does it.
+    pub(super) fn copy(&mut self, to: u32, from: u32, t: &TileType) {
+        let n = self.halves(t);
+        self.issue(VBinary {
+            op: Binary::Or,
+            elem: Elem::I16,
+            dst: Local::new(to, 0),
+            a: Local::new(from, 0),
+            b: Local::new(from, 0),
+            span: Span::Count { n: n.into() },
+            dst_stride: Stride::DENSE,
+            a_stride: Stride::DENSE,
+            b_stride: Stride::DENSE,
+        });
+    }
+
+    /// 16-bit pieces of a tile's flat order.
+    pub(super) fn halves(&self, t: &TileType) -> i64 {
+        if t.elem == Elem::Bool { (flat(t) + 15) / 16 } else { (flat(t) * t.elem.bytes() as i64 + 1) / 2 }
+    }
+
+    /// A tile of equal elements.
+    pub(super) fn splat(&mut self, s: Val, t: &TileType) -> Result<u32, Error> {
+        let to = self.buffer(t);
+        let dup = |elem, scalar, n: i64| Duplicate {
+            elem,
+            dst: Local::new(to, 0),
+            scalar,
+            span: Span::Count { n: n.into() },
+            dst_stride: Stride::DENSE,
+        };
+        match t.elem {
+            Elem::Bool => {
+                // Bits: all ones or all zeros.
+                let ones = self.let_(Scalar::Select { c: s, a: (-1).into(), b: 0.into() });
+                self.issue(dup(Elem::I16, ones, self.halves(t)));
+            }
+            Elem::I8 | Elem::U8 => {
+                // Two equal bytes at a time.
+                let low = self.int(IntOp::And, s, 0xff.into());
+                let high = self.int(IntOp::Shl, low, 8.into());
+                let both = self.int(IntOp::Or, low, high);
+                let both = self.let_(Scalar::Wrap { elem: Elem::I16, a: both });
+                self.issue(dup(Elem::I16, both, self.halves(t)));
+            }
+            e if matches!(e.bytes(), 2 | 4) => self.issue(dup(e, s, flat(t))),
+            e => return Err(self.unsupported(format!("tiles of {e}"), "use i32")),
+        }
+        Ok(to)
+    }
+
+    /// The tile type of another element type, same shape.
+    pub(super) fn like(&self, v: ValueId, elem: Elem) -> Result<TileType, Error> {
+        Ok(self.tile(v)?.with_elem(elem))
+    }
+
+    /// A float tile as `f32`.
+    pub(super) fn as_f32(&mut self, v: ValueId) -> Result<u32, Error> {
+        let t = self.tile(v)?.clone();
+        if let Held::Splat(s) = self.get(v)? {
+            // Splats of any float type are held as an `f32`'s bits.
+            return self.splat(s, &t.with_elem(Elem::F32));
+        }
+        let b = self.in_buffer(v)?;
+        if t.elem == Elem::F32 { Ok(b) } else { self.convert(b, &t, Elem::F32, Rounding::None) }
+    }
+
+    /// A conversion of the vector unit.
+    pub(super) fn convert(
+        &mut self,
+        from: u32,
+        t: &TileType,
+        to: Elem,
+        rounding: Rounding,
+    ) -> Result<u32, Error> {
+        let dst = self.buffer(&t.with_elem(to));
+        self.issue(Cast {
+            to,
+            from: t.elem,
+            rounding,
+            dst: Local::new(dst, 0),
+            src: Local::new(from, 0),
+            span: whole(t),
+            dst_stride: Stride::DENSE,
+            src_stride: Stride::DENSE,
+        });
+        Ok(dst)
+    }
+
+    /// An `f32` buffer as the element type of a float value.
+    pub(super) fn narrowed(&mut self, b: u32, v: ValueId) -> Result<Held, Error> {
+        let t = self.tile(v)?.clone();
+        if t.elem == Elem::F32 {
+            return Ok(Held::Tile(b));
+        }
+        if !matches!(t.elem, Elem::F16 | Elem::BF16) {
+            let help = "this chip has no 8-bit floats: use f16 or bf16";
+            return Err(self.unsupported(format!("tiles of {}", t.elem), help));
+        }
+        let wide = t.with_elem(Elem::F32);
+        Ok(Held::Tile(self.convert(b, &wide, t.elem, Rounding::Rint)?))
+    }
+
+    // ---- instructions on dense buffers ---------------------------------------------------------------------
+
+    /// `dst = op(src)` over a whole tile.
+    pub(super) fn unary(&mut self, op: Unary, dst: u32, src: u32, t: &TileType) {
+        self.issue(VUnary {
+            op,
+            elem: t.elem,
+            dst: Local::new(dst, 0),
+            src: Local::new(src, 0),
+            span: whole(t),
+            dst_stride: Stride::DENSE,
+            src_stride: Stride::DENSE,
+        });
+    }
+
+    /// `dst = op(a, b)` over a whole tile.
+    pub(super) fn binary(&mut self, op: Binary, dst: u32, a: u32, b: u32, t: &TileType) {
+        self.binary_n(op, t.elem, (dst, a, b), flat(t));
+    }
+
+    /// `dst = op(a, b)` over `n` elements.
+    pub(super) fn binary_n(&mut self, op: Binary, elem: Elem, (dst, a, b): (u32, u32, u32), n: i64) {
+        self.issue(VBinary {
+            op,
+            elem,
+            dst: Local::new(dst, 0),
+            a: Local::new(a, 0),
+            b: Local::new(b, 0),
+            span: Span::Count { n: n.into() },
+            dst_stride: Stride::DENSE,
+            a_stride: Stride::DENSE,
+            b_stride: Stride::DENSE,
+        });
+    }
+
+    /// `dst = op(src, scalar)` over a whole tile.
+    pub(super) fn with_scalar(&mut self, op: WithScalar, dst: u32, src: u32, scalar: Val, t: &TileType) {
+        self.issue(VScalar {
+            op,
+            elem: t.elem,
+            dst: Local::new(dst, 0),
+            src: Local::new(src, 0),
+            scalar,
+            span: whole(t),
+            dst_stride: Stride::DENSE,
+            src_stride: Stride::DENSE,
+        });
+    }
+
+    /// `dst = a * b + dst` over a whole tile.
+    pub(super) fn mul_add(&mut self, dst: u32, a: u32, b: u32, t: &TileType) {
+        self.issue(MulAdd {
+            elem: t.elem,
+            dst: Local::new(dst, 0),
+            a: Local::new(a, 0),
+            b: Local::new(b, 0),
+            span: whole(t),
+            dst_stride: Stride::DENSE,
+            a_stride: Stride::DENSE,
+            b_stride: Stride::DENSE,
+        });
+    }
+
+    /// The bits of `op(a, b)`; comparisons take whole repeats, which buffers have room for.
+    pub(super) fn compare(&mut self, op: Compare, a: u32, b: u32, t: &TileType) -> u32 {
+        let dst = self.buffer(&t.with_elem(Elem::Bool));
+        let n = self.repeats(t).into();
+        self.issue(CompareTo {
+            op,
+            elem: t.elem,
+            dst: Local::new(dst, 0),
+            a: Local::new(a, 0),
+            b: Local::new(b, 0),
+            n,
+        });
+        dst
+    }
+
+    /// The bits of `op(a, scalar)`.
+    pub(super) fn compare_scalar(&mut self, op: Compare, a: u32, scalar: Val, t: &TileType) -> u32 {
+        let dst = self.buffer(&t.with_elem(Elem::Bool));
+        let n = self.repeats(t).into();
+        self.issue(CompareScalar {
+            op,
+            elem: t.elem,
+            dst: Local::new(dst, 0),
+            a: Local::new(a, 0),
+            scalar,
+            n,
+        });
+        dst
+    }
+
+    /// Elements of a tile, up to whole repeats.
+    fn repeats(&self, t: &TileType) -> i64 {
+        let lanes = 256 / t.elem.bytes() as i64;
+        (flat(t) + lanes - 1) / lanes * lanes
+    }
+
+    /// `dst = mask ? a : b`; any type of 2 or 4 bytes, bit for bit.
+    pub(super) fn select_tiles(&mut self, mask: u32, a: u32, b: u32, t: &TileType) -> Result<u32, Error> {
+        let dst = self.buffer(t);
+        let elem = match t.elem.bytes() {
+            2 => Elem::F16,
+            4 => Elem::F32,
+            _ => return Err(self.unsupported(format!("`select` of tiles of {}", t.elem), "select i32 tiles")),
+        };
+        let [dst_, mask, a, b] = [dst, mask, a, b].map(|x| Local::new(x, 0));
+        self.issue(Select { elem, dst: dst_, mask, a, b, n: flat(t).into() });
+        Ok(dst)
+    }
+
+    /// `dst = mask ? a : scalar` for floats.
+    pub(super) fn select_scalar(&mut self, mask: u32, a: u32, scalar: Val, t: &TileType) -> u32 {
+        let dst = self.buffer(t);
+        let [dst_, mask, a] = [dst, mask, a].map(|x| Local::new(x, 0));
+        self.issue(SelectScalar { elem: t.elem, dst: dst_, mask, a, scalar, n: flat(t).into() });
+        dst
+    }
+}

@@ -1,0 +1,140 @@
+//! Gives every buffer an address: buffers that are never in use at the same time share bytes.
+//!
+//! A buffer is in use from its first to its last mention. One that is mentioned in a loop and outside it is in use for the whole
+//! loop, since the next turn may read it.
+
+use kcc_compiler::Error;
+use kcc_compiler::nowhere;
+use kcc_davinci::Chip;
+use kcc_davinci::ir::{CoreKind, Program, Scalar, Space, Stmt};
+use std::collections::BTreeMap;
+
+/// First and last statement of a use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range {
+    first: usize,
+    last: usize,
+}
+
+/// The buffers that a statement itself mentions.
+pub(super) fn mentioned(s: &Stmt) -> Vec<u32> {
+    match s {
+        Stmt::Issue { instr, .. } => {
+            let l = instr.locals();
+            l.reads.iter().chain(&l.writes).map(|p| p.buffer).collect()
+        }
+        Stmt::Let { value: Scalar::LoadLocal { src, .. }, .. } => vec![src.buffer],
+        _ => Vec::new(),
+    }
+}
+
+struct Uses {
+    at: usize,
+    ranges: BTreeMap<u32, Range>,
+    /// Loops, as ranges of statements.
+    loops: Vec<Range>,
+}
+
+impl Uses {
+    fn walk(&mut self, stmts: &[Stmt]) {
+        for s in stmts {
+            let first = self.at;
+            self.at += 1;
+            for b in mentioned(s) {
+                let r = self.ranges.entry(b).or_insert(Range { first, last: first });
+                r.last = first;
+            }
+            for b in s.blocks() {
+                self.walk(b);
+            }
+            if matches!(s, Stmt::For { .. } | Stmt::While { .. }) {
+                self.loops.push(Range { first, last: self.at });
+                self.at += 1;
+            }
+        }
+    }
+
+    /// Widens uses over loops that they cross, until nothing changes.
+    fn settle(&mut self) {
+        loop {
+            let mut changed = false;
+            for r in self.ranges.values_mut() {
+                for l in &self.loops {
+                    let meets = r.first <= l.last && r.last >= l.first;
+                    let within = r.first >= l.first && r.last <= l.last;
+                    if meets && !within {
+                        let wide = Range { first: r.first.min(l.first), last: r.last.max(l.last) };
+                        changed |= wide != *r;
+                        *r = wide;
+                    }
+                }
+            }
+            if !changed {
+                return;
+            }
+        }
+    }
+}
+
+pub(crate) fn run(program: &mut Program, chip: &Chip) -> Result<(), Error> {
+    let mut uses = Uses { at: 0, ranges: BTreeMap::new(), loops: Vec::new() };
+    for kind in [CoreKind::Cube, CoreKind::Vector] {
+        if let Some(body) = program.body(kind) {
+            uses.walk(body);
+        }
+    }
+    uses.settle();
+    for space in Space::ALL {
+        place(program, chip, space, &uses.ranges)?;
+    }
+    Ok(())
+}
+
+/// Largest first, each at the lowest address that is free during its use.
+fn place(
+    program: &mut Program,
+    chip: &Chip,
+    space: Space,
+    ranges: &BTreeMap<u32, Range>,
+) -> Result<(), Error> {
+    let mut order: Vec<u32> = (0..program.buffers.len() as u32)
+        .filter(|b| program.buffers[*b as usize].space == space && ranges.contains_key(b))
+        .collect();
+    order.sort_by_key(|b| (std::cmp::Reverse(program.buffers[*b as usize].total()), *b));
+    let mut placed: Vec<(u64, u64, Range)> = Vec::new();
+    let align = u64::from(Chip::alignment(space));
+    let mut most = 0;
+    for b in order {
+        let range = ranges[&b];
+        let bytes = program.buffers[b as usize].total().next_multiple_of(align);
+        let mut near: Vec<(u64, u64)> = placed
+            .iter()
+            .filter(|(_, _, r)| r.first <= range.last && r.last >= range.first)
+            .map(|(from, to, _)| (*from, *to))
+            .collect();
+        near.sort_unstable();
+        let mut at = 0;
+        for (from, to) in near {
+            if at + bytes <= from {
+                break;
+            }
+            at = at.max(to);
+        }
+        placed.push((at, at + bytes, range));
+        most = most.max(at + bytes);
+        program.buffers[b as usize].address = Some(u32::try_from(at).unwrap_or(u32::MAX));
+    }
+    let capacity = u64::from(chip.capacity(space));
+    if most > capacity {
+        let times = most.div_ceil(capacity).next_power_of_two();
+        return Err(nowhere()
+            .invalid(format!(
+                "the tiles of `{}` need {most} bytes of the {} memory, a core of {} has {capacity}",
+                program.name,
+                space.name(),
+                chip.name
+            ))
+            .help(format!("divide a block size of the kernel by {times}")));
+    }
+    Ok(())
+}

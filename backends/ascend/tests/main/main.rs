@@ -1,0 +1,6 @@
+//! Kernels on the simulated NPU against eager mode.
+
+mod harness;
+mod kernels;
+mod mutate;
+mod random;
