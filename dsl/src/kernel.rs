@@ -122,6 +122,8 @@ pub struct Registered {
     pub name: &'static str,
     /// Path of the module that defines it.
     pub module_path: &'static str,
+    /// Listed by `candidates(..)`: for the tuner to try, not for tools that compile a crate's kernels.
+    pub candidate: bool,
     /// The kernel.
     pub def: fn() -> KernelFn,
 }

@@ -17,6 +17,7 @@ use syn::{
 #[derive(Default)]
 pub struct Options {
     instances: Vec<AngleBracketedGenericArguments>,
+    candidates: Vec<AngleBracketedGenericArguments>,
 }
 
 impl Parse for Options {
@@ -24,15 +25,20 @@ impl Parse for Options {
         let mut options = Options::default();
         while !input.is_empty() {
             let name: Ident = input.parse()?;
-            if name != "instances" {
-                let message =
-                    format!("`#[kernel]` has no option `{name}`; it has `instances(<f32, 64>, ..)`");
-                return Err(Error::new(name.span(), message));
-            }
+            let known = match name.to_string().as_str() {
+                "instances" => &mut options.instances,
+                "candidates" => &mut options.candidates,
+                _ => {
+                    let message = format!(
+                        "`#[kernel]` has no option `{name}`; it has `instances(<f32, 64>, ..)` and `candidates(<f32, 128>, ..)`"
+                    );
+                    return Err(Error::new(name.span(), message));
+                }
+            };
             let list;
             parenthesized!(list in input);
             let list = Punctuated::<AngleBracketedGenericArguments, Token![,]>::parse_terminated(&list)?;
-            options.instances.extend(list);
+            known.extend(list);
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
             }
@@ -239,23 +245,25 @@ pub fn kernel(options: Options, f: ItemFn) -> TokenStream {
 /// Registers the listed instances, or the only one of a kernel without generic parameters.
 fn instances(options: &Options, f: &ItemFn, support: &TokenStream) -> Vec<TokenStream> {
     let (name, text) = (&f.sig.ident, f.sig.ident.to_string());
-    let register = |call: TokenStream| {
+    let register = |call: TokenStream, candidate: bool| {
         quote! {
             #support::inventory::submit! {
                 #support::Registered {
                     name: #text,
                     module_path: ::core::module_path!(),
+                    candidate: #candidate,
                     def: || #call.into_erased(),
                 }
             }
         }
     };
     if f.sig.generics.params.is_empty() {
-        return vec![register(quote!(#name::kernel()))];
+        return vec![register(quote!(#name::kernel()), false)];
     }
     let call = |args: &AngleBracketedGenericArguments| {
         let args = &args.args;
         quote_spanned!(args.span()=> #name::kernel::<#args>())
     };
-    options.instances.iter().map(|args| register(call(args))).collect()
+    let listed = options.instances.iter().map(|args| register(call(args), false));
+    listed.chain(options.candidates.iter().map(|args| register(call(args), true))).collect()
 }

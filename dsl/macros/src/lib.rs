@@ -27,6 +27,7 @@ use syn::parse_macro_input;
 /// kernels; beside it appears `name::kernel::<..>()`, the kernel as a value to launch or trace.
 ///
 /// `#[kernel(instances(<f32, 64>, <bf16, 64>))]` lists generic arguments for tools that compile a crate's kernels.
+/// `candidates(<f32, 128>, ..)`, beside it, lists more for `kcc tune` to try.
 #[proc_macro_attribute]
 pub fn kernel(options: TokenStream, item: TokenStream) -> TokenStream {
     let options = parse_macro_input!(options as item::Options);

@@ -18,6 +18,8 @@ pub(super) struct Traced {
     pub(super) name: String,
     pub(super) generics: String,
     pub(super) module: String,
+    /// Only for the tuner.
+    pub(super) candidate: bool,
     pub(super) kernel: Result<Kernel, Vec<Diagnostic>>,
 }
 
@@ -31,7 +33,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
     for listed in kcc_dsl::registered() {
         let kernel = (listed.def)();
-        frame::write(&mut out, &(listed.name, &kernel.generics, listed.module_path, kernel.trace()))?;
+        let head = (listed.name, &kernel.generics, listed.module_path, listed.candidate);
+        frame::write(&mut out, &(head, kernel.trace()))?;
     }
     Ok(())
 }
@@ -161,11 +164,11 @@ pub(super) fn trace(
     let file = std::fs::File::open(out.path()).map_err(|e| Failure::file(out.path(), &e))?;
     let mut file = std::io::BufReader::new(file);
     let mut found = Vec::new();
-    type Entry = (String, String, String, Result<Kernel, Vec<Diagnostic>>);
+    type Entry = ((String, String, String, bool), Result<Kernel, Vec<Diagnostic>>);
     loop {
         match frame::read::<Entry>(&mut file) {
-            Ok(Some((name, generics, module, kernel))) => {
-                found.push(Traced { name, generics, module, kernel })
+            Ok(Some(((name, generics, module, candidate), kernel))) => {
+                found.push(Traced { name, generics, module, candidate, kernel })
             }
             Ok(None) => break,
             Err(e) => {

@@ -62,14 +62,18 @@ fn read_file(path: &Path) -> Result<Vec<Traced>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| Failure::file(path, &e))?;
     let kernel = read_module_text(&text, &path.display().to_string())?;
     let (name, generics) = (kernel.name.clone(), kernel.generics.clone());
-    Ok(vec![Traced { name, generics, module: String::new(), kernel: Ok(kernel) }])
+    Ok(vec![Traced { name, generics, module: String::new(), candidate: false, kernel: Ok(kernel) }])
 }
 
 impl Input {
     /// Reads the kernels asked for; at least one.
     pub(super) fn read(&self, quiet: bool) -> Result<Kernels, Failure> {
         let (mut list, roots) = if self.input.is_dir() {
-            driver::trace(&self.input, &self.features, quiet)?
+            let (mut list, roots) = driver::trace(&self.input, &self.features, quiet)?;
+            // Candidates are the tuner's; whoever names one gets it all the same.
+            let named = |t: &Traced| self.kernel.as_ref().is_some_and(|k| *k != t.name && matches(t, k));
+            list.retain(|t| !t.candidate || named(t));
+            (list, roots)
         } else if self.input.extension().is_some_and(|e| e == "mlir") {
             (read_file(&self.input)?, vec![])
         } else if self.input.exists() {
