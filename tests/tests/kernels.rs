@@ -51,3 +51,23 @@ fn kernels_agree_with_their_references_on_a_simulated_sm_89() {
 fn kernels_agree_with_their_references_on_a_simulated_sm_90a() {
     check(&simulated("sim:sm_90a"));
 }
+
+#[test]
+fn kernels_agree_with_their_references_on_a_simulated_gfx90a() {
+    check(&simulated("sim:gfx90a"));
+}
+
+#[test]
+fn kernels_agree_with_their_references_on_a_simulated_gfx942() {
+    check(&simulated("sim:gfx942"));
+}
+
+#[test]
+fn kernels_agree_with_their_references_on_a_simulated_gfx950() {
+    check(&simulated("sim:gfx950"));
+}
+
+#[test]
+fn kernels_agree_with_their_references_on_a_simulated_gfx1100() {
+    check(&simulated("sim:gfx1100"));
+}
