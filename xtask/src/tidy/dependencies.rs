@@ -24,7 +24,12 @@ const RULES: [Rule; 12] = [
     Rule { package: "kcc-compiler", always: &["kcc-dsl"], optional: &[], llvm: true },
     Rule { package: "kcc-cpu", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
     Rule { package: "kcc-amd", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
-    Rule { package: "kcc-ascend", always: &["kcc-dsl", "kcc-compiler", "kcc-davinci"], optional: &[], llvm: true },
+    Rule {
+        package: "kcc-ascend",
+        always: &["kcc-dsl", "kcc-compiler", "kcc-davinci"],
+        optional: &[],
+        llvm: true,
+    },
     Rule { package: "kcc-nvidia", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
     Rule { package: "kcc-simt", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-davinci", always: &["kcc-dsl"], optional: &[], llvm: false },
