@@ -216,11 +216,11 @@ impl Lower<'_> {
         let lead = view.dims.len() - t.rank();
         let mut src = view.offset;
         let mut all = Val::Const(1);
-        for a in 0..lead {
-            let by = self.int(IntOp::Mul, offsets[a], view.strides[a]);
+        for (a, offset) in offsets.iter().enumerate().take(lead) {
+            let by = self.int(IntOp::Mul, *offset, view.strides[a]);
             src = self.int(IntOp::Add, src, by);
             let (low, high) =
-                (self.int(IntOp::Le, 0.into(), offsets[a]), self.int(IntOp::Lt, offsets[a], view.dims[a]));
+                (self.int(IntOp::Le, 0.into(), *offset), self.int(IntOp::Lt, *offset, view.dims[a]));
             let ok = self.int(IntOp::And, low, high);
             all = self.int(IntOp::Mul, all, ok);
         }
