@@ -89,9 +89,9 @@ impl Subject {
     /// How many deletions there are, and those that no seed notices.
     fn survivors(&self) -> (usize, Vec<String>) {
         let right = self.run(&self.program, 0).unwrap_or_else(|fault| panic!("{fault}"));
-        let unnoticed = self.program.unnoticed(|mutant, seed| {
-            self.run(mutant, seed).map_or(true, |bytes| bytes != right)
-        });
+        let unnoticed = self
+            .program
+            .unnoticed(|mutant, seed| self.run(mutant, seed).map_or(true, |bytes| bytes != right));
         let survivors = unnoticed.iter().map(|site| {
             let loc = site.loc.as_ref().map_or_else(String::new, ToString::to_string);
             format!("{} {} {loc}", site.index, site.kind)
