@@ -63,8 +63,8 @@ fn what_was_built_for_the_simulator_agrees_there_without_a_compiler() {
 #[test]
 fn kernels_that_do_not_fit_a_chip_are_told_from_wrong_ones() {
     let dir = tempfile::tempdir().unwrap();
-    let only =
-        ["--only", "attention f32 Sizes { batch: 1, heads: 1, kv_heads: 1, queries: 9, keys: 70, head: 256"];
+    // 128 queries and 64 keys and values of 256 elements: 128 KiB; a block has 99.
+    let only = ["--only", "attention bf16 d256 full 128x64"];
     let built = kit(&[&["build", "KIT", "--target", "sim:sm_89"][..], &only].concat(), dir.path());
     assert!(built.status.success(), "{}", said(&built));
     let ran = kit(&[&["run", "--kit", "KIT", "--device", "sim:sm_89"][..], &only].concat(), dir.path());
