@@ -13,6 +13,7 @@ use super::GpuPass;
 use crate::error::Error;
 use crate::gpu::{GpuOptions, GpuTarget};
 use crate::ktg::{Block, Effect, Func, GpuOp, Kind, Op, effect};
+use crate::layout::{Dim, Linear};
 use kcc_dsl::ir::{LocId, OpKind, ValueId};
 use std::collections::{HashMap, HashSet};
 
@@ -84,10 +85,15 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
 fn simple(func: &Func, block: &Block, filling: &dyn Fn(&Op) -> bool) -> bool {
     let mut simple = true;
     block.walk(&mut |op| {
-        let uniform = op.results.iter().all(|r| func.ty(*r).layout().is_none());
+        let uniform = op.results.iter().all(|r| func.ty(*r).layout().is_none_or(|l| everywhere(l)));
         simple &= uniform && (effect(&op.kind) != Effect::Side || filling(op));
     });
     simple
+}
+
+/// Whether each thread holds the whole tile, as it does a single number that was read from memory.
+fn everywhere(layout: &Linear) -> bool {
+    [Dim::Lane, Dim::Warp].iter().all(|dim| layout.basis(*dim).iter().all(|moves| *moves == [0; 3]))
 }
 
 /// The part of a block that the roots need.
