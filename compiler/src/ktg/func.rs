@@ -169,6 +169,15 @@ impl Func {
         &self.locs[id.0 as usize]
     }
 
+    /// The index of a tensor map among the kernel's, added if it is new.
+    pub fn tensor_map(&mut self, map: TensorMap) -> u32 {
+        let at = self.tensor_maps.iter().position(|m| *m == map).unwrap_or_else(|| {
+            self.tensor_maps.push(map);
+            self.tensor_maps.len() - 1
+        });
+        at as u32
+    }
+
     /// A value that no operation defines yet.
     pub fn fresh(&mut self, ty: Type) -> ValueId {
         self.values.push(ty);

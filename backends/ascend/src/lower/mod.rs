@@ -274,13 +274,7 @@ impl Lower<'_> {
                 });
                 self.set(op.results[0], Held::Tile(buf));
             }
-            OpKind::Unary(_)
-            | OpKind::Binary(_)
-            | OpKind::Compare(_)
-            | OpKind::Select
-            | OpKind::Fma
-            | OpKind::Cast
-            | OpKind::Bitcast => self.elementwise(op)?,
+            k if k.is_elementwise() => self.elementwise(op)?,
             OpKind::Broadcast { .. }
             | OpKind::Reshape
             | OpKind::Transpose { .. }

@@ -92,13 +92,7 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
     let stages = choose_stages(func, target, &rings, options.stages.or(asked));
     let consumers = func.warps;
     for ring in &mut rings {
-        ring.index = match func.tensor_maps.iter().position(|m| *m == ring.map) {
-            Some(i) => i as u32,
-            None => {
-                func.tensor_maps.push(ring.map.clone());
-                func.tensor_maps.len() as u32 - 1
-            }
-        };
+        ring.index = func.tensor_map(ring.map.clone());
         ring.ty.stages = if ring.looped { stages } else { 1 };
     }
     let mut body = std::mem::take(&mut func.body);

@@ -141,13 +141,7 @@ fn candidate(
 }
 
 fn write(func: &mut Func, op: &Op, c: Candidate, into: &mut Vec<Op>) {
-    let index = match func.tensor_maps.iter().position(|m| *m == c.map) {
-        Some(i) => i as u32,
-        None => {
-            func.tensor_maps.push(c.map);
-            func.tensor_maps.len() as u32 - 1
-        }
-    };
+    let index = func.tensor_map(c.map);
     let tile = op.operands[op.operands.len() - 1];
     let (made, ()) = func.build(op.loc, |b| {
         let [s] = b.op(GpuOp::AllocShared { offset: None }, &[], [Type::Shared(c.ty)]);

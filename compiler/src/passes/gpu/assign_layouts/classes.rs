@@ -77,16 +77,9 @@ impl Classes {
             let cheap = match &op.kind {
                 Kind::Tile(OpKind::Constant(_) | OpKind::Arange | OpKind::Broadcast { .. }) => true,
                 Kind::Tile(OpKind::Load { .. }) => loads[op.results[0].0 as usize],
-                Kind::Tile(
-                    OpKind::Unary(_)
-                    | OpKind::Binary(_)
-                    | OpKind::Compare(_)
-                    | OpKind::Select
-                    | OpKind::Fma
-                    | OpKind::Cast
-                    | OpKind::Bitcast
-                    | OpKind::Reshape,
-                ) => op.operands.iter().filter(ranked).all(|v| self.is_flexible(*v)),
+                Kind::Tile(k) if k.is_elementwise() || matches!(k, OpKind::Reshape) => {
+                    op.operands.iter().filter(ranked).all(|v| self.is_flexible(*v))
+                }
                 _ => false,
             };
             if cheap && op.results.iter().any(|v| has_axes(func, *v) && func.ty(*v).layout().is_none()) {
