@@ -155,7 +155,7 @@ impl ChildCompiler {
     }
 
     /// Runs `f` with a living child.
-    fn with<R>(&self, f: impl FnOnce(&mut Pipes, &Hello) -> std::io::Result<R>) -> Result<R, String> {
+    fn with<R>(&self, f: impl FnOnce(&mut Running) -> std::io::Result<R>) -> Result<R, String> {
         let mut slot = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         // One that died while idle is replaced without a word.
         if slot.as_mut().is_some_and(|r| !matches!(r.child.try_wait(), Ok(None))) {
@@ -165,8 +165,7 @@ impl ChildCompiler {
             *slot = Some(self.start()?);
         }
         let Some(running) = slot.as_mut() else { return Err("the compiler did not start".into()) };
-        let hello = running.hello.clone();
-        let error = match running.in_time(self.time_limit, |p| f(p, &hello)) {
+        let error = match f(running) {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
@@ -259,7 +258,7 @@ impl Compiler for ChildCompiler {
         let version = match recalled {
             Some(version) => version,
             None => {
-                let version = self.with(|_, hello| Ok(hello.compiler.clone()))?;
+                let version = self.with(|running| Ok(running.hello.compiler.clone()))?;
                 if let Some((cache, name)) = cache.zip(name) {
                     let _ = cache.remember(&name, &version); // it is asked again next time
                 }
@@ -271,10 +270,12 @@ impl Compiler for ChildCompiler {
     }
 
     fn compile(&self, request: &CompileRequest) -> Result<CompileResult, String> {
-        self.with(|pipes, _| {
-            let to = pipes.to.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?;
-            frame::write(to, request)?;
-            frame::read(&mut pipes.from)?.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+        self.with(|running| {
+            running.in_time(self.time_limit, |pipes| {
+                let to = pipes.to.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?;
+                frame::write(to, request)?;
+                frame::read(&mut pipes.from)?.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+            })
         })
     }
 }
