@@ -41,21 +41,22 @@ pub(crate) fn attend<
     scale: Scalar<f32>,
     (max, sum, acc): State<BM, D>,
 ) -> State<BM, D> {
-    let mut s = dot(q, k.t()) * scale;
+    let mut s = dot(q, k.t());
     if MASK {
         let keys = seen + arange::<BN>();
         s = fill_where(keys.row() >= limit.col(), s, f32::NEG_INFINITY);
     }
-    let new_max = max.max(s.max_rows());
+    // The largest score is the largest product's: the scale is positive. Its multiplication goes into the subtraction's.
+    let new_max = max.max(s.max_rows() * scale);
     let base = if MASK { finite_max(new_max) } else { new_max };
-    let p = (s - base.col()).exp2();
+    let p = s.fma(Matrix::splat(scale), (-base).col().broadcast()).exp2();
     let alpha = (max - base).exp2();
     (new_max, sum * alpha + p.sum_rows(), dot_acc(p.to::<T>(), v, acc * alpha.col()))
 }
 
 /// Attention of a batch. `q`, `o`: `[batch, heads, queries, head]`; `k`, `v`: `[batch, kv heads, keys, head]`;
 /// `lengths[b]`: how many keys of sequence `b` are real. With `CAUSAL`, query `i` sees keys up to
-/// `i + keys - queries`. `scale` is `log2(e) / √head`. Grid: (query blocks, heads, batch).
+/// `i + keys - queries`. `scale`, positive, is `log2(e) / √head`. Grid: (query blocks, heads, batch).
 #[kernel(instances(
     <f32, 64, 64, 64, false>, <f32, 64, 64, 64, true>, <f32, 32, 64, 128, false>, <f32, 32, 64, 128, true>,
     <bf16, 64, 128, 64, false>, <bf16, 64, 64, 64, true>, <bf16, 64, 128, 128, false>, <bf16, 64, 64, 128, true>,
@@ -156,7 +157,7 @@ pub fn attention_packed_tile<
 /// How scores are formed.
 #[derive(Clone, Copy, Debug)]
 pub struct Scores {
-    /// Multiplies `q · k`; usually `1 / √head`.
+    /// Multiplies `q · k`; positive, usually `1 / √head`.
     pub scale: f32,
     /// Whether query `i` sees only keys up to `i + keys - queries`.
     pub causal: bool,
@@ -167,7 +168,7 @@ pub struct Scores {
 /// A query that sees no key gives zeros.
 ///
 /// # Errors
-/// Dims that do not go together, too long a head, or the launch failed.
+/// Dims that do not go together, too long a head, a scale that is not positive, or the launch failed.
 pub fn attention<T: Float + DotElem>(
     device: &Device,
     q: &TensorView<'_, T>,
@@ -186,6 +187,7 @@ pub fn attention<T: Float + DotElem>(
         return Ok(());
     }
     supported("attention", heads, kv_heads, head)?;
+    positive("attention", scores.scale)?;
     let grid = |rows: usize| [queries.div_ceil(rows), heads, batch];
     let args = (q, k, v, lengths, o, scores.scale * std::f32::consts::LOG2_E);
     if scores.causal {
@@ -229,7 +231,7 @@ fn blocks_fit<T: Float + DotElem>(device: &Device, rows: usize, keys: usize, hea
 /// elements.
 ///
 /// # Errors
-/// Dims that do not go together, too long a head, or the launch failed.
+/// Dims that do not go together, too long a head, a scale that is not positive, or the launch failed.
 pub fn attention_packed<T: Float + DotElem>(
     device: &Device,
     q: &TensorView<'_, T>,
@@ -250,6 +252,7 @@ pub fn attention_packed<T: Float + DotElem>(
         return Ok(());
     }
     supported(name, heads, kv_heads, head)?;
+    positive(name, scores.scale)?;
     let grid = [longest.div_ceil(32), heads, entries - 1];
     let args = (q, k, v, starts, o, scores.scale * std::f32::consts::LOG2_E);
     if scores.causal {
@@ -271,6 +274,16 @@ fn supported(kernel: &'static str, heads: usize, kv_heads: usize, head: usize) -
     let reason = format!(
         "{heads} heads of {head} over {kv_heads} key heads: key heads must divide heads, of at most 256 elements"
     );
+    Err(Error::Unsupported { kernel, reason })
+}
+
+/// The kernels take a row's maximum before they scale it.
+pub(crate) fn positive(kernel: &'static str, scale: f32) -> Result {
+    if scale > 0.0 && scale.is_finite() {
+        return Ok(());
+    }
+    let reason =
+        format!("a scale of {scale}: scores are multiplied by a positive, finite number, such as 1 / √head");
     Err(Error::Unsupported { kernel, reason })
 }
 

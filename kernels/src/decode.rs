@@ -7,7 +7,7 @@
 //! q [G, D] · k [BN, D]ᵀ → s [G, BN] → online softmax → · v [BN, D]
 //! ```
 
-use crate::attention::attend;
+use crate::attention::{attend, positive};
 use crate::error::{Error, Result};
 use crate::launch::{dims, expect, smallest};
 use crate::softmax::reciprocal_or_zero;
@@ -44,12 +44,12 @@ pub fn decode_tile<T: Float + DotElem, const G: usize, const BN: usize, const D:
     o.at_mut((b, h)).store((0, 0), (acc * reciprocal_or_zero(sum).col()).to());
 }
 
-/// Decode attention with scores scaled by `scale` (usually `1 / √head`). `q`, `o`: `[batch, heads, head]`; `k`, `v`:
-/// `[batch, kv heads, keys, head]`, `kv heads` dividing `heads` into groups of at most 16; `lengths [batch]`: the real
+/// Decode attention with scores scaled by `scale` (positive, usually `1 / √head`). `q`, `o`: `[batch, heads, head]`; `k`,
+/// `v`: `[batch, kv heads, keys, head]`, `kv heads` dividing `heads` into groups of at most 16; `lengths [batch]`: the real
 /// keys of each sequence. Heads of up to 256 elements. A sequence without keys gives zeros.
 ///
 /// # Errors
-/// Dims that do not go together, too long a head or too large a group, or the launch failed.
+/// Dims that do not go together, too long a head or too large a group, a scale that is not positive, or the launch failed.
 pub fn decode<T: Float + DotElem>(
     device: &Device,
     q: &TensorView<'_, T>,
@@ -74,6 +74,7 @@ pub fn decode<T: Float + DotElem>(
         );
         return Err(Error::Unsupported { kernel: "decode", reason });
     }
+    positive("decode", scale)?;
     let group = heads / kv_heads;
     let grouped = [batch, kv_heads, group, head];
     let (q, mut o) = (q.clone().reshape(&grouped)?, o.reborrow().reshape(&grouped)?);

@@ -106,6 +106,18 @@ fn attention_refuses_key_heads_that_do_not_divide_the_heads() {
 }
 
 #[test]
+fn attention_refuses_scales_that_are_not_positive() {
+    let (x, mut o) = (ones(&[1, 1, 2, 32]), ones(&[1, 1, 2, 32]));
+    let lengths = Tensor::from_slice(&[2], &[1]).unwrap();
+    for scale in [0.0, -0.5, f32::NAN, f32::INFINITY] {
+        let scores = Scores { scale, causal: false };
+        let (x, device) = (x.view(), Device::eager());
+        let e = attention(&device, &x, (&x, &x), &lengths.view(), &mut o.view_mut(), scores).unwrap_err();
+        assert!(e.to_string().contains(&format!("a scale of {scale}")), "{e}");
+    }
+}
+
+#[test]
 fn pooling_refuses_rows_wider_than_its_tiles() {
     let (x, mut y) = (ones(&[1, 5000]), ones(&[1, 5000]));
     let starts = Tensor::from_slice(&[0, 1], &[2]).unwrap();
