@@ -3,8 +3,8 @@
 //! ```text
 //! tile IR ─ lower/ ─▶ davinci program ─ assign_addresses ─ insert_sync ─▶ verified program
 //! ```
-//! It covers kernels without products, which run on vector cores alone. The program runs on the simulator of
-//! [`kcc_davinci`]; nobody has compared with a device.
+//! Products run on the cube core, everything else on vector cores; a kernel without products is for vector cores alone. The
+//! program runs on the simulator of [`kcc_davinci`]; nobody has compared with a device.
 
 mod lower;
 mod passes;

@@ -1,6 +1,7 @@
 //! Loops and branches. Carried values have a home of their own, written before the first turn and at the end of each.
 
 use super::Lower;
+use super::assign_cores::Chain;
 use super::values::Held;
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
@@ -11,13 +12,16 @@ use kcc_dsl::ir::{Op, OpKind, ValueId};
 enum Home {
     Register(Reg),
     Buffer(u32),
+    /// Another kind of core has it, or accumulators do.
+    Elsewhere,
 }
 
 impl Home {
-    fn held(self) -> Held {
+    fn held(self) -> Option<Held> {
         match self {
-            Home::Register(r) => Held::Scalar(r.into()),
-            Home::Buffer(b) => Held::Tile(b),
+            Home::Register(r) => Some(Held::Scalar(r.into())),
+            Home::Buffer(b) => Some(Held::Tile(b)),
+            Home::Elsewhere => None,
         }
     }
 }
@@ -31,14 +35,23 @@ impl Lower<'_> {
         }
     }
 
+    /// The home of a carried value, known inside the region as `v`.
     fn home(&mut self, v: ValueId) -> Result<Home, Error> {
         let t = self.tile(v)?.clone();
+        if let Some(c) = self.cores {
+            let chain = c.chains.values().any(|x| x.arg == v);
+            let cube = self.core == CoreKind::Cube;
+            if chain || cube && (t.rank() > 0 || c.far.contains(&v)) {
+                return Ok(Home::Elsewhere);
+            }
+        }
         Ok(if t.rank() == 0 { Home::Register(self.reg()) } else { Home::Buffer(self.buffer(&t)) })
     }
 
     /// Copies a value to its home.
     fn settle(&mut self, home: Home, v: ValueId) -> Result<(), Error> {
         match home {
+            Home::Elsewhere => {}
             Home::Register(to) => {
                 let value = self.scalar(v)?;
                 self.assign(to, Scalar::Move { value });
@@ -54,11 +67,23 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// Values that are in their homes.
+    fn dwell(&mut self, values: &[ValueId], homes: &[Home]) {
+        for (v, home) in values.iter().zip(homes) {
+            if let Some(held) = home.held() {
+                self.set(*v, held);
+            }
+        }
+    }
+
     /// Copies several values at once: each is read before any home is overwritten.
     fn settle_all(&mut self, homes: &[Home], values: &[ValueId]) -> Result<(), Error> {
         // A value that is another one's home would change on the way.
         let mut staged = Vec::new();
         for (home, v) in homes.iter().zip(values) {
+            if matches!(home, Home::Elsewhere) {
+                continue;
+            }
             let held = self.get(*v)?;
             let clashes = homes.iter().any(|h| match (h, &held) {
                 (Home::Register(r), Held::Scalar(Val::Reg(s))) => r == s,
@@ -95,34 +120,40 @@ impl Lower<'_> {
         let bound = |l: &Self, i: usize| l.scalar(op.operands[i]);
         let (from, to, step) = (bound(self, 0)?, bound(self, 1)?, bound(self, 2)?);
         let carried = &op.operands[3..];
-        let homes: Vec<Home> = carried.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
-        self.settle_all(&homes, carried)?;
         let region = &op.regions[0];
+        let homes: Vec<Home> = region.args[1..].iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
+        self.settle_all(&homes, carried)?;
+        let chains: Vec<(ValueId, Chain)> =
+            (op.results.iter()).filter_map(|r| Some((*r, self.cores?.chains.get(r)?.clone()))).collect();
+        if self.core == CoreKind::Cube {
+            chains.iter().try_for_each(|(r, _)| self.start_chain(*r))?;
+        }
         let counter = self.reg();
         self.open();
         self.set(region.args[0], Held::Scalar(counter.into()));
-        for (arg, home) in region.args[1..].iter().zip(&homes) {
-            self.set(*arg, home.held());
-        }
+        self.dwell(&region.args[1..], &homes);
         self.block(region)?;
         self.loc = op.loc;
         self.settle_all(&homes, &region.yields)?;
         let body = self.close();
         self.push(Stmt::For { counter, from, to, step, body });
-        for (r, home) in op.results.iter().zip(&homes) {
-            self.set(*r, home.held());
+        self.dwell(&op.results, &homes);
+        for (r, c) in chains {
+            if self.core == CoreKind::Cube {
+                self.end_chain(r, c.out)?;
+            } else {
+                self.receive(r, c.out, c.init)?;
+            }
         }
         Ok(())
     }
 
     fn loop_while(&mut self, op: &Op) -> Result<(), Error> {
-        let homes: Vec<Home> = op.operands.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
-        self.settle_all(&homes, &op.operands)?;
         let (head, body) = (&op.regions[0], &op.regions[1]);
+        let homes: Vec<Home> = head.args.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
+        self.settle_all(&homes, &op.operands)?;
         self.open();
-        for (arg, home) in head.args.iter().zip(&homes) {
-            self.set(*arg, home.held());
-        }
+        self.dwell(&head.args, &homes);
         self.block(head)?;
         self.loc = op.loc;
         let condition = self.reg();
@@ -131,17 +162,13 @@ impl Lower<'_> {
         self.settle_all(&homes, &head.yields[1..])?;
         let first = self.close();
         self.open();
-        for (arg, home) in body.args.iter().zip(&homes) {
-            self.set(*arg, home.held());
-        }
+        self.dwell(&body.args, &homes);
         self.block(body)?;
         self.loc = op.loc;
         self.settle_all(&homes, &body.yields)?;
         let turn = self.close();
         self.push(Stmt::While { head: first, condition, body: turn });
-        for (r, home) in op.results.iter().zip(&homes) {
-            self.set(*r, home.held());
-        }
+        self.dwell(&op.results, &homes);
         Ok(())
     }
 
@@ -159,9 +186,7 @@ impl Lower<'_> {
         let otherwise = ways.pop().unwrap_or_default();
         let then = ways.pop().unwrap_or_default();
         self.push(Stmt::If { condition, then, otherwise });
-        for (r, home) in op.results.iter().zip(&homes) {
-            self.set(*r, home.held());
-        }
+        self.dwell(&op.results, &homes);
         Ok(())
     }
 }

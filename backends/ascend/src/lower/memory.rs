@@ -67,7 +67,7 @@ impl Lower<'_> {
     }
 
     /// The view and the offsets of an access.
-    fn place(&mut self, op: &Op, n: usize) -> Result<(ViewValue, Vec<Val>), Error> {
+    pub(super) fn place(&mut self, op: &Op, n: usize) -> Result<(ViewValue, Vec<Val>), Error> {
         let view = self.view(op.operands[0])?;
         let offsets = op.operands[1..=n].iter().map(|v| self.scalar(*v)).collect::<Result<_, _>>()?;
         Ok((view, offsets))
@@ -97,7 +97,7 @@ impl Lower<'_> {
     }
 
     /// Elements of an axis of a block that lie inside: `(first, count)` in the block.
-    fn inside(&mut self, offset: Val, extent: i64, dim: Val) -> (Val, Val) {
+    pub(super) fn inside(&mut self, offset: Val, extent: i64, dim: Val) -> (Val, Val) {
         let minus = self.int(IntOp::Sub, 0.into(), offset);
         let first = self.int(IntOp::Max, minus, 0.into());
         let first = self.int(IntOp::Min, first, extent.into());

@@ -1,4 +1,7 @@
-//! From the tile IR to the pipes of vector cores: one buffer for each tile, no order between pipes yet, no addresses yet.
+//! From the tile IR to the pipes of cores: one buffer for each tile, no order between pipes yet, no addresses yet.
+//!
+//! A kernel with products is walked through twice, once for each kind of core ([`assign_cores`]); one without is for vector
+//! cores alone.
 //!
 //! ```text
 //! for program in block_idx..programs step block_num { the kernel's body }
@@ -8,14 +11,18 @@
 //! pitch is computed along and never read. Tiles of `bool` are bits, one for each element of that flat order. Scalars live in
 //! registers of the scalar unit; floats there as the bits of an `f32`.
 
+mod assign_cores;
 mod control;
 mod elementwise;
 mod math;
 mod memory;
+mod orient;
+mod products;
 mod reduce;
 mod shape;
 mod values;
 
+use assign_cores::Cores;
 use kcc_compiler::{Error, at};
 use kcc_davinci::ir::*;
 use kcc_dsl::exchange::ArgSpec;
@@ -26,11 +33,18 @@ use values::{Held, ViewValue};
 /// Bytes of a block; what copies and operands are aligned to.
 pub(crate) const BLOCK: i64 = 32;
 
-/// Lowers a kernel without products.
+/// Lowers a kernel.
 pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Program, Error> {
+    let kernel = &orient::run(kernel, args);
+    let cores = assign_cores::run(kernel, args)?;
     let mut l = Lower {
         kernel,
         args,
+        core: CoreKind::Vector,
+        cores: cores.as_ref(),
+        base: Val::Const(0),
+        first_core: Val::Const(1),
+        accumulators: HashMap::new(),
         buffers: Vec::new(),
         stack: vec![Vec::new()],
         held: HashMap::new(),
@@ -39,14 +53,26 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
         constants: HashMap::new(),
     };
     l.program()?;
+    let vector = l.stack.pop();
+    let mut cube = None;
+    if cores.is_some() {
+        l.core = CoreKind::Cube;
+        l.stack = vec![Vec::new()];
+        l.held.clear();
+        l.constants.clear();
+        l.regs = 0;
+        l.loc = LocId(0);
+        l.program()?;
+        cube = l.stack.pop();
+    }
     Ok(Program {
         name: kernel.symbol(),
         chip: chip.to_owned(),
         params: kernel.params.clone(),
         buffers: l.buffers,
-        workspace: 0,
-        cube: None,
-        vector: l.stack.pop(),
+        workspace: cores.as_ref().map_or(0, |c| c.workspace),
+        cube,
+        vector,
         locs: kernel.locs.clone(),
     })
 }
@@ -55,6 +81,16 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
 pub(super) struct Lower<'k> {
     pub kernel: &'k Kernel,
     pub args: &'k [ArgSpec],
+    /// Whose code is written.
+    pub core: CoreKind,
+    /// Who does what, in a kernel with products.
+    pub cores: Option<&'k assign_cores::Cores>,
+    /// First byte of this block's workspace.
+    pub base: Val,
+    /// Whether this is the first vector core of its group: the one that writes.
+    pub first_core: Val,
+    /// Accumulators of loops, by the loops' results.
+    pub accumulators: HashMap<ValueId, u32>,
     pub buffers: Vec<Buffer>,
     stack: Vec<Vec<Stmt>>,
     held: HashMap<ValueId, Held>,
@@ -114,6 +150,13 @@ impl Lower<'_> {
         }
         let grid: Vec<Val> = (0..3).map(|axis| self.let_(Scalar::Grid { axis })).collect();
         let (first, step) = (self.let_(Scalar::BlockIdx), self.let_(Scalar::BlockNum));
+        if let Some(c) = self.cores {
+            self.base = self.int(IntOp::Mul, first, (c.workspace as i64).into());
+            if self.core == CoreKind::Vector {
+                let sub = self.let_(Scalar::SubIdx);
+                self.first_core = self.int(IntOp::Eq, sub, 0.into());
+            }
+        }
         let plane = self.int(IntOp::Mul, grid[0], grid[1]);
         let all = self.int(IntOp::Mul, plane, grid[2]);
         let program = self.reg();
@@ -241,9 +284,67 @@ impl Lower<'_> {
     pub(super) fn block(&mut self, b: &Block) -> Result<(), Error> {
         for op in &b.ops {
             self.loc = op.loc;
-            self.op(op)?;
+            match self.cores {
+                Some(c) if self.core == CoreKind::Cube => self.op_on_cube(op, c)?,
+                Some(c) => self.op_beside_cube(op, c)?,
+                None => self.op(op)?,
+            }
         }
         Ok(())
+    }
+
+    /// What the cube core does: products, their loads, and the scalars and control flow around them.
+    fn op_on_cube(&mut self, op: &Op, cores: &Cores) -> Result<(), Error> {
+        let far = |v: &ValueId| cores.far.contains(v);
+        match &op.kind {
+            OpKind::Dot { .. } => return self.product_on_cube(op),
+            OpKind::Load { .. } if cores.loads.contains(&op.results[0]) => {
+                let (view, offsets) = self.place(op, 2)?;
+                let t = self.tile(op.results[0])?.clone();
+                let f = self.load_fractals(&view, &offsets, &t)?;
+                self.set(op.results[0], Held::Fractals(f));
+                return Ok(());
+            }
+            OpKind::For { .. } | OpKind::While | OpKind::If => {
+                let decides = match op.kind {
+                    OpKind::For { .. } => op.operands[..3].iter().any(far),
+                    OpKind::While => far(&op.regions[0].yields[0]),
+                    _ => far(&op.operands[0]),
+                };
+                if !decides {
+                    return self.control(op);
+                }
+                if op.regions.iter().any(assign_cores::has_product) {
+                    let help =
+                        "bound the loop by dims or by numbers read from memory, and mask what is not needed";
+                    return Err(self.unsupported("a product in control flow that a tile decides", help));
+                }
+                return Ok(());
+            }
+            k if k.has_side_effect() => return Ok(()),
+            _ => {}
+        }
+        let scalar = |v: &ValueId| match self.kernel.ty(*v) {
+            Type::Tile(t) => t.rank() == 0,
+            Type::View { .. } => true,
+        };
+        if op.results.iter().all(|r| scalar(r) && !far(r)) { self.op(op) } else { Ok(()) }
+    }
+
+    /// What vector cores do in a kernel with products. Both compute the same; the first one writes.
+    fn op_beside_cube(&mut self, op: &Op, cores: &Cores) -> Result<(), Error> {
+        match op.kind {
+            OpKind::Dot { .. } => self.product_on_vector(op),
+            OpKind::Store { .. } | OpKind::StoreRows { .. } => {
+                self.open();
+                self.op(op)?;
+                let then = self.close();
+                self.only_first(then);
+                Ok(())
+            }
+            _ if op.results.iter().any(|r| cores.cube_only.contains(r)) => Ok(()),
+            _ => self.op(op),
+        }
     }
 
     fn op(&mut self, op: &Op) -> Result<(), Error> {

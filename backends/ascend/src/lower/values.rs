@@ -1,5 +1,6 @@
 //! Where values are while a kernel is lowered.
 
+use super::products::Fractals;
 use super::{Lower, flat};
 use half::{bf16, f16};
 use kcc_compiler::Error;
@@ -24,6 +25,8 @@ pub(super) enum Held {
     Tile(u32),
     /// A tile whose elements all equal a scalar.
     Splat(Val),
+    /// A tile in the cube core's first-level buffer.
+    Fractals(Fractals),
     /// A view.
     View(ViewValue),
 }
@@ -85,7 +88,7 @@ impl Lower<'_> {
                 let t = self.tile(v)?.clone();
                 self.splat(s, &t)
             }
-            Held::View(_) => Err(self.bug("a view where a tile belongs")),
+            Held::View(_) | Held::Fractals(_) => Err(self.bug("no tile of a vector core where one belongs")),
         }
     }
 

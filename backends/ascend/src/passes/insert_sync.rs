@@ -74,6 +74,7 @@ fn accesses(program: &Program, s: &Stmt) -> Option<(Pipe, Vec<(Place, bool)>)> {
 
 struct Inserter<'a> {
     program: &'a Program,
+    kind: CoreKind,
     events: usize,
     pending: Vec<Pending>,
     /// For each event: whether it was waited for and the raising pipe does not know.
@@ -85,6 +86,7 @@ pub(crate) fn run(program: &mut Program, chip: &Chip) {
         let Some(body) = program.body_mut(kind).map(std::mem::take) else { continue };
         let mut i = Inserter {
             program,
+            kind,
             events: usize::try_from(chip.events).unwrap_or(0),
             pending: Vec::new(),
             busy: Vec::new(),
@@ -120,6 +122,12 @@ impl Inserter<'_> {
                 if touches {
                     self.join(b, LocId(0));
                 }
+            }
+            // A flag of a vector core tells the cube core that all its pipes are done with what they were given.
+            if let Stmt::Issue { instr: Instr::CrossSet(_), loc } = &s
+                && self.kind == CoreKind::Vector
+            {
+                self.join(&mut out, *loc);
             }
             self.order(&s, &mut out);
             out.push(s);

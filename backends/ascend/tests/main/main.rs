@@ -3,4 +3,5 @@
 mod harness;
 mod kernels;
 mod mutate;
+mod products;
 mod random;

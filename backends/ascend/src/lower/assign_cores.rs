@@ -1,0 +1,399 @@
+//! Decides what the cube core does: products, and the loads that feed nothing but products.
+//!
+//! ```text
+//! load ─▶ (transpose ─▶) dot          the cube core loads the operand itself
+//! anything else ─▶ dot                vector cores write it to the workspace, the cube core reads it there
+//! for acc { acc = dot(a, b, acc) }    the accumulators stay in their memory for the whole loop
+//! dot ─▶ anything                     the cube core writes it to the workspace, vector cores read it there
+//! ```
+//! Both kinds of cores walk through the same control flow. Scalars that come out of tiles are known to vector cores alone:
+//! they are *far* from the cube core.
+
+use kcc_compiler::{Error, at};
+use kcc_dsl::exchange::ArgSpec;
+use kcc_dsl::ir::{BinaryOp, Block, Const, Elem, Kernel, Op, OpKind, TileType, Type, ValueId};
+use std::collections::{HashMap, HashSet};
+
+/// An operand of a product.
+#[derive(Clone, Debug)]
+pub(crate) struct Operand {
+    /// The tile that is brought to the cube core.
+    pub source: ValueId,
+    /// That tile is the operand with its last two axes swapped.
+    pub swapped: bool,
+    /// Where vector cores leave it in the workspace; `None` if the cube core loads it itself.
+    pub workspace: Option<u64>,
+}
+
+/// A product.
+#[derive(Clone, Debug)]
+pub(crate) struct Product {
+    pub a: Operand,
+    pub b: Operand,
+    /// The loop that it accumulates over, by the loop's result.
+    pub chain: Option<ValueId>,
+    /// Where the result goes in the workspace, unless it is accumulated.
+    pub out: u64,
+}
+
+/// Accumulators that stay for a whole loop.
+#[derive(Clone, Debug)]
+pub(crate) struct Chain {
+    /// The loop's argument.
+    pub arg: ValueId,
+    /// Value before the loop; `None` if it is zero.
+    pub init: Option<ValueId>,
+    /// Where the result goes in the workspace.
+    pub out: u64,
+}
+
+/// Who does what.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cores {
+    /// Products by their results.
+    pub products: HashMap<ValueId, Product>,
+    /// Accumulating loops by their results.
+    pub chains: HashMap<ValueId, Chain>,
+    /// Loaded by the cube core.
+    pub loads: HashSet<ValueId>,
+    /// Not needed by vector cores.
+    pub cube_only: HashSet<ValueId>,
+    /// Scalars and views that only vector cores know.
+    pub far: HashSet<ValueId>,
+    /// Bytes of workspace for each block.
+    pub workspace: u64,
+}
+
+/// What the analysis knows of a kernel.
+struct Facts<'k> {
+    kernel: &'k Kernel,
+    args: &'k [ArgSpec],
+    defs: HashMap<ValueId, &'k Op>,
+    /// Operations that use a value, and as which operand; yields are not among them.
+    uses: HashMap<ValueId, Vec<(&'k Op, usize)>>,
+    /// How often a value is yielded.
+    yielded: HashMap<ValueId, usize>,
+    /// First bounds of loops by their counters.
+    counters: HashMap<ValueId, ValueId>,
+}
+
+/// Whether a block, or one inside it, has a product.
+pub(super) fn has_product(b: &Block) -> bool {
+    b.ops.iter().any(|o| matches!(o.kind, OpKind::Dot { .. }) || o.regions.iter().any(has_product))
+}
+
+/// The assignment, or nothing for a kernel without products.
+pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Error> {
+    if !has_product(&kernel.body) {
+        return Ok(None);
+    }
+    let mut facts = Facts {
+        kernel,
+        args,
+        defs: HashMap::new(),
+        uses: HashMap::new(),
+        yielded: HashMap::new(),
+        counters: HashMap::new(),
+    };
+    facts.collect(&kernel.body);
+    let mut cores = Cores { far: facts.far(), ..Cores::default() };
+    facts.chains(&kernel.body, &mut cores);
+    facts.products(&kernel.body, &mut cores)?;
+    facts.leave(&mut cores);
+    Ok(Some(cores))
+}
+
+impl<'k> Facts<'k> {
+    fn collect(&mut self, b: &'k Block) {
+        for op in &b.ops {
+            for (i, v) in op.operands.iter().enumerate() {
+                self.uses.entry(*v).or_default().push((op, i));
+            }
+            for v in &op.results {
+                self.defs.insert(*v, op);
+            }
+            for r in &op.regions {
+                if let (OpKind::For { .. }, Some(c)) = (&op.kind, r.args.first()) {
+                    self.counters.insert(*c, op.operands[0]);
+                }
+                self.collect(r);
+            }
+        }
+        for v in &b.yields {
+            *self.yielded.entry(*v).or_default() += 1;
+        }
+    }
+
+    fn tile(&self, v: ValueId) -> Option<&'k TileType> {
+        self.kernel.ty(v).tile()
+    }
+
+    /// Scalars that come out of tiles, and what depends on them.
+    fn far(&self) -> HashSet<ValueId> {
+        let mut far = HashSet::new();
+        loop {
+            let before = far.len();
+            self.spread(&self.kernel.body, &mut far);
+            if far.len() == before {
+                return far;
+            }
+        }
+    }
+
+    fn spread(&self, b: &Block, far: &mut HashSet<ValueId>) {
+        let tile = |v: &ValueId| matches!(self.kernel.ty(*v), Type::Tile(t) if t.rank() > 0);
+        for op in &b.ops {
+            for r in &op.regions {
+                self.spread(r, far);
+            }
+            match op.kind {
+                OpKind::For { .. } => {
+                    let region = &op.regions[0];
+                    let bounds = op.operands[..3].iter().any(|v| far.contains(v));
+                    if bounds {
+                        far.insert(region.args[0]);
+                    }
+                    for (i, r) in op.results.iter().enumerate() {
+                        let (init, arg, next) = (op.operands[3 + i], region.args[1 + i], region.yields[i]);
+                        if bounds || [init, arg, next].iter().any(|v| far.contains(v)) {
+                            far.extend([arg, *r]);
+                        }
+                    }
+                }
+                OpKind::While => {
+                    let (head, body) = (&op.regions[0], &op.regions[1]);
+                    let condition = far.contains(&head.yields[0]);
+                    for (i, r) in op.results.iter().enumerate() {
+                        let all =
+                            [op.operands[i], head.args[i], head.yields[1 + i], body.args[i], body.yields[i]];
+                        if condition || all.iter().any(|v| far.contains(v)) {
+                            far.extend([head.args[i], body.args[i], *r]);
+                        }
+                    }
+                }
+                OpKind::If => {
+                    let condition = far.contains(&op.operands[0]);
+                    for (i, r) in op.results.iter().enumerate() {
+                        if condition || op.regions.iter().any(|b| far.contains(&b.yields[i])) {
+                            far.insert(*r);
+                        }
+                    }
+                }
+                _ => {
+                    if op.operands.iter().any(|v| tile(v) || far.contains(v)) {
+                        far.extend(op.results.iter().copied());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds loops whose carried value is nothing but an accumulator.
+    fn chains(&self, b: &'k Block, cores: &mut Cores) {
+        for op in &b.ops {
+            for r in &op.regions {
+                self.chains(r, cores);
+            }
+            let OpKind::For { .. } = op.kind else { continue };
+            let region = &op.regions[0];
+            for (i, result) in op.results.iter().enumerate() {
+                let arg = region.args[1 + i];
+                let Some(dots) = self.accumulations(arg, region, i) else { continue };
+                if self.tile(arg).is_none_or(|t| t.rank() != 2) {
+                    continue;
+                }
+                let init = op.operands[3 + i];
+                let zero = self.is_zero(init);
+                cores.chains.insert(*result, Chain { arg, init: (!zero).then_some(init), out: 0 });
+                for d in dots {
+                    let none = || Operand { source: d, swapped: false, workspace: None };
+                    let p = Product { a: none(), b: none(), chain: Some(*result), out: 0 };
+                    cores.products.insert(d, p);
+                }
+            }
+        }
+    }
+
+    /// The products that a loop's argument goes through on its way to the loop's yield, if it goes nowhere else.
+    fn accumulations(&self, arg: ValueId, region: &Block, i: usize) -> Option<Vec<ValueId>> {
+        let mut dots = Vec::new();
+        let mut v = arg;
+        loop {
+            let uses = self.uses.get(&v).map_or(&[][..], Vec::as_slice);
+            let yields = self.yielded.get(&v).copied().unwrap_or(0);
+            if yields == 1 && uses.is_empty() && region.yields[i] == v && !dots.is_empty() {
+                return Some(dots);
+            }
+            let [(op, 2)] = uses else { return None };
+            let inside = region.ops.iter().any(|o| std::ptr::eq(o, *op));
+            if yields > 0 || !inside || !matches!(op.kind, OpKind::Dot { .. }) {
+                return None;
+            }
+            v = op.results[0];
+            dots.push(v);
+        }
+    }
+
+    fn is_zero(&self, v: ValueId) -> bool {
+        match self.defs.get(&v).map(|o| &o.kind) {
+            Some(OpKind::Constant(Const::Float(bits))) => *bits == 0,
+            Some(OpKind::Constant(Const::Int(i))) => *i == 0,
+            Some(OpKind::Broadcast { .. }) => self.is_zero(self.defs[&v].operands[0]),
+            _ => false,
+        }
+    }
+
+    fn products(&self, b: &'k Block, cores: &mut Cores) -> Result<(), Error> {
+        for op in &b.ops {
+            for r in &op.regions {
+                self.products(r, cores)?;
+            }
+            if !matches!(op.kind, OpKind::Dot { .. }) {
+                continue;
+            }
+            let bug = || at(self.kernel.loc(op.loc)).bug("a product of no tiles".to_owned());
+            let elem = self.tile(op.operands[0]).ok_or_else(bug)?.elem;
+            if !matches!(elem, Elem::F16 | Elem::BF16 | Elem::F32 | Elem::I8) {
+                let what = format!("products of {elem} on Ascend");
+                return Err(at(self.kernel.loc(op.loc)).unsupported(what).help("cast the operands to f16"));
+            }
+            let v = op.results[0];
+            let a = self.operand(op.operands[0], false, elem, cores);
+            let b = self.operand(op.operands[1], true, elem, cores);
+            let chain = cores.products.get(&v).and_then(|p| p.chain);
+            let out = if chain.is_none() { self.space(v, cores) } else { 0 };
+            cores.products.insert(v, Product { a, b, chain, out });
+        }
+        for r in b.ops.iter().flat_map(|o| &o.results) {
+            if cores.chains.contains_key(r) {
+                let out = self.space(*r, cores);
+                if let Some(c) = cores.chains.get_mut(r) {
+                    c.out = out;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Room in the workspace for a tile.
+    fn space(&self, v: ValueId, cores: &mut Cores) -> u64 {
+        let at = cores.workspace;
+        let bytes = self.tile(v).map_or(0, |t| t.len() * t.elem.bytes()) as u64;
+        cores.workspace += bytes.next_multiple_of(512);
+        at
+    }
+
+    fn operand(&self, v: ValueId, right: bool, elem: Elem, cores: &mut Cores) -> Operand {
+        let mut o = Operand { source: v, swapped: false, workspace: None };
+        if let Some(op) = self.defs.get(&v)
+            && let OpKind::Transpose { perm } = &op.kind
+            && (perm[..] == [1, 0] || perm[..] == [0, 2, 1])
+        {
+            // Elements of other than 16 bits cannot be transposed on the way to the operands' memory.
+            if elem.bytes() == 2 || right {
+                o = Operand { source: op.operands[0], swapped: true, workspace: None };
+            }
+        }
+        let deep = right == o.swapped;
+        match self.direct(o.source) {
+            Some(flipped) if elem.bytes() == 2 || deep != flipped => {
+                cores.loads.insert(o.source);
+            }
+            _ => o.workspace = Some(self.space(o.source, cores)),
+        }
+        o
+    }
+
+    /// Whether the cube core can load a value itself; if so, whether it is laid out column by column.
+    fn direct(&self, v: ValueId) -> Option<bool> {
+        let op = self.defs.get(&v)?;
+        let OpKind::Load { padding, .. } = &op.kind else { return None };
+        let zero = match padding {
+            Const::Float(bits) => *bits == 0,
+            Const::Int(i) => *i == 0,
+            Const::Bool(_) => false,
+        };
+        if !zero || op.operands.len() != 3 || self.tile(v)?.rank() != 2 {
+            return None;
+        }
+        let (param, fixed) = self.view(op.operands[0])?;
+        let unit = usize::from(self.args.get(param)?.unit_axis?).checked_sub(fixed)?;
+        // Elements before the first along the inner axis would shift a row inside its fractals.
+        (unit < 2 && self.counts_up(op.operands[1 + unit], 8)).then_some(unit == 0)
+    }
+
+    /// The parameter of a view, and how many of its axes are fixed.
+    fn view(&self, v: ValueId) -> Option<(usize, usize)> {
+        if (v.0 as usize) < self.kernel.params.len() {
+            return Some((v.0 as usize, 0));
+        }
+        let op = self.defs.get(&v)?;
+        let (param, fixed) = self.view(*op.operands.first()?)?;
+        matches!(op.kind, OpKind::At).then_some((param, fixed + op.operands.len() - 1))
+    }
+
+    /// Whether a scalar is surely not negative.
+    fn counts_up(&self, v: ValueId, depth: u32) -> bool {
+        let Some(depth) = depth.checked_sub(1) else { return false };
+        if let Some(first) = self.counters.get(&v) {
+            return self.counts_up(*first, depth);
+        }
+        let Some(op) = self.defs.get(&v) else { return false };
+        let mut operands = op.operands.iter().map(|x| self.counts_up(*x, depth));
+        match op.kind {
+            OpKind::ProgramId(_) | OpKind::NumPrograms(_) | OpKind::Dim(_) => true,
+            OpKind::Constant(Const::Int(i)) => i >= 0,
+            OpKind::Binary(BinaryOp::Max | BinaryOp::And) => operands.any(|x| x),
+            OpKind::Binary(BinaryOp::Add | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem | BinaryOp::Min) => {
+                operands.all(|x| x)
+            }
+            _ => false,
+        }
+    }
+
+    /// What vector cores need not bother with: loads and transpositions for products that the cube core loads for itself.
+    fn leave(&self, cores: &mut Cores) {
+        let by_cube = |v: ValueId, cores: &Cores| {
+            let uses = self.uses.get(&v).map_or(&[][..], Vec::as_slice);
+            !self.yielded.contains_key(&v)
+                && uses.iter().all(|(op, i)| match op.kind {
+                    OpKind::Dot { .. } if *i < 2 => {
+                        let p = &cores.products[&op.results[0]];
+                        let o = if *i == 0 { &p.a } else { &p.b };
+                        // A tile that goes through the workspace is needed, unless it is the transposition of one.
+                        o.workspace.is_none() || o.source != v
+                    }
+                    OpKind::Transpose { .. } => cores.cube_only.contains(&op.results[0]),
+                    _ => false,
+                })
+        };
+        let mut transposed: Vec<ValueId> = Vec::new();
+        for p in cores.products.values() {
+            transposed.extend([&p.a, &p.b].iter().filter(|o| o.swapped).flat_map(|o| {
+                let uses = self.uses.get(&o.source).map_or(&[][..], Vec::as_slice);
+                uses.iter()
+                    .filter(|(op, _)| matches!(op.kind, OpKind::Transpose { .. }))
+                    .map(|(op, _)| op.results[0])
+            }));
+        }
+        for v in transposed {
+            if by_cube(v, cores) {
+                cores.cube_only.insert(v);
+            }
+        }
+        // A source in the workspace is used by its transposition alone: vector cores still need it.
+        let kept: HashSet<ValueId> = cores
+            .products
+            .values()
+            .flat_map(|p| [&p.a, &p.b])
+            .filter(|o| o.workspace.is_some())
+            .map(|o| o.source)
+            .collect();
+        let loads: Vec<ValueId> = cores.loads.iter().copied().collect();
+        for v in loads {
+            if by_cube(v, cores) && !kept.contains(&v) {
+                cores.cube_only.insert(v);
+            }
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Products: on the cube core from global memory to accumulators and out again, on vector cores what goes in and comes back.
+//!
+//! ```text
+//! cube     nd_to_nz ─▶ L1 (Nz) ─load─▶ L0A (Zz), L0B (Zn) ─mmad─▶ L0C (Nz) ─fixpipe─▶ workspace
+//! flags    READY    vector to cube: operands are written, the last result is read
+//!          TAKEN    cube to vector: operands of an accumulating product are in L1
+//!          DONE     cube to vector: the result is written
+//! ```
+//! Extents are padded to whole fractals with zeros, so that a product is always of whole fractals: one row is never taken for a
+//! vector, and a depth that is no multiple of a fractal's adds zeros.
+
+use super::assign_cores::{Operand, Product};
+use super::values::{Held, ViewValue};
+use super::{Lower, pitch, rows, width};
+use kcc_compiler::Error;
+use kcc_davinci::ir::*;
+use kcc_dsl::ir::{Elem, Op, TileType, ValueId};
+
+/// Operands are in the workspace, and earlier results were read.
+const READY: u8 = 0;
+/// The result is in the workspace.
+const DONE: u8 = 1;
+/// Operands of an accumulating product were read.
+const TAKEN: u8 = 2;
+
+/// Bytes of a fractal: 16 rows of 32 bytes.
+const FRACTAL: i64 = 512;
+/// Bytes of an operand that are brought to the operands' memories at a time: half of what there is.
+const PIECE: i64 = 32 << 10;
+
+/// A matrix in L1 as columns of fractals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fractals {
+    pub buffer: u32,
+    /// First byte.
+    pub offset: i64,
+    /// It is the tile with its axes swapped.
+    pub swapped: bool,
+}
+
+fn up(n: i64, to: i64) -> i64 {
+    (n + to - 1) / to * to
+}
+
+/// Extents of a product.
+#[derive(Clone, Copy)]
+struct Extents {
+    batches: i64,
+    m: i64,
+    n: i64,
+    k: i64,
+    elem: Elem,
+}
+
+impl Extents {
+    /// Elements of 32 bytes.
+    fn depth(self) -> i64 {
+        32 / self.elem.bytes() as i64
+    }
+}
+
+impl Lower<'_> {
+    fn extents(&self, op: &Op) -> Result<Extents, Error> {
+        let (a, b) = (self.tile(op.operands[0])?, self.tile(op.operands[1])?);
+        let r = a.rank();
+        Ok(Extents {
+            batches: a.shape[..r - 2].iter().product::<usize>() as i64,
+            m: a.shape[r - 2] as i64,
+            k: a.shape[r - 1] as i64,
+            n: b.shape[r - 1] as i64,
+            elem: a.elem,
+        })
+    }
+
+    fn product(&self, v: ValueId) -> Result<Product, Error> {
+        let p = self.cores.and_then(|c| c.products.get(&v)).cloned();
+        p.ok_or_else(|| self.bug("a product that no core was given"))
+    }
+
+    /// A place in the workspace of this block.
+    fn shared(&mut self, offset: u64) -> Global {
+        let at = self.int(IntOp::Add, self.base, (offset as i64).into());
+        Global::workspace(at)
+    }
+
+    fn raise(&mut self, pipe: Pipe, flag: u8) {
+        self.issue(CrossSet { mode: Mode::Group, pipe, flag });
+    }
+
+    // ---- vector cores ------------------------------------------------------------------------------------------
+
+    /// What vector cores do for a product: operands out, the result in.
+    pub(super) fn product_on_vector(&mut self, op: &Op) -> Result<(), Error> {
+        let v = op.results[0];
+        let p = self.product(v)?;
+        let mut sent = false;
+        for o in [&p.a, &p.b] {
+            if let Some(at) = o.workspace {
+                self.send(o.source, at)?;
+                sent = true;
+            }
+        }
+        if p.chain.is_some() {
+            if sent {
+                self.raise(Pipe::Mte3, READY);
+                self.issue(CrossWait { flag: TAKEN });
+            }
+            return Ok(());
+        }
+        let acc = op.operands[2];
+        self.receive(v, p.out, Some(acc))
+    }
+
+    /// The first vector core writes a tile to the workspace, row after row.
+    fn send(&mut self, v: ValueId, at: u64) -> Result<(), Error> {
+        let t = self.tile(v)?.clone();
+        self.open();
+        let b = self.in_buffer(v)?;
+        let (w, dst) = (t.elem.bytes() as i64, self.shared(at));
+        let bytes = width(&t) * w;
+        self.issue(CopyOut {
+            dst,
+            src: Local::new(b, 0),
+            elem: t.elem,
+            blocks: rows(&t).into(),
+            bytes: bytes.into(),
+            src_gap: ((pitch(&t) * w - up(bytes, 32)) / 32).into(),
+            dst_gap: 0.into(),
+            atomic: Atomic::None,
+        });
+        let then = self.close();
+        self.only_first(then);
+        Ok(())
+    }
+
+    /// Statements for the first vector core of a group alone.
+    pub(super) fn only_first(&mut self, then: Vec<Stmt>) {
+        self.push(Stmt::If { condition: self.first_core, then, otherwise: Vec::new() });
+    }
+
+    /// Reads a result from the workspace and adds what it was to be added to.
+    pub(super) fn receive(&mut self, v: ValueId, at: u64, acc: Option<ValueId>) -> Result<(), Error> {
+        let t = self.tile(v)?.clone();
+        self.raise(Pipe::Mte3, READY);
+        self.issue(CrossWait { flag: DONE });
+        let (dst, src) = (self.buffer(&t), self.shared(at));
+        let bytes = width(&t) * 4;
+        self.issue(CopyIn {
+            dst: Local::new(dst, 0),
+            src,
+            elem: t.elem,
+            blocks: rows(&t).into(),
+            bytes: bytes.into(),
+            src_gap: 0.into(),
+            dst_gap: ((pitch(&t) * 4 - up(bytes, 32)) / 32).into(),
+            pad: None,
+        });
+        match acc.map(|a| self.get(a)).transpose()? {
+            None | Some(Held::Splat(Val::Const(0))) => {}
+            Some(_) => {
+                let b = self.in_buffer(acc.unwrap_or(v))?;
+                self.binary(Binary::Add, dst, dst, b, &t);
+            }
+        }
+        self.set(v, Held::Tile(dst));
+        Ok(())
+    }
+
+    // ---- the cube core -----------------------------------------------------------------------------------------
+
+    fn cube_buffer(&mut self, space: Space, layout: Layout, elem: Elem, bytes: i64) -> u32 {
+        let id = self.space(elem, bytes);
+        if let Some(b) = self.buffers.last_mut() {
+            (b.space, b.layout) = (space, layout);
+        }
+        id
+    }
+
+    /// A product on the cube core.
+    pub(super) fn product_on_cube(&mut self, op: &Op) -> Result<(), Error> {
+        let v = op.results[0];
+        let (p, x) = (self.product(v)?, self.extents(op)?);
+        let sent = p.a.workspace.is_some() || p.b.workspace.is_some();
+        if sent || p.chain.is_none() {
+            self.issue(CrossWait { flag: READY });
+        }
+        let a = self.matrices(&p.a, x)?;
+        let b = self.matrices(&p.b, x)?;
+        if let Some(chain) = p.chain {
+            if sent {
+                self.raise(Pipe::Mte2, TAKEN);
+            }
+            let c = self.accumulators.get(&chain).copied();
+            let c = c.ok_or_else(|| self.bug("no accumulators"))?;
+            self.multiply(a[0], b[0], x, c, false);
+            return Ok(());
+        }
+        for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+            let c = self.accumulator(x.m, x.n, x.elem);
+            self.multiply(*a, *b, x, c, true);
+            self.out(c, p.out + (i as i64 * x.m * x.n * 4) as u64, x.m, x.n, x.elem);
+        }
+        self.raise(Pipe::Fix, DONE);
+        Ok(())
+    }
+
+    fn accumulator(&mut self, m: i64, n: i64, elem: Elem) -> u32 {
+        let to = if elem == Elem::I8 { Elem::I32 } else { Elem::F32 };
+        self.cube_buffer(Space::L0c, Layout::Nz, to, up(m, 16) * up(n, 16) * 4)
+    }
+
+    /// Accumulators to the workspace.
+    fn out(&mut self, c: u32, at: u64, m: i64, n: i64, elem: Elem) {
+        let dst = self.shared(at);
+        self.issue(Fixpipe {
+            dst,
+            src: Local::new(c, 0),
+            elem: if elem == Elem::I8 { Elem::I32 } else { Elem::F32 },
+            m: m.into(),
+            n: n.into(),
+            src_stride: up(m, 16).into(),
+            dst_stride: n.into(),
+            quant: Quant::None,
+            relu: false,
+            atomic: Atomic::None,
+        });
+    }
+
+    /// Accumulators of a loop, zero at first: products of zeros.
+    pub(super) fn start_chain(&mut self, result: ValueId) -> Result<(), Error> {
+        let t = self.tile(result)?.clone();
+        let (m, n) = (t.shape[0] as i64, t.shape[1] as i64);
+        let elem = if t.elem == Elem::I32 { Elem::I8 } else { Elem::F16 };
+        let c = self.accumulator(m, n, elem);
+        self.accumulators.insert(result, c);
+        let zeros = self.cube_buffer(Space::L1, Layout::Nz, elem, FRACTAL);
+        self.fill(zeros, FRACTAL);
+        let (fm, fnn) = (up(m, 16) / 16, up(n, 16) / 16);
+        let a = self.cube_buffer(Space::L0a, Layout::Zz, elem, fm * FRACTAL);
+        let b = self.cube_buffer(Space::L0b, Layout::Zn, elem, fnn * FRACTAL);
+        let from = Fractals { buffer: zeros, offset: 0, swapped: false };
+        self.fractals(a, (0, 0, fm, 0), from, elem, false);
+        self.fractals(b, (0, 0, fnn, 0), from, elem, false);
+        let k = 32 / elem.bytes() as i64;
+        self.mmad(c, (a, b), (up(m, 16), up(n, 16), k), elem, true);
+        Ok(())
+    }
+
+    /// What accumulators of a loop hold, to the workspace.
+    pub(super) fn end_chain(&mut self, result: ValueId, at: u64) -> Result<(), Error> {
+        let t = self.tile(result)?.clone();
+        let c = self.accumulators.get(&result).copied().ok_or_else(|| self.bug("no accumulators"))?;
+        self.issue(CrossWait { flag: READY });
+        let elem = if t.elem == Elem::I32 { Elem::I8 } else { Elem::F16 };
+        self.out(c, at, t.shape[0] as i64, t.shape[1] as i64, elem);
+        self.raise(Pipe::Fix, DONE);
+        Ok(())
+    }
+
+    /// The matrices of an operand in L1, one for each batch.
+    fn matrices(&mut self, o: &Operand, x: Extents) -> Result<Vec<Fractals>, Error> {
+        let Some(at) = o.workspace else {
+            let Held::Fractals(f) = self.get(o.source)? else {
+                return Err(self.bug("an operand that is not in L1"));
+            };
+            return Ok(vec![Fractals { swapped: f.swapped != o.swapped, ..f }]);
+        };
+        let t = self.tile(o.source)?.clone();
+        let r = t.rank();
+        let (n, k) = (t.shape[r - 2] as i64, t.shape[r - 1] as i64);
+        let w = t.elem.bytes() as i64;
+        let mut out = Vec::new();
+        for i in 0..x.batches {
+            let bytes = up(n, 16) * up(k, x.depth().max(16)) * w;
+            let buffer = self.cube_buffer(Space::L1, Layout::Nz, t.elem, bytes);
+            if n % 16 != 0 || k % x.depth().max(16) != 0 {
+                self.fill(buffer, bytes);
+            }
+            let src = self.shared(at + (i * n * k * w) as u64);
+            self.issue(NdToNz {
+                dst: Local::new(buffer, 0),
+                src,
+                elem: t.elem,
+                matrices: 1.into(),
+                rows: n.into(),
+                columns: k.into(),
+                src_matrix: 0.into(),
+                src_row: k.into(),
+                dst_column: up(n, 16).into(),
+                dst_row: 1.into(),
+                dst_matrix: 1.into(),
+            });
+            out.push(Fractals { buffer, offset: 0, swapped: o.swapped });
+        }
+        Ok(out)
+    }
+
+    fn fill(&mut self, buffer: u32, bytes: i64) {
+        self.issue(FillL1 {
+            dst: Local::new(buffer, 0),
+            elem: Elem::F16,
+            times: 1.into(),
+            blocks: (bytes / 32).into(),
+            gap: 0.into(),
+            value: 0.into(),
+        });
+    }
+
+    /// A block of a view to L1, as columns of fractals; zeros for what lies outside.
+    pub(super) fn load_fractals(
+        &mut self,
+        view: &ViewValue,
+        offsets: &[Val],
+        t: &TileType,
+    ) -> Result<Fractals, Error> {
+        let swapped = view.strides[1].known() != Some(1);
+        let (outer, inner) = if swapped { (1, 0) } else { (0, 1) };
+        let w = t.elem.bytes() as i64;
+        let depth = 32 / w;
+        let (n, k) = (t.shape[outer] as i64, t.shape[inner] as i64);
+        let bytes = up(n, 16) * up(k, depth.max(16)) * w;
+        let buffer = self.cube_buffer(Space::L1, Layout::Nz, t.elem, bytes);
+        let (first, rows) = self.inside(offsets[outer], n, view.dims[outer]);
+        let (before, columns) = self.inside(offsets[inner], k, view.dims[inner]);
+        // No element is before the first along the inner axis, unless an offset overflowed.
+        let none = self.int(IntOp::Eq, before, 0.into());
+        let columns = self.int(IntOp::Mul, columns, none);
+        let some = self.int(IntOp::Lt, 0.into(), columns);
+        let rows = self.int(IntOp::Mul, rows, some);
+        let part = self.int(IntOp::Lt, rows, up(n, 16).into());
+        let short = self.int(IntOp::Lt, columns, up(k, depth.max(16)).into());
+        let part = self.int(IntOp::Or, part, short);
+        self.open();
+        self.fill(buffer, bytes);
+        let fill = self.close();
+        self.push(Stmt::If { condition: part, then: fill, otherwise: Vec::new() });
+        let stride = view.strides[outer];
+        let start = self.int(IntOp::Add, offsets[outer], first);
+        let by = self.int(IntOp::Mul, start, stride);
+        let by = self.int(IntOp::Add, by, offsets[inner]);
+        let from = self.int(IntOp::Add, view.offset, by);
+        let from = self.int(IntOp::Mul, from, w.into());
+        let to = self.int(IntOp::Mul, first, 32.into());
+        let copy = |src: Val, to: Val, rows: Val, stride: Val| NdToNz {
+            dst: Local { buffer, offset: to },
+            src: Global::of(view.param, src),
+            elem: t.elem,
+            matrices: 1.into(),
+            rows,
+            columns,
+            src_matrix: 0.into(),
+            src_row: stride,
+            dst_column: up(n, 16).into(),
+            dst_row: 1.into(),
+            dst_matrix: 1.into(),
+        };
+        // The instruction's stride has 16 bits; rows further apart go one by one.
+        let low = self.int(IntOp::Lt, 0.into(), stride);
+        let high = self.int(IntOp::Le, stride, 65535.into());
+        let near = self.int(IntOp::And, low, high);
+        self.open();
+        self.issue(copy(from, to, rows, stride));
+        let then = self.close();
+        let i = self.reg();
+        self.open();
+        let by = self.int(IntOp::Mul, i.into(), stride);
+        let by = self.int(IntOp::Mul, by, w.into());
+        let src = self.int(IntOp::Add, from, by);
+        let by = self.int(IntOp::Mul, i.into(), 32.into());
+        let row = self.int(IntOp::Add, to, by);
+        self.issue(copy(src, row, 1.into(), 1.into()));
+        let body = self.close();
+        let otherwise = vec![Stmt::For { counter: i, from: 0.into(), to: rows, step: 1.into(), body }];
+        self.push(Stmt::If { condition: near, then, otherwise });
+        Ok(Fractals { buffer, offset: 0, swapped })
+    }
+
+    /// `c (+)= a · b`, a piece of the depth at a time.
+    fn multiply(&mut self, a: Fractals, b: Fractals, x: Extents, c: u32, init: bool) {
+        let (m, n, d) = (up(x.m, 16), up(x.n, 16), x.depth());
+        let w = x.elem.bytes() as i64;
+        let all = up(x.k, d) / d;
+        let most = (PIECE / (m.max(n) * d * w)).clamp(1, 255);
+        let (fm, fnn) = (m / 16, n / 16);
+        let mut first = 0;
+        while first < all {
+            let k = most.min(all - first);
+            let left = self.cube_buffer(Space::L0a, Layout::Zz, x.elem, fm * k * FRACTAL);
+            let right = self.cube_buffer(Space::L0b, Layout::Zn, x.elem, fnn * k * FRACTAL);
+            for i in 0..fm {
+                // Rows of fractals; a swapped matrix has its fractals the other way round and each transposed.
+                let (start, step) = if a.swapped { (i * all + first, 1) } else { (first * fm + i, fm) };
+                self.fractals(left, (i * k, start, k, step), a, x.elem, a.swapped);
+            }
+            for i in 0..k {
+                let (start, step) = if b.swapped { ((first + i) * fnn, 1) } else { (first + i, all) };
+                self.fractals(right, (i * fnn, start, fnn, step), b, x.elem, !b.swapped);
+            }
+            self.mmad(c, (left, right), (m, n, k * d), x.elem, init && first == 0);
+            first += k;
+        }
+    }
+
+    /// `times` fractals from `start` on, `step` apart, to fractal `to` of an operand's memory.
+    fn fractals(
+        &mut self,
+        dst: u32,
+        (to, start, times, step): (i64, i64, i64, i64),
+        src: Fractals,
+        elem: Elem,
+        transpose: bool,
+    ) {
+        let dst_local = Local::new(dst, to * FRACTAL);
+        let src = Local::new(src.buffer, src.offset);
+        let (start, times, src_stride, dst_gap) = (start.into(), times.into(), step.into(), 0.into());
+        if self.buffers[dst as usize].space == Space::L0a {
+            self.issue(LoadA { dst: dst_local, src, elem, start, times, src_stride, dst_gap, transpose });
+        } else {
+            self.issue(LoadB { dst: dst_local, src, elem, start, times, src_stride, dst_gap, transpose });
+        }
+    }
+
+    fn mmad(&mut self, c: u32, (a, b): (u32, u32), (m, n, k): (i64, i64, i64), elem: Elem, init: bool) {
+        self.issue(Mmad {
+            dst: Local::new(c, 0),
+            a: Local::new(a, 0),
+            b: Local::new(b, 0),
+            elem,
+            m: m.into(),
+            n: n.into(),
+            k: k.into(),
+            init,
+        });
+    }
+}

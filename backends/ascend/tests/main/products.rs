@@ -1,0 +1,105 @@
+//! Products on the simulated NPU, with tails in every dimension.
+
+use super::harness::{launch, program};
+use super::kernels::view;
+use kcc_davinci::ir::CoreKind;
+use kcc_dsl::eager::{EagerBuffer, Options, interpret};
+use kcc_dsl::ir::{BinaryOp, Builder, Elem, Kernel};
+
+const BM: usize = 32;
+const BN: usize = 48;
+const BK: usize = 64;
+
+fn matmul(elem: Elem) -> Kernel {
+    let mut b = Builder::new("matmul");
+    let acc = if elem == Elem::I8 { Elem::I32 } else { Elem::F32 };
+    let (x, y, c) = (b.view("a", elem, 2), b.view("b", elem, 2), b.view_mut("c", acc, 2));
+    let (pm, pn) = (b.program_id(0), b.program_id(1));
+    let (bm, bn) = (b.i32(BM as i32), b.i32(BN as i32));
+    let (m, n) = (b.binary(BinaryOp::Mul, pm, bm), b.binary(BinaryOp::Mul, pn, bn));
+    let (zero, step, k) = (b.i32(0), b.i32(BK as i32), b.dim(x, 1));
+    let init = b.full(acc, &[BM, BN], 0.0);
+    let r = b.for_([zero, k, step], &[init], |b, k, carried| {
+        let p = b.load(x, &[m, k], &[BM, BK]);
+        let q = b.load(y, &[k, n], &[BK, BN]);
+        vec![b.dot(p, q, carried[0])]
+    });
+    b.store(c, &[m, n], r[0]);
+    b.finish().expect("valid")
+}
+
+#[test]
+fn products_with_tails() {
+    for elem in [Elem::F16, Elem::BF16, Elem::F32, Elem::I8] {
+        let acc = if elem == Elem::I8 { Elem::I32 } else { Elem::F32 };
+        let kernel = matmul(elem);
+        for (m, n, k) in [(1, 1, 1), (1, 48, 64), (33, 50, 65), (32, 48, 0), (40, 7, 17), (64, 96, 128)] {
+            let fill = |n: i64, s: i64| -> Vec<f32> { (0..n).map(|i| ((i * s) % 13 - 6) as f32).collect() };
+            let buffers = vec![
+                EagerBuffer::from_f32(elem, &fill((m * k).max(1), 7)),
+                EagerBuffer::from_f32(elem, &fill((k * n).max(1), 5)),
+                EagerBuffer::zeros(acc, (m * n) as usize),
+            ];
+            let args = [view(0, [m, k], false), view(1, [k, n], false), view(2, [m, n], true)];
+            let grid = [(m as u32).div_ceil(BM as u32), (n as u32).div_ceil(BN as u32), 1];
+            let mut want = buffers.clone();
+            interpret(&kernel, grid, &mut want, &args, &mut Options::default()).expect("eager");
+            assert!(program(&kernel, &args).expect("compiles").body(CoreKind::Cube).is_some());
+            for seed in 0..3 {
+                let mut got = buffers.clone();
+                launch(&kernel, grid, &mut got, &args, 2, seed)
+                    .unwrap_or_else(|e| panic!("{elem} {m} {n} {k}: {e}"));
+                // Small integers: every sum is exact.
+                assert_eq!(want[2].to_f32(), got[2].to_f32(), "{elem} {m}x{n}x{k}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_product_of_a_product() {
+    // Attention without its softmax: scores and accumulators go through vector cores. Every number is a small multiple of a
+    // power of two, so sums are exact.
+    let mut b = Builder::new("two");
+    let e = Elem::F16;
+    let (q, k, v, o) =
+        (b.view("q", e, 2), b.view("k", e, 2), b.view("v", e, 2), b.view_mut("o", Elem::F32, 2));
+    let (zero, step) = (b.i32(0), b.i32(32));
+    let n = b.dim(k, 0);
+    let qt = b.load(q, &[zero, zero], &[16, 32]);
+    let init = b.full(Elem::F32, &[16, 32], 0.0);
+    let r = b.for_([zero, n, step], &[init], |b, i, carried| {
+        let kt = b.load(k, &[i, zero], &[32, 32]);
+        let kt = b.transpose(kt, &[1, 0]);
+        let s0 = b.full(Elem::F32, &[16, 32], 0.0);
+        let s = b.dot(qt, kt, s0);
+        let half = b.full(Elem::F32, &[16, 32], 0.5);
+        let s = b.binary(BinaryOp::Mul, s, half);
+        let p = b.cast(s, e);
+        let vt = b.load(v, &[i, zero], &[32, 32]);
+        let scaled = b.binary(BinaryOp::Mul, carried[0], half);
+        vec![b.dot(p, vt, scaled)]
+    });
+    b.store(o, &[zero, zero], r[0]);
+    let kernel = b.finish().expect("valid");
+    let fill = |n: i64, s: i64| -> Vec<f32> { (0..n).map(|i| ((i * s) % 5 - 2) as f32).collect() };
+    let buffers = vec![
+        EagerBuffer::from_f32(e, &fill(13 * 20, 7)),
+        EagerBuffer::from_f32(e, &fill(70 * 20, 3)),
+        EagerBuffer::from_f32(e, &fill(70 * 20, 9)),
+        EagerBuffer::zeros(Elem::F32, 13 * 20),
+    ];
+    let args = [
+        view(0, [13, 20], false),
+        view(1, [70, 20], false),
+        view(2, [70, 20], false),
+        view(3, [13, 20], true),
+    ];
+    let mut want = buffers.clone();
+    interpret(&kernel, [1, 1, 1], &mut want, &args, &mut Options::default()).expect("eager");
+    for seed in 0..3 {
+        let mut got = buffers.clone();
+        launch(&kernel, [1, 1, 1], &mut got, &args, 1, seed).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(want[3].to_f32(), got[3].to_f32());
+    }
+}
