@@ -3,7 +3,7 @@
 use super::{Device, How, Runnable};
 use crate::drivers::{cpu, gpu};
 use crate::error::Result;
-use crate::launch::{Arg, IntoGrid, Label, check, check_grid};
+use crate::launch::{Arg, IntoGrid, Label, Stream, check, check_grid};
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::Param;
 use smallvec::SmallVec;
@@ -57,8 +57,24 @@ impl CompiledKernel {
     /// Arguments that do not fit or are laid out otherwise than the code relies on, a grid without programs, a failed
     /// assertion.
     pub fn launch(&self, grid: impl IntoGrid, args: &[Arg<'_>], threads: Option<usize>) -> Result<()> {
+        self.run(grid.into_grid(), args, How { threads, ..How::default() })
+    }
+
+    /// As [`CompiledKernel::launch`], into a stream of a GPU (`None`: the device's own).
+    ///
+    /// # Errors
+    /// As [`CompiledKernel::launch`].
+    pub fn launch_on(&self, grid: impl IntoGrid, args: &[Arg<'_>], stream: Option<Stream>) -> Result<()> {
+        self.run(grid.into_grid(), args, How { stream, ..How::default() })
+    }
+
+    /// Whether these arguments, which are checked, leave nothing to do: every view that the kernel writes is empty.
+    pub(crate) fn idle(&self, args: &[Arg<'_>]) -> Result<bool> {
+        Ok(!check(&self.runnable.label(), self.params(), args, self.device.place())?)
+    }
+
+    fn run(&self, grid: [i64; 3], args: &[Arg<'_>], how: How) -> Result<()> {
         let label = self.runnable.label();
-        let grid = grid.into_grid();
         check_grid(&label, grid)?;
         if !check(&label, self.params(), args, self.device.place())? {
             return Ok(());
@@ -66,7 +82,6 @@ impl CompiledKernel {
         if let Runnable::Code(loaded) = &self.runnable {
             crate::launch::check_specs(&label, &loaded.params, &loaded.specs, args)?;
         }
-        let how = How { threads, ..How::default() };
         self.device.run(&self.runnable, grid, args, how)
     }
 }

@@ -3,7 +3,7 @@
 use super::{Device, Kind};
 use crate::drivers::gpu::Recording;
 use crate::error::{Error, Result};
-use crate::launch::Stream;
+use crate::launch::{Arg, Stream};
 use crate::tensor::{DeviceTensor, DeviceView, DeviceViewMut, Tensor};
 use kcc_dsl::elem::Elem;
 use std::time::Duration;
@@ -87,6 +87,25 @@ impl Device {
         strides: &[i64],
     ) -> Result<DeviceViewMut<'a, T>> {
         Ok(DeviceViewMut::over(address, self.place(), dims, strides)?)
+    }
+
+    /// A launch argument over memory of this device that somebody else owns, its element type known at run time only.
+    ///
+    /// # Safety
+    /// As [`Device::view`]; if `mutable`, as [`Device::view_mut`].
+    ///
+    /// # Errors
+    /// A null address (of a view with elements), an unaligned one, impossible dims; a mutable view of which two indices name
+    /// one element.
+    pub unsafe fn argument<'a>(
+        &self,
+        address: u64,
+        elem: kcc_dsl::ir::Elem,
+        dims: &[i64],
+        strides: &[i64],
+        mutable: bool,
+    ) -> Result<Arg<'a>> {
+        Ok(Arg::over(address, elem, dims, strides, mutable, self.place())?)
     }
 
     /// Waits for what was launched into a stream (`None`: the device's own). Other devices than `cuda` and `hip` have nothing to

@@ -139,6 +139,35 @@ impl<'a> Arg<'a> {
         }))
     }
 
+    /// A view by address; who calls vouches for the memory.
+    pub(crate) fn over(
+        address: u64,
+        elem: Elem,
+        dims: &[i64],
+        strides: &[i64],
+        mutable: bool,
+        place: Place,
+    ) -> Result<Arg<'a>, ViewError> {
+        let layout = Layout::strided(dims, strides)?;
+        if address == 0 && !layout.is_empty() {
+            return Err(ViewError::Null);
+        }
+        if !address.is_multiple_of(elem.bytes() as u64) {
+            return Err(ViewError::Unaligned { address: address as usize, elem });
+        }
+        if mutable && !layout.is_injective() {
+            return Err(ViewError::Overlap { dims: dims.to_vec(), strides: strides.to_vec() });
+        }
+        Ok(Arg::new(Raw::View(RawView {
+            ptr: std::ptr::with_exposed_provenance_mut(address as usize),
+            elem,
+            layout,
+            mutable,
+            place,
+            undefined: false,
+        })))
+    }
+
     /// A number.
     pub fn scalar<T: Element>(value: T) -> Arg<'a> {
         Arg::new(Raw::Scalar { elem: T::ELEM, bits: value.to_bits64() })

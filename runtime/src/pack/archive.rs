@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
 /// Longest `pack.json`.
@@ -31,7 +31,25 @@ pub(super) struct Archive {
 
 enum Source {
     Folder,
-    Zip { map: Mmap, entries: HashMap<String, Range<usize>> },
+    Zip { bytes: Bytes, entries: HashMap<String, Range<usize>> },
+}
+
+/// A whole zip file.
+enum Bytes {
+    /// Mapped from disk.
+    Map(Mmap),
+    /// Given by the program.
+    Owned(Vec<u8>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Map(map) => map,
+            Bytes::Owned(bytes) => bytes,
+        }
+    }
 }
 
 /// Whether a name is a plain relative path that stays within the pack.
@@ -45,8 +63,15 @@ pub(super) fn is_inside(name: &str) -> bool {
 impl Archive {
     pub(super) fn open(path: &Path) -> Result<Archive> {
         let meta = std::fs::metadata(path).map_err(|e| Error::file(path, e))?;
-        let source = if meta.is_dir() { Source::Folder } else { open_zip(path)? };
+        let source = if meta.is_dir() { Source::Folder } else { map_zip(path)? };
         Ok(Archive { path: path.to_path_buf(), source })
+    }
+
+    /// A zip file that the program holds; errors call it `memory`.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Result<Archive> {
+        let path = PathBuf::from("memory");
+        let source = read_zip(&path, Bytes::Owned(bytes))?;
+        Ok(Archive { path, source })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -65,10 +90,10 @@ impl Archive {
     /// The bytes of a file; where its length is known, it must be that.
     pub(super) fn read(&self, name: &str, expected: Option<u64>) -> Result<Cow<'_, [u8]>> {
         let bytes = match &self.source {
-            Source::Zip { map, entries } => {
+            Source::Zip { bytes, entries } => {
                 let missing = || self.corrupt(format!("it holds no `{name}`"));
                 let range = entries.get(name).cloned().ok_or_else(missing)?;
-                Cow::Borrowed(map.get(range).ok_or_else(missing)?)
+                Cow::Borrowed(bytes.get(range).ok_or_else(missing)?)
             }
             Source::Folder => {
                 let path = self.path.join(name);
@@ -96,13 +121,17 @@ impl Archive {
     }
 }
 
-fn open_zip(path: &Path) -> Result<Source> {
-    let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
+fn map_zip(path: &Path) -> Result<Source> {
     let file = File::open(path).map_err(|e| Error::file(path, e))?;
     // SAFETY: the mapping is read-only and private. As with a shared library, whoever replaces a pack that is in
     // use must write a new file and rename it; `kcc pack build` does.
     let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::file(path, e))?;
-    let mut zip = zip::ZipArchive::new(Cursor::new(&map[..]))
+    read_zip(path, Bytes::Map(map))
+}
+
+fn read_zip(path: &Path, bytes: Bytes) -> Result<Source> {
+    let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
+    let mut zip = zip::ZipArchive::new(Cursor::new(&bytes[..]))
         .map_err(|e| corrupt(format!("it is no pack: neither a folder nor a whole zip file ({e})")))?;
     if zip.len() > MAX_FILES {
         return Err(corrupt(format!("it has {} files, more than {MAX_FILES}", zip.len())));
@@ -124,7 +153,7 @@ fn open_zip(path: &Path) -> Result<Source> {
         }
         let start = entry.data_start().and_then(|s| usize::try_from(s).ok()).ok_or_else(lies)?;
         let end = usize::try_from(entry.size()).ok().and_then(|n| start.checked_add(n)).ok_or_else(lies)?;
-        if end > map.len() {
+        if end > bytes.len() {
             return Err(lies());
         }
         ranges.push(start..end);
@@ -142,5 +171,5 @@ fn open_zip(path: &Path) -> Result<Source> {
     if ranges.windows(2).any(|w| w[0].end > w[1].start) {
         return Err(corrupt("entries overlap".into()));
     }
-    Ok(Source::Zip { map, entries })
+    Ok(Source::Zip { bytes, entries })
 }

@@ -12,9 +12,9 @@ use super::validate::Formulas;
 use crate::detect;
 use crate::device::{CompiledKernel, Device, Loaded};
 use crate::error::{Error, Result};
-use crate::launch::{Arg, Raw};
+use crate::launch::{Arg, Raw, Stream};
 use kcc_dsl::exchange::{ArgSpec, Artifact};
-use kcc_dsl::ir::ParamKind;
+use kcc_dsl::ir::{Param, ParamKind};
 use smallvec::SmallVec;
 
 /// A kernel ready to run on one device.
@@ -117,6 +117,11 @@ impl PackKernel {
         self.variants.iter().map(|v| v.index)
     }
 
+    /// The parameters in order, element types as the first loaded variant takes them.
+    pub fn params(&self) -> &[Param] {
+        self.variants.first().map_or(&[], |v| &v.formulas.params)
+    }
+
     /// The variant that a launch with these arguments would run, and how.
     ///
     /// # Errors
@@ -134,6 +139,40 @@ impl PackKernel {
             }
         }
         let Some((_, at)) = best else { return Err(self.none_fits(args)) };
+        self.planned(at, &facts)
+    }
+
+    /// How the variant of an earlier choice would run with other arguments: as [`PackKernel::choose`], without a look at the
+    /// other variants.
+    ///
+    /// # Errors
+    /// The variant may not be chosen for these arguments.
+    pub fn choose_again(&self, choice: &Choice, args: &[Arg<'_>]) -> Result<Choice> {
+        let v = self.chosen(choice)?;
+        let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
+        if !v.fits(args) || !v.formulas.when.iter().all(|w| w.holds(&facts)) {
+            let given: Vec<String> = args.iter().map(shown).collect();
+            return Err(Error::Load {
+                kernel: self.name.clone(),
+                reason: format!(
+                    "variant {}, which was chosen before, does not take ({}); choose anew for these arguments",
+                    v.index,
+                    given.join(", ")
+                ),
+            });
+        }
+        self.planned(choice.at, &facts)
+    }
+
+    fn chosen(&self, choice: &Choice) -> Result<&Ready> {
+        let found = self.variants.get(choice.at).filter(|v| v.index == choice.variant);
+        found.ok_or_else(|| Error::Load {
+            kernel: self.name.clone(),
+            reason: "a choice of another kernel".into(),
+        })
+    }
+
+    fn planned(&self, at: usize, facts: &[ArgFacts<'_>]) -> Result<Choice> {
         let v = &self.variants[at];
         let undefined = || Error::Load {
             kernel: self.name.clone(),
@@ -141,9 +180,9 @@ impl PackKernel {
         };
         let mut grid = [0; 3];
         for (axis, formula) in grid.iter_mut().zip(&v.formulas.grid) {
-            *axis = formula.eval(&facts).ok_or_else(undefined)?;
+            *axis = formula.eval(facts).ok_or_else(undefined)?;
         }
-        let workspace = v.formulas.workspace.eval(&facts).ok_or_else(undefined)?;
+        let workspace = v.formulas.workspace.eval(facts).ok_or_else(undefined)?;
         let workspace = u64::try_from(workspace).map_err(|_| undefined())?;
         Ok(Choice { variant: v.index, at, grid, workspace })
     }
@@ -162,26 +201,33 @@ impl PackKernel {
     /// # Errors
     /// As [`PackKernel::launch`].
     pub fn launch_as(&self, choice: &Choice, args: &[Arg<'_>], threads: Option<usize>) -> Result<()> {
-        let Some(variant) = self.variants.get(choice.at) else {
-            return Err(Error::Load {
-                kernel: self.name.clone(),
-                reason: "a choice of another kernel".into(),
-            });
-        };
-        variant.code.launch(choice.grid, args, threads)
+        match self.code_for(choice, args)? {
+            Some(code) => code.launch(choice.grid, args, threads),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`PackKernel::launch_as`], into a stream that the caller owns (`None`: the device's own). On a GPU it does not wait for
+    /// the kernel's end, but where a view lies in host memory or the kernel asserts or prints.
+    ///
+    /// # Errors
+    /// As [`PackKernel::launch`].
+    pub fn launch_on(&self, choice: &Choice, args: &[Arg<'_>], stream: Option<Stream>) -> Result<()> {
+        match self.code_for(choice, args)? {
+            Some(code) => code.launch_on(choice.grid, args, stream),
+            None => Ok(()),
+        }
+    }
+
+    /// The code of a choice; `None` if there is nothing to compute. (A grid over an empty view has no programs.)
+    fn code_for(&self, choice: &Choice, args: &[Arg<'_>]) -> Result<Option<&CompiledKernel>> {
+        let code = &self.chosen(choice)?.code;
+        Ok(if choice.grid.contains(&0) && code.idle(args)? { None } else { Some(code) })
     }
 
     /// Says why no variant fits: the arguments as given, and what there is.
     fn none_fits(&self, args: &[Arg<'_>]) -> Error {
-        let given: Vec<String> = args
-            .iter()
-            .map(|a| match &a.raw {
-                Raw::View(v) => {
-                    format!("{} {:?} strides {:?}", v.elem, &v.layout.dims[..], &v.layout.strides[..])
-                }
-                Raw::Scalar { elem, .. } => elem.name().to_owned(),
-            })
-            .collect();
+        let given: Vec<String> = args.iter().map(shown).collect();
         let known: Vec<String> = self
             .variants
             .iter()
@@ -200,6 +246,14 @@ impl PackKernel {
                 unique.join(", ")
             ),
         }
+    }
+}
+
+/// An argument in words.
+fn shown(arg: &Arg<'_>) -> String {
+    match &arg.raw {
+        Raw::View(v) => format!("{} {:?} strides {:?}", v.elem, &v.layout.dims[..], &v.layout.strides[..]),
+        Raw::Scalar { elem, .. } => elem.name().to_owned(),
     }
 }
 

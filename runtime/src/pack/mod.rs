@@ -37,7 +37,18 @@ impl Pack {
     /// A path that cannot be read; a file that is no pack, is cut short, or contradicts itself; a version of the
     /// format that this program does not read.
     pub fn open(path: impl AsRef<Path>) -> Result<Pack> {
-        let archive = Archive::open(path.as_ref())?;
+        Pack::new(Archive::open(path.as_ref())?)
+    }
+
+    /// A pack that the program holds in memory: the bytes of a zip file.
+    ///
+    /// # Errors
+    /// As [`Pack::open`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Pack> {
+        Pack::new(Archive::from_bytes(bytes)?)
+    }
+
+    fn new(archive: Archive) -> Result<Pack> {
         let manifest = validate::manifest(&archive.manifest()?).map_err(|reason| archive.corrupt(reason))?;
         Ok(Pack { archive, checked: manifest })
     }
