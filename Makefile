@@ -16,6 +16,9 @@ help: ## list the commands
 # NVIDIA's assembler: the user's, else the one that `scripts/setup.sh cuda` installs.
 KCC_PTXAS ?= $(firstword $(wildcard $(CURDIR)/.cache/venv/cuda/lib/python*/site-packages/nvidia/cu*/bin/ptxas))
 
+# A Python with numpy and torch, for the tests of the Python package: the user's, else the one of the benchmarks.
+KCC_PYTHON ?= $(wildcard $(CURDIR)/.cache/venv/bench/bin/python)
+
 setup: ## install what is missing: toolchain and model files
 	@scripts/setup.sh toolchain model
 
@@ -24,13 +27,14 @@ run: setup ## embed a few sentences with MiniLM, all arithmetic in kcc kernels
 	@KCC="$(TARGET)/release/kcc" cargo run --release -p kcc-minilm -- $(ARGS)
 
 test: setup ## run the whole suite
-	@scripts/setup.sh cuda
+	@scripts/setup.sh cuda bench
 	@cargo build --workspace $(CLI) --bin kcc
 	@$(MAKE) --no-print-directory test-now
 
 # A second `make`, so that KCC_PTXAS sees what setup installed.
 test-now:
-	@KCC="$(TARGET)/debug/kcc" KCC_PTXAS="$(KCC_PTXAS)" cargo test --workspace $(CLI)
+	@KCC="$(TARGET)/debug/kcc" KCC_PTXAS="$(KCC_PTXAS)" $(if $(KCC_PYTHON),KCC_PYTHON="$(KCC_PYTHON)") \
+		cargo test --workspace $(CLI)
 	@cargo test -p kcc-runtime --features jit-in-process --test in_process
 
 lint: ## formatting, clippy and documentation, warnings are errors

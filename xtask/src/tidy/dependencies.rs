@@ -18,7 +18,7 @@ struct Rule {
     llvm: bool,
 }
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     Rule { package: "kcc-macros", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-dsl", always: &["kcc-macros"], optional: &[], llvm: false },
     Rule { package: "kcc-compiler", always: &["kcc-dsl"], optional: &[], llvm: true },
@@ -39,6 +39,7 @@ const RULES: [Rule; 12] = [
         optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-simt"],
         llvm: false,
     },
+    Rule { package: "kcc-capi", always: &["kcc-dsl", "kcc-runtime"], optional: &[], llvm: false },
     Rule {
         package: "kcc-kernels",
         always: &["kcc-dsl", "kcc-macros", "kcc-runtime"],
