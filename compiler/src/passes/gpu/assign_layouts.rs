@@ -21,8 +21,8 @@ use crate::error::{Error, at};
 use crate::gpu::{Facts, GpuOptions, GpuTarget};
 use crate::ktg::access::{Views, access};
 use crate::ktg::axis::Divisibility;
-use crate::ktg::{Func, Kind, Layout, Op, Type};
-use crate::layout::Linear;
+use crate::ktg::{Func, GpuOp, Kind, Layout, Op, Type};
+use crate::layout::{Dim, Linear};
 use classes::{Classes, shape};
 use kcc_dsl::ir::{OpKind, ValueId};
 use std::collections::HashMap;
@@ -160,10 +160,32 @@ impl Chooser<'_> {
         }
         for (class, tile) in order {
             let (elements, axis, _) = best[&class];
-            let layout = self.natural(shape(self.func, tile), Some((axis, elements)))?;
+            let tile_shape = shape(self.func, tile);
+            let layout = match self.stored_along(ops, tile).filter(|deep| *deep != axis) {
+                Some(deep) => {
+                    let facts = self.facts;
+                    let blocks =
+                        choose::crossed(tile_shape, (axis, deep), elements, facts.lanes, self.func.warps);
+                    Arc::new(blocks?)
+                }
+                None => self.natural(tile_shape, Some((axis, elements)))?,
+            };
             self.chosen.insert(class, layout);
         }
         Ok(())
+    }
+
+    /// The axis along which neighbours lie side by side in the shared buffer that a tile is stored to, on chips that turn
+    /// operands round on the way there.
+    fn stored_along(&self, ops: &[Op], tile: ValueId) -> Option<usize> {
+        if self.facts.matrix_loads {
+            return None;
+        }
+        let store =
+            |op: &&Op| matches!(op.kind, Kind::Gpu(GpuOp::StoreShared)) && op.operands.first() == Some(&tile);
+        let buffer = self.func.ty(*ops.iter().find(store)?.operands.get(1)?).shared()?;
+        let first = buffer.layout.basis(Dim::Offset).first()?;
+        first.iter().position(|step| *step == 1)
     }
 
     /// Reductions and shape changes: what follows from the operand's layout, until nothing more does.

@@ -72,11 +72,17 @@ fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Er
     }
     let mut stored: HashMap<ValueId, ValueId> = HashMap::new();
     let views = Views::of(func);
-    let wanted: HashMap<ValueId, usize> = plans
+    let wanted: HashMap<ValueId, (usize, bool)> = plans
         .values()
-        .flat_map(|p| &p.places)
-        .filter_map(|p| match p {
-            Place::Shared { stored, .. } => Some((*stored, contiguous_axis(func, &views, &defs, *stored))),
+        .flat_map(|p| p.places.iter().enumerate())
+        .filter_map(|(side, p)| match p {
+            Place::Shared { stored, perm } => {
+                let deep =
+                    (!target.facts().matrix_loads).then(|| depth_axis(func, *stored, perm.as_deref(), side));
+                let near = contiguous_axis(func, &views, &defs, *stored);
+                let axis = deep.flatten().unwrap_or(near);
+                Some((*stored, (axis, axis != near)))
+            }
             Place::Registers(_) => None,
         })
         .collect();
@@ -220,6 +226,15 @@ fn shared_place(defs: &HashMap<ValueId, Def>, v: ValueId) -> Place {
     }
 }
 
+/// The axis of a stored operand of narrow elements along which products sum. Lanes hold neighbours along it, so that where
+/// no instruction transposes what it reads, reads are wide if they lie side by side.
+fn depth_axis(func: &Func, stored: ValueId, perm: Option<&[u8]>, side: usize) -> Option<usize> {
+    let tile = func.ty(stored).tile()?;
+    let axis = tile.rank().checked_sub(1 + side)?;
+    let axis = perm.map_or(Some(axis), |perm| perm.get(axis).map(|p| usize::from(*p)))?;
+    (tile.elem.bytes() < 4).then_some(axis)
+}
+
 /// The axis along which neighbours shall lie side by side: the one that is contiguous in global memory, for a tile
 /// that is loaded; else the last.
 fn contiguous_axis(func: &Func, views: &Views, defs: &HashMap<ValueId, Def>, v: ValueId) -> usize {
@@ -232,11 +247,17 @@ fn contiguous_axis(func: &Func, views: &Views, defs: &HashMap<ValueId, Def>, v: 
 }
 
 /// A buffer for a tile whose neighbours along `axis` lie side by side, in rows whose 16-byte chunks are swizzled so that
-/// reads along rows and along columns are free of bank conflicts.
+/// reads along rows and along columns are free of bank conflicts. `folded` swizzles by the rows' next bits as well, for
+/// threads that write across rows in steps of a whole access to global memory.
 ///
 /// # Errors
 /// Shapes that no layout has.
-pub(super) fn buffer(elem: kcc_dsl::ir::Elem, shape: &[usize], axis: usize) -> Result<SharedType, Error> {
+pub(super) fn buffer(
+    elem: kcc_dsl::ir::Elem,
+    shape: &[usize],
+    axis: usize,
+    folded: bool,
+) -> Result<SharedType, Error> {
     let mut order = vec![axis];
     order.extend((0..shape.len()).rev().filter(|a| *a != axis));
     let extents = fragments::rounded(shape);
@@ -247,13 +268,17 @@ pub(super) fn buffer(elem: kcc_dsl::ir::Elem, shape: &[usize], axis: usize) -> R
         17..=128 => Swizzle { bits: row.ilog2() - 4, base: 4, shift: 3 },
         _ => Swizzle { bits: 3, base: 4, shift: row.ilog2() - 4 },
     };
-    let layout = Shared::swizzled(&extents, &order, bytes, swizzle).map_err(|e| bug(e.to_string()))?;
+    let mut layout = Shared::swizzled(&extents, &order, bytes, swizzle).map_err(|e| bug(e.to_string()))?;
+    if folded {
+        let next = Swizzle { shift: swizzle.shift + swizzle.bits, ..swizzle };
+        layout = layout.with_swizzle(next).map_err(|e| bug(e.to_string()))?;
+    }
     Ok(SharedType { elem, shape: shape.to_vec(), stages: 1, layout: Arc::new(layout.layout().clone()) })
 }
 
-fn store(b: &mut Builder, v: ValueId, axis: usize) -> Result<ValueId, Error> {
+fn store(b: &mut Builder, v: ValueId, (axis, folded): (usize, bool)) -> Result<ValueId, Error> {
     let Some(t) = b.ty(v).tile().cloned() else { return Err(bug("an operand of a product that is no tile")) };
-    let ty = buffer(t.elem, &t.shape, axis)?;
+    let ty = buffer(t.elem, &t.shape, axis, folded)?;
     let [s] = b.op(GpuOp::AllocShared { offset: None }, &[], [Type::Shared(ty)]);
     let [] = b.op(GpuOp::StoreShared, &[v, s], []);
     Ok(s)
@@ -263,7 +288,7 @@ fn product(
     b: &mut Builder,
     op: Op,
     plan: Plan,
-    wanted: &HashMap<ValueId, usize>,
+    wanted: &HashMap<ValueId, (usize, bool)>,
     stored: &mut HashMap<ValueId, ValueId>,
 ) -> Result<(), Error> {
     let loc: LocId = op.loc;

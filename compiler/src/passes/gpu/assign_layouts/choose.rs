@@ -13,6 +13,24 @@ use crate::layout::{Blocked, Linear};
 /// # Errors
 /// A tile that no layout can hold.
 pub fn blocked(shape: &[usize], axis: usize, elements: u32, lanes: u32, warps: u32) -> Result<Linear, Error> {
+    crossed(shape, (axis, axis), elements, lanes, warps)
+}
+
+/// Neighbours of a thread along the other axis of [`crossed`], at most: 4 elements of two bytes are 8 bytes.
+const ACROSS: u32 = 4;
+
+/// The same, but a thread's accesses are neighbours along `deep`, if that is another axis: turned round in its registers
+/// they make vectors along `deep`.
+///
+/// # Errors
+/// A tile that no layout can hold.
+pub fn crossed(
+    shape: &[usize],
+    (axis, deep): (usize, usize),
+    elements: u32,
+    lanes: u32,
+    warps: u32,
+) -> Result<Linear, Error> {
     let extents: Vec<u32> = shape.iter().map(|e| (*e as u32).next_power_of_two()).collect();
     let total: u32 = extents.iter().product();
     // Rather all threads with few elements than few with many.
@@ -26,6 +44,10 @@ pub fn blocked(shape: &[usize], axis: usize, elements: u32, lanes: u32, warps: u
     let mut grid = vec![1; shape.len()];
     if let Some(s) = size.get_mut(axis) {
         *s = elements;
+    }
+    if let (true, Some(s)) = (deep != axis, size.get_mut(deep)) {
+        let rest = (total / (lanes * warps * elements)).max(1);
+        *s = rest.min(ACROSS).min(extents.get(deep).copied().unwrap_or(1));
     }
     let spread = |counts: &mut [u32], covered: &dyn Fn(usize) -> u32, mut left: u32, order: &[usize]| {
         for &a in order {
