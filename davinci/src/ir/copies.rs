@@ -128,27 +128,9 @@ instructions! {
         /// The value's bits.
         value: Val,
     }
-    /// `LoadData` with `LoadData2DParams` into the left operand's memory, a fractal at a time.
-    LoadA => Mte1 {
-        /// Aligned to 512 bytes.
-        dst: Local,
-        /// Aligned to 32 bytes.
-        src: Local,
-        /// Element type.
-        elem: Elem,
-        /// First fractal, in fractals from `src`, 0 to 65535.
-        start: Val,
-        /// Fractals, 1 to 255.
-        times: Val,
-        /// Fractals from one to the next in the source, 0 to 65535.
-        src_stride: Val,
-        /// Fractals between one's end and the next in the destination, 0 to 65535.
-        dst_gap: Val,
-        /// Transposes each fractal (16-bit types only).
-        transpose: bool,
-    }
-    /// The same into the right operand's memory.
-    LoadB => Mte1 {
+    /// `LoadData` with `LoadData2DParams` into the left or the right operand's memory, as the buffer
+    /// lies, a fractal at a time.
+    LoadData => Mte1 {
         /// Aligned to 512 bytes.
         dst: Local,
         /// Aligned to 32 bytes.

@@ -83,8 +83,7 @@ collect!(
     NdToNz,
     FillL1,
     // products
-    LoadA,
-    LoadB,
+    LoadData,
     Mmad,
     Fixpipe,
     // vector
@@ -132,8 +131,7 @@ impl Instr {
             Instr::CopyL1(i) => l.writes.push(&i.dst),
             Instr::NdToNz(i) => l.writes.push(&i.dst),
             Instr::FillL1(i) => l.writes.push(&i.dst),
-            Instr::LoadA(i) => l.both(&i.dst, &[&i.src]),
-            Instr::LoadB(i) => l.both(&i.dst, &[&i.src]),
+            Instr::LoadData(i) => l.both(&i.dst, &[&i.src]),
             Instr::Mmad(i) => {
                 l.both(&i.dst, &[&i.a, &i.b]);
                 if !i.init {

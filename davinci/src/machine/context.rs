@@ -24,9 +24,32 @@ pub(super) struct Context<'a> {
     pub clocks: &'a Clocks,
     pub epochs: &'a mut Epochs,
     pub by: By,
-    /// Bytes moved from or to global memory, and how many of them were touched before.
-    pub moved: u64,
+    pub moved: Moved,
+}
+
+/// Bytes moved from or to global memory, and how many of them were touched before.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Moved {
+    pub bytes: u64,
     pub cached: u64,
+}
+
+impl Globals {
+    /// The memory of a place, the address in it, and the memory's number among those of `touched`.
+    fn locate(&mut self, g: &Global, off: i64) -> Result<(&mut Memory, i64, usize), Fault> {
+        let at = num(&g.offset) + off;
+        match g.param {
+            None => Ok((&mut self.workspace, at, self.params.len())),
+            Some(p) => {
+                let p = p as usize;
+                let origin = self.origins[p];
+                match self.params.get_mut(p).and_then(Option::as_mut) {
+                    Some(m) => Ok((m, origin + at, p)),
+                    None => Err(Fault::new(FaultKind::Form, format!("parameter {p} is no view"))),
+                }
+            }
+        }
+    }
 }
 
 impl Context<'_> {
@@ -68,48 +91,27 @@ impl Context<'_> {
         &mut self.locals[self.program.buffers[l.buffer as usize].space as usize]
     }
 
-    fn global(&mut self, g: &Global, off: i64) -> Result<(&mut Memory, i64, usize), Fault> {
-        let at = num(&g.offset) + off;
-        match g.param {
-            None => Ok((&mut self.globals.workspace, at, self.globals.params.len())),
-            Some(p) => {
-                let p = p as usize;
-                let origin = self.globals.origins[p];
-                match self.globals.params.get_mut(p).and_then(Option::as_mut) {
-                    Some(m) => Ok((m, origin + at, p)),
-                    None => Err(Fault::new(FaultKind::Form, format!("parameter {p} is no view"))),
-                }
-            }
-        }
-    }
-
     fn note(&mut self, which: usize, at: usize, len: i64) {
-        self.moved += len as u64;
+        self.moved.bytes += len as u64;
         let lines = &mut self.globals.touched[which];
         if len > 0 {
             for (i, line) in (at / 512..=(at + len as usize - 1) / 512).enumerate() {
                 let piece = if i == 0 { 512 - at % 512 } else { 512 };
                 if lines[line] {
-                    self.cached += (piece as u64).min(len as u64);
+                    self.moved.cached += (piece as u64).min(len as u64);
                 }
                 lines[line] = true;
             }
-            self.cached = self.cached.min(self.moved);
+            self.moved.cached = self.moved.cached.min(self.moved.bytes);
         }
     }
 
     /// Notes a read of global memory; gives the bytes and whether each is defined.
     pub fn fetch(&mut self, g: &Global, off: i64, len: i64) -> Result<(Vec<u8>, Vec<bool>), Fault> {
-        let (by, clocks) = (self.by, self.clocks);
-        // The noted accesses live beside the memories; a short loan of them.
-        let mut epochs = std::mem::replace(self.epochs, Epochs::new(&[]));
-        let found = self.global(g, off).and_then(|(m, at, which)| {
-            let r = m.read(at, len, by, clocks, &mut epochs)?;
-            let defined = r.clone().map(|i| m.is_defined(i)).collect();
-            Ok((m.data[r.clone()].to_vec(), defined, which, r.start))
-        });
-        *self.epochs = epochs;
-        let (data, defined, which, at) = found?;
+        let (m, at, which) = self.globals.locate(g, off)?;
+        let r = m.read(at, len, self.by, self.clocks, self.epochs)?;
+        let defined = r.clone().map(|i| m.is_defined(i)).collect();
+        let (data, at) = (m.data[r.clone()].to_vec(), r.start);
         self.note(which, at, len);
         Ok((data, defined))
     }
@@ -122,17 +124,12 @@ impl Context<'_> {
         len: i64,
         update: impl FnOnce(&mut [u8]),
     ) -> Result<(), Fault> {
-        let (by, clocks) = (self.by, self.clocks);
-        let mut epochs = std::mem::replace(self.epochs, Epochs::new(&[]));
-        let done = self.global(g, off).and_then(|(m, at, which)| {
-            let r = m.write(at, len, by, clocks, &mut epochs)?;
-            let mut bytes = m.data[r.clone()].to_vec();
-            update(&mut bytes);
-            m.put(r.start, &bytes, true);
-            Ok((which, r.start))
-        });
-        *self.epochs = epochs;
-        let (which, at) = done?;
+        let (m, at, which) = self.globals.locate(g, off)?;
+        let r = m.write(at, len, self.by, self.clocks, self.epochs)?;
+        let mut bytes = m.data[r.clone()].to_vec();
+        update(&mut bytes);
+        let at = r.start;
+        m.put(at, &bytes, true);
         self.note(which, at, len);
         Ok(())
     }

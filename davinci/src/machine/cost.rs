@@ -2,7 +2,7 @@
 
 use super::code::num;
 use crate::chip::Chip;
-use crate::ir::{Binary, Instr, Span, Unary, Val};
+use crate::ir::{Binary, Instr, Program, Space, Span, Unary, Val};
 use kcc_dsl::ir::Elem;
 
 /// Cycles that an instruction keeps its pipe busy, and cycles from its start until its result is there.
@@ -15,6 +15,7 @@ pub(super) struct Cycles {
 /// What a chip and a launch fix.
 pub(super) struct Model<'a> {
     pub chip: &'a Chip,
+    pub program: &'a Program,
     /// Cores that share the memory.
     pub cores: u64,
 }
@@ -52,8 +53,11 @@ impl Model<'_> {
             Instr::FillL1(i) => {
                 Cycles { busy: up(num(&i.times) * num(&i.blocks) * 32, c.l0a as i64), latency: 16 }
             }
-            Instr::LoadA(i) => Cycles { busy: up(num(&i.times) * 512, c.l0a as i64), latency: 16 },
-            Instr::LoadB(i) => Cycles { busy: up(num(&i.times) * 512, c.l0b as i64), latency: 16 },
+            Instr::LoadData(i) => {
+                let right = self.program.buffers[i.dst.buffer as usize].space == Space::L0b;
+                let rate = if right { c.l0b } else { c.l0a };
+                Cycles { busy: up(num(&i.times) * 512, rate as i64), latency: 16 }
+            }
             Instr::Mmad(i) => {
                 let depth = match i.elem {
                     Elem::I8 => 32,

@@ -10,24 +10,19 @@ use kcc_dsl::ir::Elem;
 /// Bytes of a fractal.
 const FRACTAL: i64 = 512;
 
-pub(super) fn load(
-    c: &mut Context<'_>,
-    dst: &Local,
-    src: &Local,
-    [start, times, src_stride, dst_gap]: [&Val; 4],
-    transpose: bool,
-) -> Result<(), Fault> {
-    for i in 0..num(times) {
-        let from = c.read(src, (num(start) + i * num(src_stride)) * FRACTAL, FRACTAL)?;
-        let to = c.write(dst, i * (1 + num(dst_gap)) * FRACTAL, FRACTAL)?;
-        let m = c.memory(src);
+pub(super) fn load(c: &mut Context<'_>, i: &LoadData) -> Result<(), Fault> {
+    let (start, stride, gap) = (num(&i.start), num(&i.src_stride), num(&i.dst_gap));
+    for n in 0..num(&i.times) {
+        let from = c.read(&i.src, (start + n * stride) * FRACTAL, FRACTAL)?;
+        let to = c.write(&i.dst, n * (1 + gap) * FRACTAL, FRACTAL)?;
+        let m = c.memory(&i.src);
         let piece: Vec<(u8, bool)> =
             (from..from + FRACTAL as usize).map(|b| (m.data[b], m.is_defined(b))).collect();
-        let m = c.memory_mut(dst);
+        let m = c.memory_mut(&i.dst);
         for (b, _) in piece.iter().enumerate() {
             // Transposed fractals are 16 × 16 elements of two bytes.
             let b2 = b / 2;
-            let from = if transpose { 2 * ((b2 % 16) * 16 + b2 / 16) + b % 2 } else { b };
+            let from = if i.transpose { 2 * ((b2 % 16) * 16 + b2 / 16) + b % 2 } else { b };
             m.put(to + b, &[piece[from].0], piece[from].1);
         }
     }

@@ -1,7 +1,7 @@
 //! Turns: a core's scalar unit or one of its pipes does a few steps, then another.
 
 use super::code::{Step, flatten, num, resolve};
-use super::context::{Context, Globals};
+use super::context::{Context, Globals, Moved};
 use super::core::{Core, Queued, compute};
 use super::cost::{Cycles, Model};
 use super::memory::{By, Memory};
@@ -268,14 +268,15 @@ impl<'p> Machine<'p> {
             Scalar::Stride { param, axis } => self.strides[*param as usize][usize::from(*axis)],
             Scalar::LoadGlobal { elem, src } => {
                 let cost = self.chip.cost.scalar_load;
-                let (data, defined) =
-                    self.with(core, Pipe::S, loc, false, false, |x| x.fetch(src, 0, elem.bytes() as i64))?;
+                let w = elem.bytes() as i64;
+                let ((data, defined), _) =
+                    self.with(core, Pipe::S, loc, (false, false), |x| x.fetch(src, 0, w))?;
                 self.cores[core].times[Pipe::S as usize].free += cost;
                 read(*elem, &data, defined.iter().all(|d| *d))?
             }
             Scalar::LoadLocal { elem, src } => {
                 let w = elem.bytes();
-                let (data, good) = self.with(core, Pipe::S, loc, false, false, |x| {
+                let ((data, good), _) = self.with(core, Pipe::S, loc, (false, false), |x| {
                     let at = x.read(src, 0, w as i64)?;
                     let m = x.memory(src);
                     Ok((m.data[at..at + w].to_vec(), m.all_defined(at, w)))
@@ -286,28 +287,15 @@ impl<'p> Machine<'p> {
         })
     }
 
-    /// Runs something as an instruction of a pipe, with its accesses noted.
+    /// Runs something as an instruction of a pipe, with its accesses noted; says what went from or to global memory.
     fn with<T>(
         &mut self,
         core: usize,
         pipe: Pipe,
         loc: LocId,
-        in_order: bool,
-        atomic: bool,
+        (in_order, atomic): (bool, bool),
         f: impl FnOnce(&mut Context<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        self.with_cost(core, pipe, loc, in_order, atomic, f).map(|(t, ..)| t)
-    }
-
-    fn with_cost<T>(
-        &mut self,
-        core: usize,
-        pipe: Pipe,
-        loc: LocId,
-        in_order: bool,
-        atomic: bool,
-        f: impl FnOnce(&mut Context<'_>) -> Result<T, Fault>,
-    ) -> Result<(T, u64, u64), Fault> {
+    ) -> Result<(T, Moved), Fault> {
         let agent = core * PIPES + pipe as usize;
         self.clocks.started[agent] += 1;
         let epoch = self.epochs.open(agent, self.clocks.started[agent], loc, atomic);
@@ -322,12 +310,11 @@ impl<'p> Machine<'p> {
             clocks: &self.clocks,
             epochs: &mut self.epochs,
             by: By { agent, epoch, in_order, atomic },
-            moved: 0,
-            cached: 0,
+            moved: Moved::default(),
         };
         let out = f(&mut x)?;
-        let (moved, cached) = (x.moved, x.cached);
-        Ok((out, moved, cached))
+        let moved = x.moved;
+        Ok((out, moved))
     }
 
     /// Hands an instruction to its pipe, or does it if it is the scalar unit's.
@@ -423,11 +410,11 @@ impl<'p> Machine<'p> {
             Instr::Fixpipe(f) => f.atomic != Atomic::None,
             _ => false,
         };
-        let ((), moved, cached) = self.with_cost(core, pipe, loc, in_order, atomic, |c| perform(c, instr))?;
-        let model = Model { chip: self.chip, cores: self.cores.len() as u64 };
+        let ((), moved) = self.with(core, pipe, loc, (in_order, atomic), |c| perform(c, instr))?;
+        let model = Model { chip: self.chip, program: self.program, cores: self.cores.len() as u64 };
         let mut cycles = model.cycles(instr);
-        if moved > 0 {
-            let t = model.transfer(moved, cached);
+        if moved.bytes > 0 {
+            let t = model.transfer(moved.bytes, moved.cached);
             cycles = Cycles { busy: cycles.busy.max(t.busy), latency: t.latency };
         }
         let t = &mut self.cores[core].times[pipe as usize];
@@ -448,12 +435,7 @@ fn perform(c: &mut Context<'_>, instr: &Instr) -> Result<(), Fault> {
         Instr::CopyL1(i) => copies::copy_l1(c, i),
         Instr::NdToNz(i) => copies::nd_to_nz(c, i),
         Instr::FillL1(i) => copies::fill_l1(c, i),
-        Instr::LoadA(i) => {
-            cube::load(c, &i.dst, &i.src, [&i.start, &i.times, &i.src_stride, &i.dst_gap], i.transpose)
-        }
-        Instr::LoadB(i) => {
-            cube::load(c, &i.dst, &i.src, [&i.start, &i.times, &i.src_stride, &i.dst_gap], i.transpose)
-        }
+        Instr::LoadData(i) => cube::load(c, i),
         Instr::Mmad(i) => cube::mmad(c, i),
         Instr::Fixpipe(i) => copies::fixpipe(c, i),
         other => vector::run(c, other).map(|_| ()),

@@ -174,12 +174,12 @@ pub(crate) fn check(i: &Instr, program: &Program, chip: &Chip) -> Result<(), Fau
             range("blocks", &i.blocks, 1..=32767)?;
             range("gap", &i.gap, 0..=32767)
         }
-        Instr::LoadA(i) => {
-            c.local("dst", &i.dst, Space::L0a, 512)?;
-            load(&c, &i.src, i.elem, [&i.start, &i.times, &i.src_stride, &i.dst_gap], i.transpose)
-        }
-        Instr::LoadB(i) => {
-            c.local("dst", &i.dst, Space::L0b, 512)?;
+        Instr::LoadData(i) => {
+            let space = match program.buffers[i.dst.buffer as usize].space {
+                Space::L0b => Space::L0b,
+                _ => Space::L0a,
+            };
+            c.local("dst", &i.dst, space, 512)?;
             load(&c, &i.src, i.elem, [&i.start, &i.times, &i.src_stride, &i.dst_gap], i.transpose)
         }
         Instr::Mmad(i) => {

@@ -41,6 +41,18 @@ pub fn barrier(pipe: Pipes) -> Stmt {
     at(92, Barrier { pipe })
 }
 
+/// One piece from global memory.
+pub fn copy_in(elem: Elem, dst: Local, src: Global, bytes: i64, pad: Option<Fill>) -> CopyIn {
+    let (blocks, bytes, none) = (1.into(), bytes.into(), Val::Const(0));
+    CopyIn { dst, src, elem, blocks, bytes, src_gap: none, dst_gap: none, pad }
+}
+
+/// One piece to global memory.
+pub fn copy_out(elem: Elem, dst: Global, src: Local, bytes: i64) -> CopyOut {
+    let (blocks, bytes, none) = (1.into(), bytes.into(), Val::Const(0));
+    CopyOut { dst, src, elem, blocks, bytes, src_gap: none, dst_gap: none, atomic: Atomic::None }
+}
+
 /// y = x + x over `n` f32, in pieces of 64 through two slots; statements in order so that tests can leave one out.
 pub fn add_twice(n: i64) -> Program {
     use Pipe::{Mte2, Mte3, V};
@@ -66,19 +78,7 @@ pub fn add_twice(n: i64) -> Program {
             loc: LocId(3),
         },
         wait(event(V, Mte2)),
-        at(
-            10,
-            CopyIn {
-                dst: local(0),
-                src: Global::of(0, gm),
-                elem: Elem::F32,
-                blocks: 1.into(),
-                bytes: 256.into(),
-                src_gap: 0.into(),
-                dst_gap: 0.into(),
-                pad: None,
-            },
-        ),
+        at(10, copy_in(Elem::F32, local(0), Global::of(0, gm), 256, None)),
         set(event(Mte2, V)),
         wait(event(Mte2, V)),
         wait(event(Mte3, V)),
@@ -99,19 +99,7 @@ pub fn add_twice(n: i64) -> Program {
         set(event(V, Mte2)),
         set(event(V, Mte3)),
         wait(event(V, Mte3)),
-        at(
-            12,
-            CopyOut {
-                dst: Global::of(1, gm),
-                src: local(1),
-                elem: Elem::F32,
-                blocks: 1.into(),
-                bytes: 256.into(),
-                src_gap: 0.into(),
-                dst_gap: 0.into(),
-                atomic: Atomic::None,
-            },
-        ),
+        at(12, copy_out(Elem::F32, Global::of(1, gm), local(1), 256)),
         set(event(Mte3, V)),
     ];
     let edge = |f: fn(Pipe, Pipe, i64) -> Stmt| {

@@ -54,7 +54,7 @@ pub fn product(m: i64, n: i64, k: i64) -> Program {
     for r in 0..mu / 16 {
         cube.push(at(
             20,
-            LoadA {
+            LoadData {
                 dst: Local::new(2, r * ku / 16 * 512),
                 src: Local::new(0, 0),
                 elem: Elem::F16,
@@ -70,7 +70,7 @@ pub fn product(m: i64, n: i64, k: i64) -> Program {
         // Row-major [k, n] in columns of fractals; the operand wants columns inside a fractal: transposed on the way.
         cube.push(at(
             21,
-            LoadB {
+            LoadData {
                 dst: Local::new(3, d * nu / 16 * 512),
                 src: Local::new(1, 0),
                 elem: Elem::F16,

@@ -195,32 +195,8 @@ fn flags_join_a_group() {
 fn a_write_that_another_core_reads_needs_a_flag() {
     // The cube core writes nothing here; vector core 0 writes the workspace, vector core 1 reads it.
     let (sub, line) = (Reg(0), 30);
-    let copy_out = at(
-        line,
-        CopyOut {
-            dst: Global::workspace(0),
-            src: Local::new(0, 0),
-            elem: Elem::F32,
-            blocks: 1.into(),
-            bytes: 256.into(),
-            src_gap: 0.into(),
-            dst_gap: 0.into(),
-            atomic: Atomic::None,
-        },
-    );
-    let copy_in = at(
-        line + 1,
-        CopyIn {
-            dst: Local::new(0, 0),
-            src: Global::workspace(0),
-            elem: Elem::F32,
-            blocks: 1.into(),
-            bytes: 256.into(),
-            src_gap: 0.into(),
-            dst_gap: 0.into(),
-            pad: None,
-        },
-    );
+    let copy_out = at(line, copy_out(Elem::F32, Global::workspace(0), Local::new(0, 0), 256));
+    let copy_in = at(line + 1, copy_in(Elem::F32, Local::new(0, 0), Global::workspace(0), 256, None));
     let fill = at(
         29,
         Duplicate {

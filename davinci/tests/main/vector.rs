@@ -36,32 +36,8 @@ fn the_cost_model_sees_overlap() {
 
 /// One vector instruction between a copy in and a copy out, with everything in order.
 fn one(elem_in: Elem, elem_out: Elem, bytes_in: i64, bytes_out: i64, body: Vec<Stmt>) -> Program {
-    let copy_in = at(
-        10,
-        CopyIn {
-            dst: Local::new(0, 0),
-            src: Global::of(0, 0),
-            elem: elem_in,
-            blocks: 1.into(),
-            bytes: bytes_in.into(),
-            src_gap: 0.into(),
-            dst_gap: 0.into(),
-            pad: None,
-        },
-    );
-    let copy_out = at(
-        12,
-        CopyOut {
-            dst: Global::of(1, 0),
-            src: Local::new(1, 0),
-            elem: elem_out,
-            blocks: 1.into(),
-            bytes: bytes_out.into(),
-            src_gap: 0.into(),
-            dst_gap: 0.into(),
-            atomic: Atomic::None,
-        },
-    );
+    let copy_in = at(10, copy_in(elem_in, Local::new(0, 0), Global::of(0, 0), bytes_in, None));
+    let copy_out = at(12, copy_out(elem_out, Global::of(1, 0), Local::new(1, 0), bytes_out));
     let mut vector = vec![copy_in, barrier(Pipes::All)];
     for s in body {
         vector.push(s);

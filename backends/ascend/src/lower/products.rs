@@ -413,11 +413,7 @@ impl Lower<'_> {
         let dst_local = Local::new(dst, to * FRACTAL);
         let src = Local::new(src.buffer, src.offset);
         let (start, times, src_stride, dst_gap) = (start.into(), times.into(), step.into(), 0.into());
-        if self.buffers[dst as usize].space == Space::L0a {
-            self.issue(LoadA { dst: dst_local, src, elem, start, times, src_stride, dst_gap, transpose });
-        } else {
-            self.issue(LoadB { dst: dst_local, src, elem, start, times, src_stride, dst_gap, transpose });
-        }
+        self.issue(LoadData { dst: dst_local, src, elem, start, times, src_stride, dst_gap, transpose });
     }
 
     fn mmad(&mut self, c: u32, (a, b): (u32, u32), (m, n, k): (i64, i64, i64), elem: Elem, init: bool) {
