@@ -54,7 +54,7 @@ impl Lower<'_> {
         self.let_(Scalar::LoadLocal { elem, src: Local::new(b, 0) })
     }
 
-    fn round(&mut self, v: Val, to: Elem) -> Val {
+    pub(super) fn round(&mut self, v: Val, to: Elem) -> Val {
         if to == Elem::F32 { v } else { self.let_(Scalar::Round { elem: to, a: v }) }
     }
 
@@ -83,7 +83,7 @@ impl Lower<'_> {
         })
     }
 
-    fn float_scalar(&mut self, b: BinaryOp, x: Val, y: Val, to: Elem) -> Result<Val, Error> {
+    pub(super) fn float_scalar(&mut self, b: BinaryOp, x: Val, y: Val, to: Elem) -> Result<Val, Error> {
         let op = match b {
             BinaryOp::Add => FloatOp::Add,
             BinaryOp::Sub => FloatOp::Sub,
@@ -116,7 +116,7 @@ impl Lower<'_> {
         }
     }
 
-    fn int_scalar(&mut self, b: BinaryOp, x: Val, y: Val, to: Elem) -> Result<Val, Error> {
+    pub(super) fn int_scalar(&mut self, b: BinaryOp, x: Val, y: Val, to: Elem) -> Result<Val, Error> {
         let bits = 8 * to.bytes() as i64;
         Ok(match b {
             BinaryOp::Add => self.wrapped(IntOp::Add, x, y, to),

@@ -13,12 +13,15 @@
 
 mod assign_cores;
 mod control;
+mod elements;
 mod elementwise;
+mod indexed;
 mod math;
 mod memory;
 mod orient;
 mod products;
 mod reduce;
+mod scans;
 mod shape;
 mod values;
 
@@ -27,7 +30,7 @@ use kcc_compiler::{Error, at};
 use kcc_davinci::ir::*;
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::{Block, Elem, Kernel, LocId, Op, OpKind, ParamKind, TileType, Type, ValueId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use values::{Held, ViewValue};
 
 /// Bytes of a block; what copies and operands are aligned to.
@@ -37,7 +40,13 @@ pub(crate) const BLOCK: i64 = 32;
 pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Program, Error> {
     let kernel = &orient::run(kernel, args);
     let cores = assign_cores::run(kernel, args)?;
+    let mut used = HashSet::new();
+    kernel.walk(&mut |op| {
+        used.extend(op.operands.iter().copied());
+        used.extend(op.regions.iter().flat_map(|r| r.yields.iter().copied()));
+    });
     let mut l = Lower {
+        used,
         kernel,
         args,
         core: CoreKind::Vector,
@@ -81,6 +90,8 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
 pub(super) struct Lower<'k> {
     pub kernel: &'k Kernel,
     pub args: &'k [ArgSpec],
+    /// Values that something uses.
+    pub used: HashSet<ValueId>,
     /// Whose code is written.
     pub core: CoreKind,
     /// Who does what, in a kernel with products.
@@ -335,7 +346,7 @@ impl Lower<'_> {
     fn op_beside_cube(&mut self, op: &Op, cores: &Cores) -> Result<(), Error> {
         match op.kind {
             OpKind::Dot { .. } => self.product_on_vector(op),
-            OpKind::Store { .. } | OpKind::StoreRows { .. } => {
+            ref k if k.has_side_effect() => {
                 self.open();
                 self.op(op)?;
                 let then = self.close();
@@ -389,12 +400,27 @@ impl Lower<'_> {
             | OpKind::Store { .. }
             | OpKind::LoadRows { .. }
             | OpKind::StoreRows { .. } => self.memory(op)?,
+            OpKind::Gather | OpKind::Scatter | OpKind::Atomic { .. } | OpKind::AtomicCas { .. } => {
+                self.indexed(op)?;
+            }
             OpKind::Reduce { .. } => self.reduce(op)?,
+            OpKind::ArgReduce { axis, max } => self.arg_reduce(op, usize::from(*axis), *max)?,
+            OpKind::Scan { axis, op: what, reverse } => self.scan(op, usize::from(*axis), *what, *reverse)?,
+            OpKind::ReduceWith { axis } => self.fold_with(op, usize::from(*axis), None)?,
+            OpKind::ScanWith { axis, reverse } => self.fold_with(op, usize::from(*axis), Some(*reverse))?,
+            OpKind::Sort { .. } | OpKind::TopK { .. } | OpKind::Histogram { .. } => self.order(op)?,
             OpKind::For { .. } | OpKind::While | OpKind::If => self.control(op)?,
             OpKind::Assume => {}
             other => {
-                let help =
-                    "compute it with loads, element-wise operations and reductions, or on another target";
+                let help = match other {
+                    OpKind::DotScaled { .. } => "scale the operands in f32, round them to f16, and use `dot`",
+                    OpKind::Print { .. } | OpKind::Assert { .. } => {
+                        "run the kernel on the device `eager` to see it, and leave it out here"
+                    }
+                    _ => {
+                        "compute it with loads, element-wise operations and reductions, or on another target"
+                    }
+                };
                 return Err(self.unsupported(format!("`{}`", other.name()), help));
             }
         }

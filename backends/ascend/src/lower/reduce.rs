@@ -12,14 +12,17 @@ impl Lower<'_> {
         let (x, r) = (op.operands[0], op.results[0]);
         let t = self.tile(x)?.clone();
         let out = self.tile(r)?.clone();
-        let help = "reduce f32 tiles; sums and extrema of smaller integers are exact there";
         let held = match (t.elem, what) {
             (e, ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min) if e.is_float() => {
                 let b = self.as_f32(x)?;
                 let wide = t.with_elem(Elem::F32);
                 self.fold(b, &wide, usize::from(axis), what, &out.with_elem(Elem::F32))?
             }
-            (e, _) => return Err(self.unsupported(format!("`reduce` ({}) of {e}", what.name()), help)),
+            _ => {
+                let held = self.reduce_scalars(op, usize::from(axis), what)?;
+                self.set(r, held);
+                return Ok(());
+            }
         };
         let held = self.back(held, r)?;
         self.set(r, held);

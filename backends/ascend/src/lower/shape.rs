@@ -284,7 +284,7 @@ struct Part {
 }
 
 /// Elements from one index to the next along each axis of a tile's flat order.
-fn strides(t: &TileType) -> Vec<i64> {
+pub(super) fn strides(t: &TileType) -> Vec<i64> {
     let mut out = vec![1; t.rank()];
     let mut step = pitch(t);
     for a in (0..t.rank().saturating_sub(1)).rev() {

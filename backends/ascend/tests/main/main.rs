@@ -5,3 +5,4 @@ mod kernels;
 mod mutate;
 mod products;
 mod random;
+mod shipped;
