@@ -60,6 +60,8 @@ pub(crate) struct Cores {
     pub cube_only: HashSet<ValueId>,
     /// Scalars and views that only vector cores know.
     pub far: HashSet<ValueId>,
+    /// Tiles of one element that are read by the scalar unit: all cores know them.
+    pub near: HashSet<ValueId>,
     /// Bytes of workspace for each block.
     pub workspace: u64,
 }
@@ -82,6 +84,23 @@ pub(super) fn has_product(b: &Block) -> bool {
     b.ops.iter().any(|o| matches!(o.kind, OpKind::Dot { .. }) || o.regions.iter().any(has_product))
 }
 
+/// Single elements: loads of one, and what only gives them another shape.
+fn single(kernel: &Kernel) -> HashSet<ValueId> {
+    let mut near = HashSet::new();
+    kernel.walk(&mut |op| {
+        let one = |v: &ValueId| kernel.ty(*v).tile().is_some_and(|t| t.len() == 1 && t.rank() > 0);
+        let read = match op.kind {
+            OpKind::Load { .. } => true,
+            OpKind::Reshape => near.contains(&op.operands[0]),
+            _ => false,
+        };
+        if read && one(&op.results[0]) {
+            near.insert(op.results[0]);
+        }
+    });
+    near
+}
+
 /// The assignment, or nothing for a kernel without products.
 pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Error> {
     if !has_product(&kernel.body) {
@@ -96,7 +115,8 @@ pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Er
         counters: HashMap::new(),
     };
     facts.collect(&kernel.body);
-    let mut cores = Cores { far: facts.far(), ..Cores::default() };
+    let near = single(kernel);
+    let mut cores = Cores { far: facts.far(&near), near, ..Cores::default() };
     facts.chains(&kernel.body, &mut cores);
     facts.products(&kernel.body, &mut cores)?;
     facts.leave(&mut cores);
@@ -129,22 +149,23 @@ impl<'k> Facts<'k> {
     }
 
     /// Scalars that come out of tiles, and what depends on them.
-    fn far(&self) -> HashSet<ValueId> {
+    fn far(&self, near: &HashSet<ValueId>) -> HashSet<ValueId> {
         let mut far = HashSet::new();
         loop {
             let before = far.len();
-            self.spread(&self.kernel.body, &mut far);
+            self.spread(&self.kernel.body, near, &mut far);
             if far.len() == before {
                 return far;
             }
         }
     }
 
-    fn spread(&self, b: &Block, far: &mut HashSet<ValueId>) {
-        let tile = |v: &ValueId| matches!(self.kernel.ty(*v), Type::Tile(t) if t.rank() > 0);
+    fn spread(&self, b: &Block, near: &HashSet<ValueId>, far: &mut HashSet<ValueId>) {
+        let tile =
+            |v: &ValueId| matches!(self.kernel.ty(*v), Type::Tile(t) if t.rank() > 0) && !near.contains(v);
         for op in &b.ops {
             for r in &op.regions {
-                self.spread(r, far);
+                self.spread(r, near, far);
             }
             match op.kind {
                 OpKind::For { .. } => {

@@ -111,6 +111,9 @@ impl Lower<'_> {
         if t.rank() == 0 {
             return self.load_scalar(view, t.elem, pad);
         }
+        if t.len() == 1 {
+            return self.load_single(view, offsets, t.elem, pad);
+        }
         let dst = self.splat_bytes(pad, t)?;
         self.rows_in(view, offsets, (dst, 0, pad), t, t)?;
         if t.elem == Elem::Bool {
@@ -264,6 +267,33 @@ impl Lower<'_> {
         let body = self.close();
         self.push(Stmt::For { counter: i, from: first, to: end, step: 1.into(), body });
         Ok(())
+    }
+
+    /// One element, by the scalar unit.
+    fn load_single(
+        &mut self,
+        view: &ViewValue,
+        offsets: &[Val],
+        elem: Elem,
+        pad: Val,
+    ) -> Result<Held, Error> {
+        let (mut inside, mut at) = (Val::Const(1), view.offset);
+        for (a, offset) in offsets.iter().enumerate() {
+            let (low, high) =
+                (self.int(IntOp::Le, 0.into(), *offset), self.int(IntOp::Lt, *offset, view.dims[a]));
+            let ok = self.int(IntOp::And, low, high);
+            inside = self.int(IntOp::And, inside, ok);
+            let by = self.int(IntOp::Mul, *offset, view.strides[a]);
+            at = self.int(IntOp::Add, at, by);
+        }
+        let to = self.variable(pad);
+        let elem = if elem == Elem::Bool { Elem::U8 } else { elem };
+        let from = self.int(IntOp::Mul, at, (elem.bytes() as i64).into());
+        self.when(inside, |l| {
+            l.assign(to, Scalar::LoadGlobal { elem, src: Global::of(view.param, from) });
+            Ok(())
+        })?;
+        Ok(Held::Splat(to.into()))
     }
 
     fn load_scalar(&mut self, view: &ViewValue, elem: Elem, pad: Val) -> Result<Held, Error> {

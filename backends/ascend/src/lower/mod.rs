@@ -336,7 +336,7 @@ impl Lower<'_> {
             _ => {}
         }
         let scalar = |v: &ValueId| match self.kernel.ty(*v) {
-            Type::Tile(t) => t.rank() == 0,
+            Type::Tile(t) => t.rank() == 0 || cores.near.contains(v),
             Type::View { .. } => true,
         };
         if op.results.iter().all(|r| scalar(r) && !far(r)) { self.op(op) } else { Ok(()) }
