@@ -2,6 +2,7 @@
 
 mod harness;
 mod kernels;
+mod listed;
 mod mutate;
 mod products;
 mod random;
