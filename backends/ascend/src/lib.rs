@@ -1,7 +1,7 @@
 //! The Ascend backend: kernels to the pipes of DaVinci cores.
 //!
 //! ```text
-//! tile IR ─ lower/ ─▶ davinci program ─ assign_addresses ─ insert_sync ─▶ verified program
+//! tile IR ─ lower/ ─▶ davinci program ─ double_buffer ─ assign_addresses ─ order ─▶ verified program
 //! ```
 //! Products run on the cube core, everything else on vector cores; a kernel without products is for vector cores alone. The
 //! program runs on the simulator of [`kcc_davinci`]; nobody has compared with a device.
@@ -23,8 +23,16 @@ pub fn compile(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<Program
     let mut args = args.to_vec();
     args.resize(kernel.params.len(), ArgSpec::default());
     let mut program = lower::lower(kernel, &args, chip.name)?;
-    passes::assign_addresses::run(&mut program, chip)?;
-    passes::insert_sync::run(&mut program, chip);
+    let mut slots = passes::double_buffer::choose(&program);
+    loop {
+        passes::double_buffer::apply(&mut program, &slots);
+        match passes::assign_addresses::run(&mut program, &slots, chip) {
+            Ok(()) => break,
+            Err((space, _)) if passes::double_buffer::give_up(&program, &mut slots, space) => {}
+            Err((_, e)) => return Err(e),
+        }
+    }
+    passes::order::run(&mut program, &slots, chip)?;
     kcc_davinci::verify(&program).map_err(|e| bug(format!("the Ascend lowering: {e}")))?;
     Ok(program)
 }

@@ -21,6 +21,11 @@ macro_rules! instructions {
                     let _ = &f;
                     $(self.$field.each(f);)*
                 }
+
+                fn each_local(&mut self, f: &mut dyn FnMut(&mut super::place::Local)) {
+                    let _ = &f;
+                    $(self.$field.each_local(f);)*
+                }
             }
 
             impl super::instr::OnPipe for $name {
@@ -66,6 +71,10 @@ macro_rules! collect {
         impl Vals for Instr {
             fn each(&mut self, f: &mut dyn FnMut(&mut Val)) {
                 match self { $(Instr::$name(i) => i.each(f),)+ }
+            }
+
+            fn each_local(&mut self, f: &mut dyn FnMut(&mut Local)) {
+                match self { $(Instr::$name(i) => i.each_local(f),)+ }
             }
         }
 

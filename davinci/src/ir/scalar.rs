@@ -124,4 +124,10 @@ impl Vals for Scalar {
             Scalar::LoadLocal { src, .. } => f(&mut src.offset),
         }
     }
+
+    fn each_local(&mut self, f: &mut dyn FnMut(&mut Local)) {
+        if let Scalar::LoadLocal { src, .. } = self {
+            f(src);
+        }
+    }
 }

@@ -7,6 +7,11 @@ use super::vector::{Fill, Span, Stride};
 pub trait Vals {
     /// Calls `f` with each number.
     fn each(&mut self, f: &mut dyn FnMut(&mut Val));
+
+    /// Calls `f` with each place in a buffer.
+    fn each_local(&mut self, f: &mut dyn FnMut(&mut Local)) {
+        let _ = f;
+    }
 }
 
 impl Vals for Val {
@@ -18,6 +23,10 @@ impl Vals for Val {
 impl Vals for Local {
     fn each(&mut self, f: &mut dyn FnMut(&mut Val)) {
         f(&mut self.offset);
+    }
+
+    fn each_local(&mut self, f: &mut dyn FnMut(&mut Local)) {
+        f(self);
     }
 }
 

@@ -332,6 +332,7 @@ impl Lower<'_> {
         let part = self.int(IntOp::Or, part, short);
         self.open();
         self.fill(buffer, bytes);
+        self.issue(Barrier { pipe: Pipes::One(Pipe::Mte2) });
         let fill = self.close();
         self.push(Stmt::If { condition: part, then: fill, otherwise: Vec::new() });
         let stride = view.strides[outer];

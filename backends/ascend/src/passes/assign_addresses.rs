@@ -3,6 +3,7 @@
 //! A buffer is in use from its first to its last mention. One that is mentioned in a loop and outside it is in use for the whole
 //! loop, since the next turn may read it.
 
+use super::order::Slots;
 use kcc_compiler::Error;
 use kcc_compiler::nowhere;
 use kcc_davinci::Chip;
@@ -31,7 +32,7 @@ pub(super) fn mentioned(s: &Stmt) -> Vec<u32> {
 struct Uses {
     at: usize,
     ranges: BTreeMap<u32, Range>,
-    /// Loops, as ranges of statements.
+    /// Loops, as ranges of statements, in order of their starts.
     loops: Vec<Range>,
 }
 
@@ -40,6 +41,10 @@ impl Uses {
         for s in stmts {
             let first = self.at;
             self.at += 1;
+            let number = matches!(s, Stmt::For { .. } | Stmt::While { .. }).then_some(self.loops.len());
+            if number.is_some() {
+                self.loops.push(Range { first, last: first });
+            }
             for b in mentioned(s) {
                 let r = self.ranges.entry(b).or_insert(Range { first, last: first });
                 r.last = first;
@@ -47,8 +52,8 @@ impl Uses {
             for b in s.blocks() {
                 self.walk(b);
             }
-            if matches!(s, Stmt::For { .. } | Stmt::While { .. }) {
-                self.loops.push(Range { first, last: self.at });
+            if let Some(l) = number {
+                self.loops[l] = Range { first, last: self.at };
                 self.at += 1;
             }
         }
@@ -76,7 +81,7 @@ impl Uses {
     }
 }
 
-pub(crate) fn run(program: &mut Program, chip: &Chip) -> Result<(), Error> {
+pub(crate) fn run(program: &mut Program, slots: &Slots, chip: &Chip) -> Result<(), (Space, Error)> {
     let mut uses = Uses { at: 0, ranges: BTreeMap::new(), loops: Vec::new() };
     for kind in [CoreKind::Cube, CoreKind::Vector] {
         if let Some(body) = program.body(kind) {
@@ -84,8 +89,14 @@ pub(crate) fn run(program: &mut Program, chip: &Chip) -> Result<(), Error> {
         }
     }
     uses.settle();
+    // Slots are in use for the whole loop.
+    for (b, (l, _)) in slots {
+        if let (Some(r), Some(l)) = (uses.ranges.get_mut(b), uses.loops.get(*l)) {
+            *r = *l;
+        }
+    }
     for space in Space::ALL {
-        place(program, chip, space, &uses.ranges)?;
+        place(program, chip, space, &uses.ranges).map_err(|e| (space, e))?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Passes on the program of a kernel: where buffers lie, and what orders the pipes.
+//! Passes on a program without addresses, slots and order.
 
 pub(crate) mod assign_addresses;
-pub(crate) mod insert_sync;
+pub(crate) mod double_buffer;
+pub(crate) mod order;

@@ -1,0 +1,85 @@
+//! Chooses buffers that get a second slot, so that a turn of a loop may fill one while the turn before still reads the other.
+//!
+//! A buffer that lives within one turn of an innermost loop, and that two pipes touch there.
+
+use super::order::Slots;
+use super::order::tree::{self, Kind, Tree};
+use kcc_davinci::ir::{CoreKind, Pipe, Program, Space};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of a buffer within a loop.
+#[derive(Default)]
+struct Use {
+    pipes: BTreeSet<Pipe>,
+    /// The first access writes.
+    written_first: bool,
+    accesses: usize,
+}
+
+fn uses(tree: &Tree, n: usize) -> BTreeMap<u32, Use> {
+    let mut out: BTreeMap<u32, Use> = BTreeMap::new();
+    tree.leaves(n, &mut |leaf| {
+        for a in &leaf.accesses {
+            if let Some(b) = a.buffer() {
+                let u = out.entry(b).or_default();
+                if u.accesses == 0 {
+                    u.written_first = a.write;
+                }
+                u.accesses += 1;
+                u.pipes.insert(a.pipe);
+            }
+        }
+    });
+    out
+}
+
+/// Buffers with the loop that alternates their slots, and the bytes of a slot.
+pub(crate) fn choose(program: &Program) -> Slots {
+    let mut slots = Slots::new();
+    let mut first = 0;
+    for kind in [CoreKind::Cube, CoreKind::Vector] {
+        let Some(body) = program.body(kind) else { continue };
+        let tree = tree::build(program, body, first);
+        first += tree::loops(body);
+        let mut all: BTreeMap<u32, usize> = BTreeMap::new();
+        for &n in &tree.root {
+            for (b, u) in uses(&tree, n) {
+                *all.entry(b).or_default() += u.accesses;
+            }
+        }
+        for n in 0..tree.nodes.len() {
+            let Kind::Turns(_, number) = tree.nodes[n].kind else { continue };
+            if !tree.is_inner(n) {
+                continue;
+            }
+            for (b, u) in uses(&tree, n) {
+                let shared = u.pipes.len() > 1 && !u.pipes.contains(&Pipe::S);
+                if shared && u.written_first && all.get(&b) == Some(&u.accesses) {
+                    let buffer = &program.buffers[b as usize];
+                    let align = u64::from(kcc_davinci::Chip::alignment(buffer.space));
+                    slots.insert(b, (number, u64::from(buffer.bytes).next_multiple_of(align)));
+                }
+            }
+        }
+    }
+    slots
+}
+
+/// Gives buffers their slots.
+pub(crate) fn apply(program: &mut Program, slots: &Slots) {
+    for (i, b) in program.buffers.iter_mut().enumerate() {
+        b.slots = 1;
+        if let Some((_, bytes)) = slots.get(&(i as u32)) {
+            (b.slots, b.bytes) = (2, u32::try_from(*bytes).unwrap_or(b.bytes));
+        }
+    }
+}
+
+/// Takes the slots of the largest buffer of a memory back; whether there was one.
+pub(crate) fn give_up(program: &Program, slots: &mut Slots, space: Space) -> bool {
+    let of = |b: &u32| &program.buffers[*b as usize];
+    let mut all: Vec<u32> = slots.keys().copied().filter(|b| of(b).space == space).collect();
+    all.sort_unstable();
+    let largest = all.into_iter().max_by_key(|b| of(b).bytes);
+    largest.is_some_and(|b| slots.remove(&b).is_some())
+}

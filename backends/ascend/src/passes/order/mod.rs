@@ -1,0 +1,97 @@
+//! Puts work in order: events between pipes, barriers within one, and nothing that is not needed.
+//!
+//! ```text
+//! tree.rs     statements as a tree of work
+//! places.rs   the bytes that an instruction touches
+//! replay.rs   goes through the tree with what each pipe knows to be done, and mends what is missing
+//! emit.rs     the statements again, with sets, waits and barriers
+//! ```
+//! What was put in is then taken out piece by piece; what the replay does not miss stays out. So each set, wait and barrier that
+//! is left has a hazard behind it. At last events get numbers that are surely free when they are raised.
+
+mod emit;
+mod places;
+mod replay;
+pub(super) mod tree;
+
+use kcc_compiler::{Error, bug};
+use kcc_davinci::Chip;
+use kcc_davinci::ir::{Barrier, CoreKind, Pipes, Program, Stmt};
+use kcc_dsl::ir::LocId;
+pub(crate) use replay::Slots;
+use replay::{Id, Item, Order, run as replay};
+use tree::{Kind, Tree};
+
+/// The loop around each node, if it is one of several pipes.
+fn parents(tree: &Tree) -> Vec<Option<usize>> {
+    fn go(tree: &Tree, nodes: &[usize], around: Option<usize>, out: &mut [Option<usize>]) {
+        for &n in nodes {
+            out[n] = around;
+            match &tree.nodes[n].kind {
+                Kind::Leaf => {}
+                Kind::Turns(b, _) => go(tree, b, Some(n), out),
+                Kind::Fence(bs) => bs.iter().for_each(|b| go(tree, b, None, out)),
+            }
+        }
+    }
+    let mut out = vec![None; tree.nodes.len()];
+    go(tree, &tree.root, None, &mut out);
+    out
+}
+
+/// Numbers for events.
+fn number(tree: &Tree, slots: &Slots, order: Order, events: u8) -> Order {
+    let parents = parents(tree);
+    let mut order = order;
+    for i in 0..order.items.len() {
+        let Some(item) = order.items[i].clone() else { continue };
+        let (before, candidates): (usize, Vec<Id>) = match &item {
+            Item::Event { before, .. } => {
+                let one = (0..events).map(Id::One);
+                let two =
+                    parents[*before].into_iter().flat_map(|n| (0..events - 1).map(move |e| Id::Parity(e, n)));
+                (*before, one.chain(two).collect())
+            }
+            Item::Token { before, distance: 1, .. } => (*before, (0..events).map(Id::One).collect()),
+            Item::Token { before, turns, .. } => {
+                (*before, (0..events - 1).map(|e| Id::Parity(e, *turns)).collect())
+            }
+            _ => continue,
+        };
+        let fits = candidates.into_iter().any(|c| {
+            match &mut order.items[i] {
+                Some(Item::Event { id, .. } | Item::Token { id, .. }) => *id = Some(c),
+                _ => {}
+            }
+            replay(tree, slots, order.clone(), (false, true)).is_ok()
+        });
+        if !fits {
+            order.items[i] = Some(Item::All { before });
+        }
+    }
+    order
+}
+
+pub(crate) fn run(program: &mut Program, slots: &Slots, chip: &Chip) -> Result<(), Error> {
+    let mut first = 0;
+    for kind in [CoreKind::Cube, CoreKind::Vector] {
+        let Some(body) = program.body(kind).cloned() else { continue };
+        let tree = tree::build(program, &body, first);
+        first += tree::loops(&body);
+        let missing = |_| bug(format!("the order of `{}`", program.name));
+        let mut order = replay(&tree, slots, Order::default(), (true, false)).map_err(missing)?;
+        for i in (0..order.items.len()).rev() {
+            let Some(item) = order.items[i].take() else { continue };
+            if replay(&tree, slots, order.clone(), (false, false)).is_err() {
+                order.items[i] = Some(item);
+            }
+        }
+        let order = number(&tree, slots, order, u8::try_from(chip.events).unwrap_or(1));
+        let mut done = emit::run(&tree, &order, slots, program, &body);
+        done.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)));
+        if let Some(b) = program.body_mut(kind) {
+            *b = done;
+        }
+    }
+    Ok(())
+}

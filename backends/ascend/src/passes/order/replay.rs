@@ -1,0 +1,566 @@
+//! Goes through a core's work as it may run, with what each pipe knows to be done; where an access may meet another that is not
+//! known to be done, something is put between them.
+//!
+//! ```text
+//! same pipe                     barrier of the pipe, before the later one
+//! same turn, another pipe       event: set behind the earlier one, wait before the later one
+//! an earlier turn of a loop     token: an event that is set once for each slot before the loop, and waited for behind it
+//! ```
+//! Loops are gone through several times, so that conflicts between turns show, and may take no turn at all: what is learnt inside
+//! says nothing of what was before.
+
+use super::places::{Access, Touch};
+use super::tree::{Kind, Tree};
+use kcc_davinci::ir::Pipe;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+/// A set of accesses and waits, by their numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Bits(Vec<u64>);
+
+impl Bits {
+    fn set(&mut self, i: usize) {
+        if self.0.len() <= i / 64 {
+            self.0.resize(i / 64 + 1, 0);
+        }
+        self.0[i / 64] |= 1 << (i % 64);
+    }
+
+    fn has(&self, i: usize) -> bool {
+        self.0.get(i / 64).is_some_and(|w| w >> (i % 64) & 1 == 1)
+    }
+
+    fn join(&mut self, o: &Bits) {
+        if self.0.len() < o.0.len() {
+            self.0.resize(o.0.len(), 0);
+        }
+        self.0.iter_mut().zip(&o.0).for_each(|(a, b)| *a |= b);
+    }
+
+    /// Those from number `first` on.
+    fn since(&self, first: usize) -> Bits {
+        let mut out = self.clone();
+        for (i, w) in out.0.iter_mut().enumerate() {
+            let low = first.saturating_sub(64 * i);
+            *w &= if low >= 64 { 0 } else { u64::MAX << low };
+        }
+        out
+    }
+}
+
+/// The number of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Id {
+    One(u8),
+    /// One more in every second turn of that loop (a node).
+    Parity(u8, usize),
+}
+
+/// Something that orders.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    Barrier {
+        pipe: Pipe,
+        before: usize,
+    },
+    /// All pipes.
+    All {
+        before: usize,
+    },
+    Event {
+        from: Pipe,
+        to: Pipe,
+        after: usize,
+        before: usize,
+        id: Option<Id>,
+    },
+    /// Between turns of a loop, `distance` turns apart.
+    Token {
+        from: Pipe,
+        to: Pipe,
+        after: usize,
+        before: usize,
+        turns: usize,
+        distance: usize,
+        id: Option<Id>,
+    },
+}
+
+/// What orders a tree's work.
+#[derive(Clone, Default)]
+pub(super) struct Order {
+    pub items: Vec<Option<Item>>,
+}
+
+/// Why an order will not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    Race,
+    /// An event may be raised before its last wait is surely done.
+    Raised,
+}
+
+/// Which buffers have a slot for every second turn of which loop (a number).
+pub(crate) type Slots = HashMap<u32, (usize, u64)>;
+
+struct Live {
+    number: usize,
+    access: Access,
+    path: Rc<[(usize, usize)]>,
+}
+
+/// Keys of events.
+type Key = (Pipe, Pipe, u8);
+
+pub(super) struct Replay<'a> {
+    tree: &'a Tree,
+    slots: &'a Slots,
+    pub order: Order,
+    /// Adds what is missing.
+    mend: bool,
+    ids: bool,
+    known: [Bits; 7],
+    own: [Bits; 7],
+    count: usize,
+    live: Vec<Live>,
+    /// The number of the first access of each loop that is being gone through.
+    entries: Vec<usize>,
+    path: Vec<(usize, usize)>,
+    /// Slots of loops being gone through: number and turn.
+    parity: Vec<(usize, usize)>,
+    messages: HashMap<usize, VecDeque<Bits>>,
+    snaps: HashMap<(usize, usize), Vec<(usize, Bits)>>,
+    before: HashMap<usize, Vec<usize>>,
+    after: HashMap<usize, Vec<usize>>,
+    tokens: HashMap<usize, Vec<usize>>,
+    raised: HashMap<Key, usize>,
+    waited: HashMap<Key, usize>,
+}
+
+const S: usize = Pipe::S as usize;
+
+/// Goes through everything. With `mend`, the order comes back with what was missing.
+pub(super) fn run(
+    tree: &Tree,
+    slots: &Slots,
+    order: Order,
+    (mend, ids): (bool, bool),
+) -> Result<Order, Wrong> {
+    let mut r = Replay {
+        tree,
+        slots,
+        order: Order::default(),
+        mend,
+        ids,
+        known: Default::default(),
+        own: Default::default(),
+        count: 0,
+        live: Vec::new(),
+        entries: Vec::new(),
+        path: Vec::new(),
+        parity: Vec::new(),
+        messages: HashMap::new(),
+        snaps: HashMap::new(),
+        before: HashMap::new(),
+        after: HashMap::new(),
+        tokens: HashMap::new(),
+        raised: HashMap::new(),
+        waited: HashMap::new(),
+    };
+    for (i, item) in order.items.iter().enumerate() {
+        if let Some(item) = item {
+            r.place(i, item);
+        }
+    }
+    r.order = order;
+    r.block(&tree.root, 0)?;
+    Ok(r.order)
+}
+
+impl Replay<'_> {
+    fn place(&mut self, i: usize, item: &Item) {
+        let (before, after) = match item {
+            Item::Barrier { before, .. } | Item::All { before } => (*before, None),
+            Item::Event { before, after, .. } => (*before, Some(*after)),
+            Item::Token { before, after, turns, .. } => {
+                self.tokens.entry(*turns).or_default().push(i);
+                (*before, Some(*after))
+            }
+        };
+        self.before.entry(before).or_default().push(i);
+        if let Some(a) = after {
+            self.after.entry(a).or_default().push(i);
+        }
+    }
+
+    fn add(&mut self, item: Item) -> usize {
+        let i = self.order.items.len();
+        self.place(i, &item);
+        self.order.items.push(Some(item));
+        i
+    }
+
+    fn block(&mut self, nodes: &[usize], turn: usize) -> Result<(), Wrong> {
+        for &n in nodes {
+            self.path.push((n, 0));
+            for i in self.before.get(&n).cloned().unwrap_or_default() {
+                self.wait_side(i)?;
+            }
+            self.node(n)?;
+            self.snap(n, turn);
+            for i in self.after.get(&n).cloned().unwrap_or_default() {
+                self.set_side(i)?;
+            }
+            self.path.pop();
+        }
+        Ok(())
+    }
+
+    /// Remembers what the pipes of a node know behind it.
+    fn snap(&mut self, n: usize, turn: usize) {
+        if !self.mend {
+            return;
+        }
+        let mut pipes = Vec::new();
+        self.tree.leaves(n, &mut |l| pipes.extend(l.accesses.iter().map(|a| a.pipe as usize)));
+        pipes.sort_unstable();
+        pipes.dedup();
+        let all = pipes.into_iter().map(|p| (p, self.says(p))).collect();
+        self.snaps.insert((n, turn), all);
+    }
+
+    /// What a pipe can tell once all that it has started is done.
+    fn says(&self, p: usize) -> Bits {
+        let mut m = self.known[p].clone();
+        m.join(&self.known[S]);
+        m.join(&self.own[p]);
+        m
+    }
+
+    fn node(&mut self, n: usize) -> Result<(), Wrong> {
+        let node = &self.tree.nodes[n];
+        match &node.kind {
+            Kind::Leaf => {
+                if node.drains {
+                    self.drain();
+                }
+                if let Some(p) = node.hands_over {
+                    self.hand_over(n, p)?;
+                }
+                // What belongs to one leaf is in order, or has no conflict.
+                let all: Vec<Access> = node.accesses.iter().map(|a| self.slotted(a)).collect();
+                all.iter().try_for_each(|a| self.check(n, a))?;
+                let certain = node.stmt.blocks().is_empty();
+                all.into_iter().for_each(|a| self.note(a, certain));
+                Ok(())
+            }
+            Kind::Turns(body, number) => self.turns(n, body, *number),
+            Kind::Fence(blocks) => {
+                for b in blocks {
+                    self.block(b, 0)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn turns(&mut self, n: usize, body: &[usize], number: usize) -> Result<(), Wrong> {
+        let slotted = self.slots.values().any(|(l, _)| *l == number);
+        let (first, before) = (self.count, self.known.clone());
+        let mut primed: HashMap<usize, Bits> = HashMap::new();
+        for i in self.tokens.get(&n).cloned().unwrap_or_default() {
+            if let Some(Some(Item::Token { distance, .. })) = self.order.items.get(i).cloned() {
+                for d in 0..distance {
+                    let m = self.raise(i, d)?;
+                    primed.insert(i, m);
+                }
+            }
+        }
+        self.parity.push((number, 0));
+        self.entries.push(first);
+        for t in 0..if slotted { 5 } else { 3 } {
+            if let Some(p) = self.path.last_mut() {
+                p.1 = t;
+            }
+            if let Some(p) = self.parity.last_mut() {
+                p.1 = t;
+            }
+            self.block(body, t)?;
+        }
+        self.entries.pop();
+        let turns = if slotted { 5 } else { 3 };
+        // No turn at all teaches nothing of what was before.
+        for (k, b) in self.known.iter_mut().zip(&before) {
+            *k = k.since(first);
+            k.join(b);
+        }
+        for i in self.tokens.get(&n).cloned().unwrap_or_default() {
+            if let Some(Some(Item::Token { to, distance, .. })) = self.order.items.get(i).cloned() {
+                let to = to as usize;
+                for d in 0..distance {
+                    let m = self.lower(i, turns + d)?.since(first);
+                    self.known[to].join(&m);
+                }
+                if let Some(m) = primed.get(&i) {
+                    self.known[to].join(m);
+                }
+            }
+        }
+        self.parity.pop();
+        Ok(())
+    }
+
+    fn key(&self, i: usize, turn: Option<usize>) -> Option<Key> {
+        let (from, to, id) = match self.order.items.get(i)?.as_ref()? {
+            Item::Event { from, to, id, .. } | Item::Token { from, to, id, .. } => (*from, *to, (*id)?),
+            _ => return None,
+        };
+        Some(match id {
+            Id::One(e) => (from, to, e),
+            Id::Parity(e, node) => {
+                let turn = turn.or_else(|| self.path.iter().find(|(n, _)| *n == node).map(|p| p.1));
+                (from, to, e + (turn.unwrap_or(0) % 2) as u8)
+            }
+        })
+    }
+
+    /// An event is raised: the message that whoever waits gets.
+    fn raise(&mut self, i: usize, turn: usize) -> Result<Bits, Wrong> {
+        let from = match self.order.items[i] {
+            Some(Item::Event { from, .. } | Item::Token { from, .. }) => from as usize,
+            _ => S,
+        };
+        let told = self.known[S].clone();
+        self.known[from].join(&told);
+        if self.ids
+            && let Some(key) = self.key(i, Some(turn))
+        {
+            let n = self.raised.entry(key).or_default();
+            let late = self.waited.get(&key).is_some_and(|w| !self.known[from].has(*w));
+            if *n > 0 || late {
+                return Err(Wrong::Raised);
+            }
+            *n += 1;
+        }
+        let m = self.says(from);
+        self.messages.entry(i).or_default().push_back(m.clone());
+        Ok(m)
+    }
+
+    /// It is waited for: the message.
+    fn lower(&mut self, i: usize, turn: usize) -> Result<Bits, Wrong> {
+        let m = self.messages.entry(i).or_default().pop_front().ok_or(Wrong::Race)?;
+        let to = match self.order.items[i] {
+            Some(Item::Event { to, .. } | Item::Token { to, .. }) => to as usize,
+            _ => S,
+        };
+        if self.ids
+            && let Some(key) = self.key(i, Some(turn))
+        {
+            let n = self.count;
+            self.count += 1;
+            self.own[to].set(n);
+            if to == S {
+                self.known[S].set(n);
+            }
+            self.waited.insert(key, n);
+            if let Some(r) = self.raised.get_mut(&key) {
+                *r = r.saturating_sub(1);
+            }
+        }
+        let told = self.known[S].clone();
+        self.known[to].join(&told);
+        Ok(m)
+    }
+
+    /// The turn that an item's parity goes by.
+    fn turn_of(&self, i: usize) -> usize {
+        let node = match self.order.items.get(i).and_then(Option::as_ref) {
+            Some(Item::Event { id: Some(Id::Parity(_, node)), .. }) => *node,
+            Some(Item::Token { turns, .. }) => *turns,
+            _ => return 0,
+        };
+        self.path.iter().find(|(n, _)| *n == node).map_or(0, |p| p.1)
+    }
+
+    fn wait_side(&mut self, i: usize) -> Result<(), Wrong> {
+        match self.order.items[i].clone() {
+            None => {}
+            Some(Item::Barrier { pipe, .. }) => {
+                let p = pipe as usize;
+                self.known[p] = self.says(p);
+            }
+            Some(Item::All { .. }) => self.drain(),
+            Some(Item::Event { to, .. } | Item::Token { to, .. }) => {
+                let m = self.lower(i, self.turn_of(i))?;
+                self.known[to as usize].join(&m);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_side(&mut self, i: usize) -> Result<(), Wrong> {
+        if let Some(Item::Event { .. } | Item::Token { .. }) = self.order.items[i] {
+            self.raise(i, self.turn_of(i))?;
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) {
+        for p in 0..7 {
+            let m = self.says(p);
+            self.known[S].join(&m);
+        }
+        // Outside the loop, it may not have taken place.
+        let first = self.entries.last().copied().unwrap_or(0);
+        self.live.retain(|x| x.number < first);
+    }
+
+    fn conflict(&self, x: &Live, a: &Access) -> bool {
+        if !(x.access.write || a.write) {
+            return false;
+        }
+        match (x.access.touch, a.touch) {
+            (Touch::Local(p), Touch::Local(q)) => p.meets(&q),
+            // Programs of the grid do not share what they write.
+            (Touch::Param(p), Touch::Param(q)) => p == q && x.path.first() == self.path.first(),
+            _ => false,
+        }
+    }
+
+    /// The last access that may not be done.
+    fn race(&self, a: &Access, filter: &dyn Fn(&Live) -> bool) -> Option<usize> {
+        let p = a.pipe as usize;
+        self.live.iter().rposition(|x| {
+            let same = x.access.pipe == a.pipe && (a.pipe == Pipe::S || a.in_order || x.access.sealed);
+            !same && !self.known[p].has(x.number) && filter(x)
+        })
+    }
+
+    /// An access in this turn's slot.
+    fn slotted(&self, a: &Access) -> Access {
+        let mut a = *a;
+        if let Touch::Local(place) = &mut a.touch
+            && let Some((number, bytes)) = self.slots.get(&place.buffer)
+            && let Some((_, turn)) = self.parity.iter().find(|(l, _)| l == number)
+        {
+            place.from += bytes * (*turn as u64 % 2);
+        }
+        a
+    }
+
+    fn check(&mut self, n: usize, a: &Access) -> Result<(), Wrong> {
+        let told = self.known[S].clone();
+        self.known[a.pipe as usize].join(&told);
+        while let Some(x) = self.race(a, &|x| self.conflict(x, a)) {
+            self.mended(n, x, a.pipe)?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, a: Access, certain: bool) {
+        let p = a.pipe as usize;
+        let number = self.count;
+        self.count += 1;
+        self.own[p].set(number);
+        if a.pipe == Pipe::S {
+            self.known[S].set(number);
+        }
+        // Whoever meets what this covers meets this, if this took place.
+        if let (Touch::Local(q), true) = (a.touch, certain) {
+            let first = self.entries.last().copied().unwrap_or(0);
+            let known = &self.known[p];
+            self.live.retain(|x| {
+                let Touch::Local(o) = x.access.touch else { return true };
+                let own = x.access.pipe == a.pipe;
+                let ordered = known.has(x.number) || own && (a.in_order || x.access.sealed);
+                let same = own && x.access.write == a.write && (x.access.sealed || !a.sealed);
+                !(x.number >= first && q.covers(&o) && (a.write && ordered || same))
+            });
+        }
+        self.live.push(Live { number, access: a, path: self.path.clone().into() });
+    }
+
+    /// A flag tells other cores that what this core did with the workspace is done.
+    fn hand_over(&mut self, n: usize, pipe: Pipe) -> Result<(), Wrong> {
+        let told = self.known[S].clone();
+        self.known[pipe as usize].join(&told);
+        let a = Access { pipe, touch: Touch::Shared, write: true, in_order: true, sealed: false };
+        let others = |x: &Live| x.access.touch == Touch::Shared && x.access.pipe != pipe;
+        while let Some(x) = self.race(&a, &others) {
+            self.mended(n, x, pipe)?;
+        }
+        Ok(())
+    }
+
+    /// Puts something between access `x` and node `n`.
+    fn mended(&mut self, n: usize, x: usize, pipe: Pipe) -> Result<(), Wrong> {
+        if !self.mend {
+            return Err(Wrong::Race);
+        }
+        let (px, path) = (self.live[x].access.pipe, self.live[x].path.clone());
+        let p = pipe as usize;
+        if px == pipe {
+            self.add(Item::Barrier { pipe, before: n });
+            self.known[p] = self.says(p);
+            return Ok(());
+        }
+        let apart = path.iter().zip(&self.path).position(|(a, b)| a != b);
+        let Some(l) = apart else { return Err(Wrong::Race) };
+        let ((nx, tx), (ny, ty)) = (path[l], self.path[l]);
+        let mut message = Bits::default();
+        let mut snapped = |r: &Self, node: usize, turn: usize| {
+            let s = r.snaps.get(&(node, turn))?.iter().find(|(q, _)| *q == px as usize)?;
+            message = s.1.clone();
+            Some(())
+        };
+        if nx != ny {
+            let around = l.checked_sub(1).map(|l| self.path[l]);
+            let turn = around.filter(|(n, _)| matches!(self.tree.nodes[*n].kind, Kind::Turns(..)));
+            let turn = turn.map_or(0, |p| p.1);
+            snapped(self, nx, turn).ok_or(Wrong::Race)?;
+            self.add(Item::Event { from: px, to: pipe, after: nx, before: ny, id: None });
+        } else {
+            let (Some(cx), Some(cy)) = (path.get(l + 1), self.path.get(l + 1)) else {
+                return Err(Wrong::Race);
+            };
+            let (cx, cy) = (cx.0, cy.0);
+            let number = match &self.tree.nodes[nx].kind {
+                Kind::Turns(_, number) => *number,
+                _ => return Err(Wrong::Race),
+            };
+            let slotted = self.slots.values().any(|(l, _)| *l == number);
+            let distance = if slotted && ty - tx >= 2 { 2 } else { 1 };
+            snapped(self, cx, ty - distance).ok_or(Wrong::Race)?;
+            let i = self.add(Item::Token {
+                from: px,
+                to: pipe,
+                after: cx,
+                before: cy,
+                turns: nx,
+                distance,
+                id: None,
+            });
+            // What later turns of a distance of two wait for was raised a turn ago.
+            let mut queue = VecDeque::new();
+            for d in 1..distance {
+                if let Some((_, m)) =
+                    self.snaps.get(&(cx, ty - d)).and_then(|s| s.iter().find(|(q, _)| *q == px as usize))
+                {
+                    queue.push_back(m.clone());
+                }
+            }
+            // The turn under way has passed the place where it is set, if that is before the wait.
+            if cx < cy
+                && let Some((_, m)) =
+                    self.snaps.get(&(cx, ty)).and_then(|s| s.iter().find(|(q, _)| *q == px as usize))
+            {
+                queue.push_back(m.clone());
+            }
+            self.messages.insert(i, queue);
+        }
+        self.known[p].join(&message);
+        Ok(())
+    }
+}

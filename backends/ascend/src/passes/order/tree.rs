@@ -1,0 +1,182 @@
+//! A core's statements as a tree whose leaves are work of one pipe.
+//!
+//! ```text
+//! leaf     an instruction, a computation, or a loop or branch in which one pipe works (and the scalar unit reads)
+//! turns    a loop of several pipes
+//! fence    a branch or `while` of several pipes: nothing is under way where it starts and where its blocks end
+//! ```
+
+use super::places::{Access, of_instr, of_scalar};
+use kcc_davinci::ir::*;
+use kcc_dsl::ir::LocId;
+
+/// What a node is.
+#[derive(Clone, Debug)]
+pub(in crate::passes) enum Kind {
+    Leaf,
+    /// A loop; its number among the loops of the program.
+    Turns(Vec<usize>, usize),
+    /// Blocks between barriers of all pipes.
+    Fence(Vec<Vec<usize>>),
+}
+
+/// A statement; without its blocks, unless it is a leaf.
+#[derive(Clone, Debug)]
+pub(in crate::passes) struct Node {
+    pub stmt: Stmt,
+    pub kind: Kind,
+    /// Of a leaf, in order.
+    pub accesses: Vec<Access>,
+    /// A flag to other cores, raised by that pipe.
+    pub hands_over: Option<Pipe>,
+    /// Nothing is under way behind it.
+    pub drains: bool,
+}
+
+pub(in crate::passes) struct Tree {
+    pub nodes: Vec<Node>,
+    pub root: Vec<usize>,
+}
+
+struct Builder<'a> {
+    program: &'a Program,
+    nodes: Vec<Node>,
+    loops: usize,
+}
+
+/// The tree of a body whose first loop has that number.
+pub(in crate::passes) fn build(program: &Program, body: &[Stmt], first_loop: usize) -> Tree {
+    let mut b = Builder { program, nodes: Vec::new(), loops: first_loop };
+    let root = b.block(body);
+    Tree { nodes: b.nodes, root }
+}
+
+/// Loops in a list of statements.
+pub(in crate::passes) fn loops(stmts: &[Stmt]) -> usize {
+    stmts
+        .iter()
+        .map(|s| {
+            usize::from(matches!(s, Stmt::For { .. } | Stmt::While { .. }))
+                + s.blocks().iter().map(|b| loops(b)).sum::<usize>()
+        })
+        .sum()
+}
+
+fn accesses(program: &Program, s: &Stmt, out: &mut Vec<Access>) {
+    match s {
+        Stmt::Let { value, .. } => out.extend(of_scalar(program, value)),
+        Stmt::Issue { instr: Instr::Barrier(Barrier { pipe: Pipes::One(p) }), .. } => {
+            out.iter_mut().filter(|a| a.pipe == *p).for_each(|a| a.sealed = true);
+        }
+        Stmt::Issue { instr, .. } => out.extend(of_instr(program, instr)),
+        _ => s.blocks().iter().for_each(|b| b.iter().for_each(|s| accesses(program, s, out))),
+    }
+}
+
+/// Whether it holds anything that orders cores, or all pipes.
+fn orders(s: &Stmt) -> bool {
+    match s {
+        Stmt::Issue { instr: Instr::Barrier(Barrier { pipe: Pipes::One(_) }), .. } => false,
+        Stmt::Issue { instr, .. } => instr.is_sync(),
+        _ => s.blocks().iter().any(|b| b.iter().any(orders)),
+    }
+}
+
+impl Builder<'_> {
+    fn block(&mut self, stmts: &[Stmt]) -> Vec<usize> {
+        let mut out = Vec::new();
+        for s in stmts {
+            self.stmt(s, &mut out);
+        }
+        out
+    }
+
+    fn push(&mut self, stmt: Stmt, kind: Kind, accesses: Vec<Access>) -> usize {
+        self.nodes.push(Node { stmt, kind, accesses, hands_over: None, drains: false });
+        self.nodes.len() - 1
+    }
+
+    fn drain(&mut self) -> usize {
+        let n = self.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)), Kind::Leaf, Vec::new());
+        self.nodes[n].drains = true;
+        n
+    }
+
+    fn stmt(&mut self, s: &Stmt, out: &mut Vec<usize>) {
+        let mut all = Vec::new();
+        accesses(self.program, s, &mut all);
+        let compound = !s.blocks().is_empty();
+        if compound {
+            let mut pipes: Vec<Pipe> = all.iter().map(|a| a.pipe).filter(|p| *p != Pipe::S).collect();
+            pipes.sort_unstable();
+            pipes.dedup();
+            let written = |p: Pipe| all.iter().any(|a| a.pipe == p && a.write);
+            let simple = pipes.is_empty() || pipes.len() == 1 && !written(Pipe::S);
+            if !simple || orders(s) {
+                return self.compound(s, out);
+            }
+            self.loops += loops(std::slice::from_ref(s));
+            // What the scalar unit reads is known before the pipe's work is issued.
+            all.sort_by_key(|a| a.pipe != Pipe::S);
+        }
+        let n = self.push(s.clone(), Kind::Leaf, all);
+        if let Stmt::Issue { instr, .. } = s {
+            match instr {
+                Instr::CrossSet(c) => self.nodes[n].hands_over = Some(c.pipe),
+                Instr::Barrier(b) => self.nodes[n].drains = b.pipe == Pipes::All,
+                _ => {}
+            }
+        }
+        out.push(n);
+    }
+
+    fn compound(&mut self, s: &Stmt, out: &mut Vec<usize>) {
+        let mut shell = s.clone();
+        shell.blocks_mut().into_iter().for_each(Vec::clear);
+        if let Stmt::For { body, .. } = s {
+            let number = self.loops;
+            self.loops += 1;
+            let inner = self.block(body);
+            let n = self.push(shell, Kind::Turns(inner, number), Vec::new());
+            out.push(n);
+            return;
+        }
+        self.loops += usize::from(matches!(s, Stmt::While { .. }));
+        let before = self.drain();
+        out.push(before);
+        let mut blocks = Vec::new();
+        for b in s.blocks() {
+            let mut inner = self.block(b);
+            let touches = inner.iter().any(|n| {
+                let n = &self.nodes[*n];
+                !matches!(n.kind, Kind::Leaf) || !n.accesses.is_empty() || n.hands_over.is_some()
+            });
+            if touches {
+                inner.push(self.drain());
+            }
+            blocks.push(inner);
+        }
+        let n = self.push(shell, Kind::Fence(blocks), Vec::new());
+        out.push(n);
+    }
+}
+
+impl Tree {
+    /// Calls `f` with each leaf below a node.
+    pub fn leaves(&self, n: usize, f: &mut dyn FnMut(&Node)) {
+        let node = &self.nodes[n];
+        match &node.kind {
+            Kind::Leaf => f(node),
+            Kind::Turns(b, _) => b.iter().for_each(|n| self.leaves(*n, f)),
+            Kind::Fence(bs) => bs.iter().flatten().for_each(|n| self.leaves(*n, f)),
+        }
+    }
+
+    /// Whether a loop has another loop of several pipes, or a fence, inside.
+    pub fn is_inner(&self, n: usize) -> bool {
+        match &self.nodes[n].kind {
+            Kind::Turns(b, _) => b.iter().all(|n| matches!(self.nodes[*n].kind, Kind::Leaf)),
+            _ => false,
+        }
+    }
+}
