@@ -38,14 +38,17 @@ impl Lower<'_> {
                 let view = self.view(op.operands[0])?;
                 let t = self.tile(op.results[0])?.clone();
                 let (ids, col) = (self.in_buffer(op.operands[1])?, self.scalar(op.operands[2])?);
+                if self.not_negative.contains(&op.operands[2]) {
+                    self.upward.insert(col);
+                }
                 let pad = constant(*padding, t.elem);
                 let dst = self.splat(pad, &t)?;
                 let row_type = TileType::new(t.elem, &t.shape[1..]);
-                for r in 0..t.shape[0] as i64 {
-                    let row = self.let_(Scalar::LoadLocal { elem: Elem::I32, src: Local::new(ids, 4 * r) });
-                    let at = r * pitch(&t) * t.elem.bytes() as i64;
-                    self.rows_in(&view, &[row, col], (dst, at, pad), &t, &row_type)?;
-                }
+                self.counted(0.into(), (t.shape[0] as i64).into(), |l, r| {
+                    let row = l.row_number(ids, r);
+                    let at = l.int(IntOp::Mul, r, (pitch(&t) * t.elem.bytes() as i64).into());
+                    l.rows_in(&view, &[row, col], (dst, at, pad), &row_type)
+                })?;
                 self.set(op.results[0], Held::Tile(dst));
                 Ok(())
             }
@@ -54,22 +57,37 @@ impl Lower<'_> {
                 let value = op.operands[3];
                 let t = self.tile(value)?.clone();
                 let (ids, col) = (self.in_buffer(op.operands[1])?, self.scalar(op.operands[2])?);
-                let b = self.in_buffer(value)?;
-                for r in 0..t.shape[0] as i64 {
-                    let row = self.let_(Scalar::LoadLocal { elem: Elem::I32, src: Local::new(ids, 4 * r) });
-                    let at = r * pitch(&t) * t.elem.bytes() as i64;
-                    self.rows_out(&view, &[row, col], (b, at), t.shape[1] as i64, t.elem)?;
+                if self.not_negative.contains(&op.operands[2]) {
+                    self.upward.insert(col);
                 }
-                Ok(())
+                let b = self.in_buffer(value)?;
+                self.counted(0.into(), (t.shape[0] as i64).into(), |l, r| {
+                    let row = l.row_number(ids, r);
+                    let at = l.int(IntOp::Mul, r, (pitch(&t) * t.elem.bytes() as i64).into());
+                    l.rows_out(&view, &[row, col], (b, at), t.shape[1] as i64, t.elem)
+                })
             }
             _ => Err(self.bug("no access")),
         }
     }
 
+    /// An element of a tile of row numbers.
+    fn row_number(&mut self, ids: u32, r: Val) -> Val {
+        let offset = self.int(IntOp::Mul, r, 4.into());
+        self.let_(Scalar::LoadLocal { elem: Elem::I32, src: Local { buffer: ids, offset } })
+    }
+
     /// The view and the offsets of an access.
     pub(super) fn place(&mut self, op: &Op, n: usize) -> Result<(ViewValue, Vec<Val>), Error> {
         let view = self.view(op.operands[0])?;
-        let offsets = op.operands[1..=n].iter().map(|v| self.scalar(*v)).collect::<Result<_, _>>()?;
+        let mut offsets = Vec::new();
+        for v in &op.operands[1..=n] {
+            let at = self.scalar(*v)?;
+            if self.not_negative.contains(v) {
+                self.upward.insert(at);
+            }
+            offsets.push(at);
+        }
         Ok((view, offsets))
     }
 
@@ -98,11 +116,20 @@ impl Lower<'_> {
 
     /// Elements of an axis of a block that lie inside: `(first, count)` in the block.
     pub(super) fn inside(&mut self, offset: Val, extent: i64, dim: Val) -> (Val, Val) {
+        let end = self.int(IntOp::Sub, dim, offset);
+        let end = self.int(IntOp::Min, end, extent.into());
+        if offset.known().is_some_and(|o| o >= 0) {
+            return (0.into(), self.int(IntOp::Max, end, 0.into()));
+        }
+        if self.upward.contains(&offset) {
+            // Negative only where it overflowed: nothing is inside.
+            let ok = self.int(IntOp::Le, 0.into(), offset);
+            let count = self.int(IntOp::Max, end, 0.into());
+            return (0.into(), self.int(IntOp::Mul, count, ok));
+        }
         let minus = self.int(IntOp::Sub, 0.into(), offset);
         let first = self.int(IntOp::Max, minus, 0.into());
         let first = self.int(IntOp::Min, first, extent.into());
-        let end = self.int(IntOp::Sub, dim, offset);
-        let end = self.int(IntOp::Min, end, extent.into());
         let count = self.int(IntOp::Sub, end, first);
         (first, self.int(IntOp::Max, count, 0.into()))
     }
@@ -114,8 +141,7 @@ impl Lower<'_> {
         if t.len() == 1 {
             return self.load_single(view, offsets, t.elem, pad);
         }
-        let dst = self.splat_bytes(pad, t)?;
-        self.rows_in(view, offsets, (dst, 0, pad), t, t)?;
+        let dst = self.load_block(view, offsets, t, pad)?;
         if t.elem == Elem::Bool {
             // One byte each in memory, one bit each here.
             let bytes = t.with_elem(Elem::U8);
@@ -126,29 +152,165 @@ impl Lower<'_> {
         Ok(Held::Tile(dst))
     }
 
-    /// A filled tile; `bool` as bytes.
-    fn splat_bytes(&mut self, pad: Val, t: &TileType) -> Result<u32, Error> {
+    /// A block in a new buffer; `bool` as bytes. What is inside is copied, what is not is filled afterwards, so that copies
+    /// need not wait for the vector unit.
+    fn load_block(
+        &mut self,
+        view: &ViewValue,
+        offsets: &[Val],
+        t: &TileType,
+        pad: Val,
+    ) -> Result<u32, Error> {
         let t = if t.elem == Elem::Bool { t.with_elem(Elem::U8) } else { t.clone() };
-        self.splat(pad, &t)
+        let lead = view.dims.len() - t.rank();
+        let plain = view.strides.last().and_then(|s| s.known()) == Some(1)
+            && offsets[lead..].iter().all(|o| o.known().is_some_and(|o| o >= 0) || self.upward.contains(o));
+        if !plain || t.rank() > 2 {
+            let dst = self.splat(pad, &t)?;
+            self.rows_in(view, offsets, (dst, 0.into(), pad), &t)?;
+            return Ok(dst);
+        }
+        let dst = self.buffer(&t);
+        let (w, p) = (t.elem.bytes() as i64, pitch(&t));
+        let (src, all) = self.leading(view, offsets, lead);
+        let last = offsets.len() - 1;
+        let (_, columns) = self.inside(offsets[last], width(&t), view.dims[last]);
+        let columns = self.int(IntOp::Mul, columns, all);
+        let by = self.int(IntOp::Mul, offsets[last], view.strides[last]);
+        let src = self.int(IntOp::Add, src, by);
+        let (rows, stride, src) = if t.rank() == 2 {
+            let (_, rows) = self.inside(offsets[lead], t.shape[0] as i64, view.dims[lead]);
+            let by = self.int(IntOp::Mul, offsets[lead], view.strides[lead]);
+            (rows, view.strides[lead], self.int(IntOp::Add, src, by))
+        } else {
+            (1.into(), 0.into(), src)
+        };
+        // Rows without an inside element are no rows.
+        let some = self.int(IntOp::Lt, 0.into(), columns);
+        let rows = self.int(IntOp::Mul, rows, some);
+        let bytes = self.int(IntOp::Mul, columns, w.into());
+        let up = self.int(IntOp::Add, bytes, (BLOCK - 1).into());
+        let up = self.int(IntOp::Div, up, BLOCK.into());
+        let up = self.int(IntOp::Mul, up, BLOCK.into());
+        let more = self.int(IntOp::Sub, up, bytes);
+        let right = self.int(IntOp::Div, more, w.into());
+        let from = self.int(IntOp::Mul, src, w.into());
+        let piece = |from: Val, offset: Val, blocks: Val, src_gap: Val, dst_gap: Val| CopyIn {
+            dst: Local { buffer: dst, offset },
+            src: Global::of(view.param, from),
+            elem: t.elem,
+            blocks,
+            bytes,
+            src_gap,
+            dst_gap,
+            pad: Some(Fill { left: 0.into(), right, value: pad }),
+        };
+        let any = self.int(IntOp::Lt, 0.into(), rows);
+        self.open();
+        if t.rank() == 2 {
+            let gap = self.int(IntOp::Mul, stride, w.into());
+            let gap = self.int(IntOp::Sub, gap, bytes);
+            let rest = self.int(IntOp::Sub, (p * w).into(), up);
+            let rest = self.int(IntOp::Div, rest, BLOCK.into());
+            let (low, high) =
+                (self.int(IntOp::Le, 0.into(), gap), self.int(IntOp::Le, gap, i64::from(u32::MAX).into()));
+            let near = self.int(IntOp::And, low, high);
+            self.open();
+            self.issue(piece(from, 0.into(), rows, gap, rest));
+            let then = self.close();
+            self.open();
+            self.counted(0.into(), rows, |l, r| {
+                let by = l.int(IntOp::Mul, r, stride);
+                let by = l.int(IntOp::Mul, by, w.into());
+                let from = l.int(IntOp::Add, from, by);
+                let to = l.int(IntOp::Mul, r, (p * w).into());
+                l.issue(piece(from, to, 1.into(), 0.into(), 0.into()));
+                Ok(())
+            })?;
+            let otherwise = self.close();
+            self.push(Stmt::If { condition: near, then, otherwise });
+        } else {
+            self.issue(piece(from, 0.into(), 1.into(), 0.into(), 0.into()));
+        }
+        let copies = self.close();
+        self.push(Stmt::If { condition: any, then: copies, otherwise: Vec::new() });
+        self.fill_rest(dst, &t, (rows, up), pad)?;
+        Ok(dst)
     }
 
-    /// Copies what lies inside the view into a buffer that holds the padding `pad`, row by row of the last axis. `whole` gives the
-    /// pitch, `t` the block.
+    /// Fills what lies behind `up` bytes of the first rows, and the other rows, with the padding.
+    fn fill_rest(&mut self, dst: u32, t: &TileType, (rows, up): (Val, Val), pad: Val) -> Result<(), Error> {
+        let (w, p) = (t.elem.bytes() as i64, pitch(t));
+        // Two equal bytes at a time.
+        let (elem, scalar) = if w == 1 {
+            let low = self.int(IntOp::And, pad, 0xff.into());
+            let high = self.int(IntOp::Shl, low, 8.into());
+            let both = self.int(IntOp::Or, low, high);
+            (Elem::I16, self.let_(Scalar::Wrap { elem: Elem::I16, a: both }))
+        } else {
+            (t.elem, pad)
+        };
+        let each = elem.bytes() as i64;
+        // Rows of which the pitch alone is behind their ends are as good as full.
+        let whole = (width(t) * w + BLOCK - 1) / BLOCK * BLOCK;
+        let short = self.int(IntOp::Lt, up, whole.into());
+        let all = super::rows(t);
+        let fewer = self.int(IntOp::Lt, rows, all.into());
+        let part = self.int(IntOp::Or, short, fewer);
+        let fill = |l: &mut Self, offset: Val, n: Val| {
+            let (dst, span) = (Local { buffer: dst, offset }, Span::Count { n });
+            l.issue(Duplicate { elem, dst, scalar, span, dst_stride: Stride::DENSE });
+        };
+        self.when(part, |l| {
+            l.when(short, |l| {
+                let rest = l.int(IntOp::Sub, (p * w).into(), up);
+                let n = l.int(IntOp::Div, rest, each.into());
+                l.counted(0.into(), rows, |l, r| {
+                    let at = l.int(IntOp::Mul, r, (p * w).into());
+                    let at = l.int(IntOp::Add, at, up);
+                    fill(l, at, n);
+                    Ok(())
+                })
+            })?;
+            l.when(fewer, |l| {
+                let at = l.int(IntOp::Mul, rows, (p * w).into());
+                let left = l.int(IntOp::Sub, all.into(), rows);
+                let n = l.int(IntOp::Mul, left, (p * w / each).into());
+                fill(l, at, n);
+                Ok(())
+            })
+        })
+    }
+
+    /// The element offset that leading axes of a view give which a block lacks, and whether their indices are inside.
+    fn leading(&mut self, view: &ViewValue, offsets: &[Val], lead: usize) -> (Val, Val) {
+        let (mut src, mut all) = (view.offset, Val::Const(1));
+        for (a, offset) in offsets.iter().enumerate().take(lead) {
+            let by = self.int(IntOp::Mul, *offset, view.strides[a]);
+            src = self.int(IntOp::Add, src, by);
+            let (low, high) =
+                (self.int(IntOp::Le, 0.into(), *offset), self.int(IntOp::Lt, *offset, view.dims[a]));
+            let ok = self.int(IntOp::And, low, high);
+            all = self.int(IntOp::Mul, all, ok);
+        }
+        (src, all)
+    }
+
+    /// Copies what lies inside the view into a buffer that holds the padding `pad`, row by row of the last axis, from byte `at` on.
     fn rows_in(
         &mut self,
         view: &ViewValue,
         offsets: &[Val],
-        (dst, at, pad): (u32, i64, Val),
-        whole: &TileType,
+        (dst, at, pad): (u32, Val, Val),
         t: &TileType,
     ) -> Result<(), Error> {
         let elem = if t.elem == Elem::Bool { Elem::U8 } else { t.elem };
         let w = elem.bytes() as i64;
-        let p = pitch(whole) * w;
+        let p = pitch(t) * w;
         self.each_row(view, offsets, t, &mut |l, src, row, cols| {
             let (first, count) = cols;
             let to = l.int(IntOp::Mul, row, p.into());
-            let to = l.int(IntOp::Add, to, at.into());
+            let to = l.int(IntOp::Add, to, at);
             if view.strides.last().and_then(|s| s.known()) != Some(1) {
                 return l.one_by_one_in(view, (src, first, count), (dst, to), elem);
             }
@@ -171,10 +333,14 @@ impl Lower<'_> {
                 pad: Some(Fill { left: 0.into(), right, value: pad }),
             });
             let straight = l.close();
+            let some = l.int(IntOp::Lt, 0.into(), count);
+            if first == Val::Const(0) {
+                l.push(Stmt::If { condition: some, then: straight, otherwise: Vec::new() });
+                return Ok(());
+            }
             l.open();
             l.one_by_one_in(view, (src, first, count), (dst, to), elem)?;
             let shifted = l.close();
-            let some = l.int(IntOp::Lt, 0.into(), count);
             let none_left = l.int(IntOp::Eq, first, 0.into());
             let straight = vec![Stmt::If { condition: none_left, then: straight, otherwise: shifted }];
             l.push(Stmt::If { condition: some, then: straight, otherwise: Vec::new() });
@@ -217,16 +383,7 @@ impl Lower<'_> {
     ) -> Result<(), Error> {
         // A row of a view has the view's last axis; leading axes of the view that the block lacks are fixed by an offset.
         let lead = view.dims.len() - t.rank();
-        let mut src = view.offset;
-        let mut all = Val::Const(1);
-        for (a, offset) in offsets.iter().enumerate().take(lead) {
-            let by = self.int(IntOp::Mul, *offset, view.strides[a]);
-            src = self.int(IntOp::Add, src, by);
-            let (low, high) =
-                (self.int(IntOp::Le, 0.into(), *offset), self.int(IntOp::Lt, *offset, view.dims[a]));
-            let ok = self.int(IntOp::And, low, high);
-            all = self.int(IntOp::Mul, all, ok);
-        }
+        let (src, all) = self.leading(view, offsets, lead);
         let last = t.rank() - 1;
         let v = lead + last;
         let (first, count) = self.inside(offsets[v], width(t), view.dims[v]);
@@ -314,8 +471,8 @@ impl Lower<'_> {
         let elem = if elem == Elem::Bool { Elem::U8 } else { elem };
         let w = elem.bytes() as i64;
         let at = self.int(IntOp::Mul, view.offset, w.into());
-        self.open();
         self.issue(StoreScalar { elem, dst: Local::new(b, 0), value });
+        self.open();
         self.copy_out(view, at, (b, 0.into()), w.into(), elem);
         let then = self.close();
         self.push(Stmt::If { condition: inside, then, otherwise: Vec::new() });
@@ -345,24 +502,80 @@ impl Lower<'_> {
             (b, t.clone())
         };
         let p = pitch(&t) * t.elem.bytes() as i64;
+        let lead = view.dims.len() - t.rank();
+        let unit = view.strides.last().and_then(|s| s.known()) == Some(1);
+        let up = |l: &Self, o: &Val| o.known().is_some_and(|o| o >= 0) || l.upward.contains(o);
+        if unit && t.rank() == 2 && offsets[lead..].iter().all(|o| up(self, o)) {
+            return self.store_block(view, offsets, b, &t);
+        }
         self.each_row(view, offsets, &t, &mut |l, src, row, cols| {
             let at = l.int(IntOp::Mul, row, p.into());
             l.row_out(view, (src, cols), (b, at), t.elem)
         })
     }
 
+    /// Rows of a block that starts inside, in one copy where rows are near enough.
+    fn store_block(&mut self, view: &ViewValue, offsets: &[Val], b: u32, t: &TileType) -> Result<(), Error> {
+        let (w, p) = (t.elem.bytes() as i64, pitch(t));
+        let lead = view.dims.len() - 2;
+        let (dst, all) = self.leading(view, offsets, lead);
+        let (_, rows) = self.inside(offsets[lead], t.shape[0] as i64, view.dims[lead]);
+        let (_, columns) = self.inside(offsets[lead + 1], width(t), view.dims[lead + 1]);
+        let columns = self.int(IntOp::Mul, columns, all);
+        let some = self.int(IntOp::Lt, 0.into(), columns);
+        let rows = self.int(IntOp::Mul, rows, some);
+        let stride = view.strides[lead];
+        let by = self.int(IntOp::Mul, offsets[lead], stride);
+        let at = self.int(IntOp::Add, dst, by);
+        let at = self.int(IntOp::Add, at, offsets[lead + 1]);
+        let at = self.int(IntOp::Mul, at, w.into());
+        let bytes = self.int(IntOp::Mul, columns, w.into());
+        let up = self.int(IntOp::Add, bytes, (BLOCK - 1).into());
+        let up = self.int(IntOp::Div, up, BLOCK.into());
+        let rest = self.int(IntOp::Sub, (p * w / BLOCK).into(), up);
+        let far = self.int(IntOp::Mul, stride, w.into());
+        let gap = self.int(IntOp::Sub, far, bytes);
+        let (low, high) =
+            (self.int(IntOp::Le, 0.into(), gap), self.int(IntOp::Le, gap, i64::from(u32::MAX).into()));
+        let near = self.int(IntOp::And, low, high);
+        let piece = |to: Val, offset: Val, blocks: Val, src_gap: Val, dst_gap: Val| CopyOut {
+            dst: Global::of(view.param, to),
+            src: Local { buffer: b, offset },
+            elem: t.elem,
+            blocks,
+            bytes,
+            src_gap,
+            dst_gap,
+            atomic: Atomic::None,
+        };
+        let any = self.int(IntOp::Lt, 0.into(), rows);
+        self.open();
+        self.issue(piece(at, 0.into(), rows, rest, gap));
+        let then = self.close();
+        self.open();
+        self.counted(0.into(), rows, |l, r| {
+            let by = l.int(IntOp::Mul, r, far);
+            let to = l.int(IntOp::Add, at, by);
+            let from = l.int(IntOp::Mul, r, (p * w).into());
+            l.issue(piece(to, from, 1.into(), 0.into(), 0.into()));
+            Ok(())
+        })?;
+        let otherwise = self.close();
+        let inner = vec![Stmt::If { condition: near, then, otherwise }];
+        self.push(Stmt::If { condition: any, then: inner, otherwise: Vec::new() });
+        Ok(())
+    }
+
     fn rows_out(
         &mut self,
         view: &ViewValue,
         offsets: &[Val],
-        (b, at): (u32, i64),
+        (b, at): (u32, Val),
         n: i64,
         elem: Elem,
     ) -> Result<(), Error> {
         let t = TileType::new(elem, &[n as usize]);
-        self.each_row(view, offsets, &t, &mut |l, src, _, cols| {
-            l.row_out(view, (src, cols), (b, at.into()), elem)
-        })
+        self.each_row(view, offsets, &t, &mut |l, src, _, cols| l.row_out(view, (src, cols), (b, at), elem))
     }
 
     /// Writes the inside elements of a row; one by one where they are not neighbours or do not start a block.
@@ -400,10 +613,14 @@ impl Lower<'_> {
         let to = self.int(IntOp::Mul, src, w.into());
         self.copy_out(view, to, (b, at), bytes, elem);
         let straight = self.close();
+        let some = self.int(IntOp::Lt, 0.into(), count);
+        if first == Val::Const(0) {
+            self.push(Stmt::If { condition: some, then: straight, otherwise: Vec::new() });
+            return Ok(());
+        }
         self.open();
         one(self);
         let shifted = self.close();
-        let some = self.int(IntOp::Lt, 0.into(), count);
         let none_left = self.int(IntOp::Eq, first, 0.into());
         let inner = vec![Stmt::If { condition: none_left, then: straight, otherwise: shifted }];
         self.push(Stmt::If { condition: some, then: inner, otherwise: Vec::new() });

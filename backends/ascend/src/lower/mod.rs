@@ -29,7 +29,9 @@ use assign_cores::Cores;
 use kcc_compiler::{Error, at};
 use kcc_davinci::ir::*;
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{Block, Elem, Kernel, LocId, Op, OpKind, ParamKind, TileType, Type, ValueId};
+use kcc_dsl::ir::{
+    BinaryOp, Block, Const, Elem, Kernel, LocId, Op, OpKind, ParamKind, TileType, Type, ValueId,
+};
 use std::collections::{HashMap, HashSet};
 use values::{Held, ViewValue};
 
@@ -47,6 +49,8 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
     });
     let mut l = Lower {
         used,
+        not_negative: upward(kernel),
+        upward: HashSet::new(),
         kernel,
         args,
         core: CoreKind::Vector,
@@ -70,6 +74,7 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
         l.held.clear();
         l.constants.clear();
         l.regs = 0;
+        l.upward.clear();
         l.loc = LocId(0);
         l.program()?;
         cube = l.stack.pop();
@@ -86,10 +91,46 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
     })
 }
 
+/// Scalars that are not negative, unless they overflow.
+fn upward(kernel: &Kernel) -> HashSet<ValueId> {
+    fn go(b: &Block, up: &mut HashSet<ValueId>) {
+        for op in &b.ops {
+            let has = |v: &ValueId| up.contains(v);
+            let ok = match &op.kind {
+                OpKind::ProgramId(_) | OpKind::NumPrograms(_) | OpKind::Dim(_) => true,
+                OpKind::Constant(Const::Int(i)) => *i >= 0,
+                OpKind::Binary(BinaryOp::Max | BinaryOp::And) => op.operands.iter().any(has),
+                OpKind::Binary(
+                    BinaryOp::Add | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem | BinaryOp::Min,
+                ) => op.operands.iter().all(has),
+                _ => false,
+            };
+            if ok {
+                up.extend(op.results.iter().copied());
+            }
+            if let (OpKind::For { .. }, true) =
+                (&op.kind, op.operands.first().is_some_and(|v| up.contains(v)))
+            {
+                up.extend(op.regions[0].args.first().copied());
+            }
+            for r in &op.regions {
+                go(r, up);
+            }
+        }
+    }
+    let mut up = HashSet::new();
+    go(&kernel.body, &mut up);
+    up
+}
+
 /// The state of a lowering.
 pub(super) struct Lower<'k> {
     pub kernel: &'k Kernel,
     pub args: &'k [ArgSpec],
+    /// Scalars that are surely not negative, but for overflow.
+    pub not_negative: HashSet<ValueId>,
+    /// Offsets of accesses among them.
+    pub upward: HashSet<Val>,
     /// Values that something uses.
     pub used: HashSet<ValueId>,
     /// Whose code is written.

@@ -18,6 +18,8 @@ struct Emit<'a> {
     regs: u32,
     /// Of loops with slots or with events by parity: the loop's node and number, the slot's register.
     around: Vec<Turn>,
+    /// Slots at the start.
+    first: Vec<Stmt>,
 }
 
 struct Turn {
@@ -44,8 +46,27 @@ fn registers(stmts: &[Stmt]) -> u32 {
 }
 
 pub(super) fn run(tree: &Tree, order: &Order, slots: &Slots, _: &Program, body: &[Stmt]) -> Vec<Stmt> {
-    let mut e = Emit { tree, order, slots, regs: registers(body), around: Vec::new() };
-    e.block(&tree.root)
+    let mut e = Emit { tree, order, slots, regs: registers(body), around: Vec::new(), first: Vec::new() };
+    let inner = e.block(&tree.root);
+    let mut edges = Vec::new();
+    for i in e.items() {
+        match i {
+            Item::Token { from, to, id: Some(Id::One(n)), .. } => edges.push((*from, *to, *n)),
+            Item::Token { from, to, id: Some(Id::Parity(n, _)), .. } => {
+                edges.extend([(*from, *to, *n), (*from, *to, *n + 1)]);
+            }
+            _ => {}
+        }
+    }
+    let mut out = std::mem::take(&mut e.first);
+    for (from, to, n) in &edges {
+        out.push(Stmt::issue(Set { from: *from, to: *to, event: i64::from(*n).into() }, LocId(0)));
+    }
+    out.extend(inner);
+    for (from, to, n) in &edges {
+        out.push(Stmt::issue(Wait { from: *from, to: *to, event: i64::from(*n).into() }, LocId(0)));
+    }
+    out
 }
 
 fn let_(to: Reg, value: Scalar) -> Stmt {
@@ -158,23 +179,9 @@ impl Emit<'_> {
             _ => false,
         };
         let slotted = self.slots.values().any(|(l, _)| *l == number) || self.items().any(by_parity);
-        let mut edges = Vec::new();
-        for i in self.items() {
-            if let Item::Token { from, to, turns, id: Some(id), .. } = i
-                && *turns == n
-            {
-                match id {
-                    Id::One(e) => edges.push((*from, *to, *e)),
-                    Id::Parity(e, _) => edges.extend([(*from, *to, *e), (*from, *to, *e + 1)]),
-                }
-            }
-        }
-        for (from, to, e) in &edges {
-            out.push(Stmt::issue(Set { from: *from, to: *to, event: i64::from(*e).into() }, LocId(0)));
-        }
         let slot = self.reg();
         if slotted {
-            out.push(let_(slot, Scalar::Move { value: 0.into() }));
+            self.first.push(let_(slot, Scalar::Move { value: 0.into() }));
         }
         self.around.push(Turn { node: n, number, slot, sums: BTreeMap::new() });
         let inner = self.block(body);
@@ -195,9 +202,6 @@ impl Emit<'_> {
             }
         }
         out.push(stmt);
-        for (from, to, e) in &edges {
-            out.push(Stmt::issue(Wait { from: *from, to: *to, event: i64::from(*e).into() }, LocId(0)));
-        }
     }
 
     /// Places in slots move with the turn.

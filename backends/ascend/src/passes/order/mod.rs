@@ -39,10 +39,10 @@ fn parents(tree: &Tree) -> Vec<Option<usize>> {
     out
 }
 
-/// Numbers for events.
-fn number(tree: &Tree, slots: &Slots, order: Order, events: u8) -> Order {
+/// Numbers for events; whether all got one. Those that did not become barriers of all pipes.
+fn number(tree: &Tree, slots: &Slots, order: &mut Order, events: u8) -> bool {
     let parents = parents(tree);
-    let mut order = order;
+    let mut all = true;
     for i in 0..order.items.len() {
         let Some(item) = order.items[i].clone() else { continue };
         let (before, candidates): (usize, Vec<Id>) = match &item {
@@ -58,6 +58,9 @@ fn number(tree: &Tree, slots: &Slots, order: Order, events: u8) -> Order {
             }
             _ => continue,
         };
+        if matches!(item, Item::Event { id: Some(_), .. } | Item::Token { id: Some(_), .. }) {
+            continue;
+        }
         let fits = candidates.into_iter().any(|c| {
             match &mut order.items[i] {
                 Some(Item::Event { id, .. } | Item::Token { id, .. }) => *id = Some(c),
@@ -67,9 +70,10 @@ fn number(tree: &Tree, slots: &Slots, order: Order, events: u8) -> Order {
         });
         if !fits {
             order.items[i] = Some(Item::All { before });
+            all = false;
         }
     }
-    order
+    all
 }
 
 pub(crate) fn run(program: &mut Program, slots: &Slots, chip: &Chip) -> Result<(), Error> {
@@ -79,14 +83,20 @@ pub(crate) fn run(program: &mut Program, slots: &Slots, chip: &Chip) -> Result<(
         let tree = tree::build(program, &body, first);
         first += tree::loops(&body);
         let missing = |_| bug(format!("the order of `{}`", program.name));
-        let mut order = replay(&tree, slots, Order::default(), (true, false)).map_err(missing)?;
-        for i in (0..order.items.len()).rev() {
-            let Some(item) = order.items[i].take() else { continue };
-            if replay(&tree, slots, order.clone(), (false, false)).is_err() {
-                order.items[i] = Some(item);
+        let mut order = Order::default();
+        loop {
+            let before = order.items.len();
+            order = replay(&tree, slots, order, (true, false)).map_err(missing)?;
+            for i in (before..order.items.len()).rev() {
+                let Some(item) = order.items[i].take() else { continue };
+                if replay(&tree, slots, order.clone(), (false, false)).is_err() {
+                    order.items[i] = Some(item);
+                }
+            }
+            if number(&tree, slots, &mut order, u8::try_from(chip.events).unwrap_or(1)) {
+                break;
             }
         }
-        let order = number(&tree, slots, order, u8::try_from(chip.events).unwrap_or(1));
         let mut done = emit::run(&tree, &order, slots, program, &body);
         done.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)));
         if let Some(b) = program.body_mut(kind) {

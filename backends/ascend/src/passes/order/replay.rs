@@ -4,7 +4,7 @@
 //! ```text
 //! same pipe                     barrier of the pipe, before the later one
 //! same turn, another pipe       event: set behind the earlier one, wait before the later one
-//! an earlier turn of a loop     token: an event that is set once for each slot before the loop, and waited for behind it
+//! an earlier turn of a loop     token: an event that is set once for each slot at the start, and waited for at the end
 //! ```
 //! Loops are gone through several times, so that conflicts between turns show, and may take no turn at all: what is learnt inside
 //! says nothing of what was before.
@@ -127,8 +127,10 @@ pub(super) struct Replay<'a> {
     /// The number of the first access of each loop that is being gone through.
     entries: Vec<usize>,
     path: Vec<(usize, usize)>,
-    /// Slots of loops being gone through: number and turn.
+    /// Loops being gone through: number, and turns so far.
     parity: Vec<(usize, usize)>,
+    /// Turns of each loop (a node) so far.
+    totals: HashMap<usize, usize>,
     messages: HashMap<usize, VecDeque<Bits>>,
     snaps: HashMap<(usize, usize), Vec<(usize, Bits)>>,
     before: HashMap<usize, Vec<usize>>,
@@ -160,6 +162,7 @@ pub(super) fn run(
         entries: Vec::new(),
         path: Vec::new(),
         parity: Vec::new(),
+        totals: HashMap::new(),
         messages: HashMap::new(),
         snaps: HashMap::new(),
         before: HashMap::new(),
@@ -174,7 +177,9 @@ pub(super) fn run(
         }
     }
     r.order = order;
+    r.edges(true)?;
     r.block(&tree.root, 0)?;
+    r.edges(false)?;
     Ok(r.order)
 }
 
@@ -268,46 +273,45 @@ impl Replay<'_> {
     fn turns(&mut self, n: usize, body: &[usize], number: usize) -> Result<(), Wrong> {
         let slotted = self.slots.values().any(|(l, _)| *l == number);
         let (first, before) = (self.count, self.known.clone());
-        let mut primed: HashMap<usize, Bits> = HashMap::new();
-        for i in self.tokens.get(&n).cloned().unwrap_or_default() {
-            if let Some(Some(Item::Token { distance, .. })) = self.order.items.get(i).cloned() {
-                for d in 0..distance {
-                    let m = self.raise(i, d)?;
-                    primed.insert(i, m);
-                }
-            }
-        }
-        self.parity.push((number, 0));
         self.entries.push(first);
         for t in 0..if slotted { 5 } else { 3 } {
             if let Some(p) = self.path.last_mut() {
                 p.1 = t;
             }
-            if let Some(p) = self.parity.last_mut() {
-                p.1 = t;
-            }
+            let total = self.totals.get(&n).copied().unwrap_or(0);
+            self.parity.push((number, total));
             self.block(body, t)?;
+            self.parity.pop();
+            self.totals.insert(n, total + 1);
         }
         self.entries.pop();
-        let turns = if slotted { 5 } else { 3 };
         // No turn at all teaches nothing of what was before.
         for (k, b) in self.known.iter_mut().zip(&before) {
             *k = k.since(first);
             k.join(b);
         }
         for i in self.tokens.get(&n).cloned().unwrap_or_default() {
-            if let Some(Some(Item::Token { to, distance, .. })) = self.order.items.get(i).cloned() {
-                let to = to as usize;
+            if let Some(queue) = self.messages.get_mut(&i) {
+                queue.iter_mut().for_each(|m| *m = m.since(first));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tokens are there before the first turn, and are taken away behind the last one.
+    fn edges(&mut self, up: bool) -> Result<(), Wrong> {
+        for i in 0..self.order.items.len() {
+            if let Some(Item::Token { turns, distance, .. }) = self.order.items[i].clone() {
+                let total = self.totals.get(&turns).copied().unwrap_or(0);
                 for d in 0..distance {
-                    let m = self.lower(i, turns + d)?.since(first);
-                    self.known[to].join(&m);
-                }
-                if let Some(m) = primed.get(&i) {
-                    self.known[to].join(m);
+                    if up {
+                        self.raise(i, d)?;
+                    } else {
+                        self.lower(i, total + d)?;
+                    }
                 }
             }
         }
-        self.parity.pop();
         Ok(())
     }
 
@@ -319,7 +323,7 @@ impl Replay<'_> {
         Some(match id {
             Id::One(e) => (from, to, e),
             Id::Parity(e, node) => {
-                let turn = turn.or_else(|| self.path.iter().find(|(n, _)| *n == node).map(|p| p.1));
+                let turn = turn.or_else(|| self.totals.get(&node).copied());
                 (from, to, e + (turn.unwrap_or(0) % 2) as u8)
             }
         })
@@ -381,7 +385,7 @@ impl Replay<'_> {
             Some(Item::Token { turns, .. }) => *turns,
             _ => return 0,
         };
-        self.path.iter().find(|(n, _)| *n == node).map_or(0, |p| p.1)
+        self.totals.get(&node).copied().unwrap_or(0)
     }
 
     fn wait_side(&mut self, i: usize) -> Result<(), Wrong> {
