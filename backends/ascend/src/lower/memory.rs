@@ -4,7 +4,7 @@ use super::values::{Held, ViewValue, constant};
 use super::{BLOCK, Lower, pitch, width};
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
-use kcc_dsl::ir::{Elem, Op, OpKind, TileType};
+use kcc_dsl::ir::{Elem, Op, OpKind, TileType, ValueId};
 
 impl Lower<'_> {
     pub(super) fn memory(&mut self, op: &Op) -> Result<(), Error> {
@@ -16,17 +16,19 @@ impl Lower<'_> {
             }
             OpKind::At => self.at(op),
             OpKind::Load { padding, .. } => {
-                let (view, offsets) = self.place(op, op.operands.len() - 1)?;
+                let (view, mut offsets) = self.place(op, op.operands.len() - 1)?;
                 let t = self.tile(op.results[0])?.clone();
+                self.shift(op.results[0], &view, &mut offsets)?;
                 let pad = constant(*padding, t.elem);
                 let held = self.load(&view, &offsets, &t, pad)?;
                 self.set(op.results[0], held);
                 Ok(())
             }
             OpKind::Store { .. } => {
-                let (view, offsets) = self.place(op, op.operands.len() - 2)?;
+                let (view, mut offsets) = self.place(op, op.operands.len() - 2)?;
                 let value = op.operands[op.operands.len() - 1];
                 let t = self.tile(value)?.clone();
+                self.shift(value, &view, &mut offsets)?;
                 if t.rank() == 0 {
                     let v = self.scalar(value)?;
                     return self.store_scalar(&view, v, t.elem);
@@ -69,6 +71,21 @@ impl Lower<'_> {
             }
             _ => Err(self.bug("no access")),
         }
+    }
+
+    /// Moves an access to this core's rows.
+    fn shift(&mut self, v: ValueId, view: &ViewValue, offsets: &mut [Val]) -> Result<(), Error> {
+        let first = self.first_row(v)?;
+        if first == Val::Const(0) {
+            return Ok(());
+        }
+        let lead = view.dims.len() - self.tile(v)?.rank();
+        let up = offsets[lead].known().is_some_and(|o| o >= 0) || self.upward.contains(&offsets[lead]);
+        offsets[lead] = self.int(IntOp::Add, offsets[lead], first);
+        if up {
+            self.upward.insert(offsets[lead]);
+        }
+        Ok(())
     }
 
     /// An element of a tile of row numbers.

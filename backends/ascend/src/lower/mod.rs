@@ -23,6 +23,7 @@ mod products;
 mod reduce;
 mod scans;
 mod shape;
+mod split_rows;
 mod values;
 
 use assign_cores::Cores;
@@ -49,6 +50,8 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
     });
     let mut l = Lower {
         used,
+        halves: if cores.is_some() { split_rows::run(kernel) } else { HashMap::new() },
+        sub: Val::Const(0),
         not_negative: upward(kernel),
         upward: HashSet::new(),
         kernel,
@@ -127,6 +130,10 @@ fn upward(kernel: &Kernel) -> HashSet<ValueId> {
 pub(super) struct Lower<'k> {
     pub kernel: &'k Kernel,
     pub args: &'k [ArgSpec],
+    /// Types of tiles of which each vector core has half the rows.
+    pub halves: HashMap<ValueId, TileType>,
+    /// Index of the vector core in its group.
+    pub sub: Val,
     /// Scalars that are surely not negative, but for overflow.
     pub not_negative: HashSet<ValueId>,
     /// Offsets of accesses among them.
@@ -205,8 +212,8 @@ impl Lower<'_> {
         if let Some(c) = self.cores {
             self.base = self.int(IntOp::Mul, first, (c.workspace as i64).into());
             if self.core == CoreKind::Vector {
-                let sub = self.let_(Scalar::SubIdx);
-                self.first_core = self.int(IntOp::Eq, sub, 0.into());
+                self.sub = self.let_(Scalar::SubIdx);
+                self.first_core = self.int(IntOp::Eq, self.sub, 0.into());
             }
         }
         let plane = self.int(IntOp::Mul, grid[0], grid[1]);
@@ -322,7 +329,19 @@ impl Lower<'_> {
     // ---- operations ----------------------------------------------------------------------------------------
 
     pub(super) fn tile(&self, v: ValueId) -> Result<&TileType, Error> {
+        if let (CoreKind::Vector, Some(t)) = (self.core, self.halves.get(&v)) {
+            return Ok(t);
+        }
         self.kernel.ty(v).tile().ok_or_else(|| self.bug("a view where a tile belongs"))
+    }
+
+    /// The first row that this vector core has of a tile.
+    pub(super) fn first_row(&mut self, v: ValueId) -> Result<Val, Error> {
+        if self.core == CoreKind::Cube || !self.halves.contains_key(&v) {
+            return Ok(0.into());
+        }
+        let half = self.tile(v)?.shape[0] as i64;
+        Ok(self.int(IntOp::Mul, self.sub, half.into()))
     }
 
     fn set(&mut self, v: ValueId, held: Held) {
@@ -387,7 +406,7 @@ impl Lower<'_> {
     fn op_beside_cube(&mut self, op: &Op, cores: &Cores) -> Result<(), Error> {
         match op.kind {
             OpKind::Dot { .. } => self.product_on_vector(op),
-            ref k if k.has_side_effect() => {
+            ref k if k.has_side_effect() && !op.operands.iter().any(|v| self.halves.contains_key(v)) => {
                 self.open();
                 self.op(op)?;
                 let then = self.close();
@@ -419,12 +438,8 @@ impl Lower<'_> {
             OpKind::Arange => {
                 let t = self.tile(op.results[0])?.clone();
                 let buf = self.buffer(&t);
-                self.issue(Iota {
-                    elem: Elem::I32,
-                    dst: Local::new(buf, 0),
-                    first: 0.into(),
-                    n: flat(&t).into(),
-                });
+                let first = self.first_row(op.results[0])?;
+                self.issue(Iota { elem: Elem::I32, dst: Local::new(buf, 0), first, n: flat(&t).into() });
                 self.set(op.results[0], Held::Tile(buf));
             }
             k if k.is_elementwise() => self.elementwise(op)?,

@@ -111,12 +111,13 @@ impl Lower<'_> {
         self.receive(v, p.out, Some(acc))
     }
 
-    /// The first vector core writes a tile to the workspace, row after row.
+    /// A vector core writes its rows of a tile to the workspace; the first core, if the tile is not shared out.
     fn send(&mut self, v: ValueId, at: u64) -> Result<(), Error> {
         let t = self.tile(v)?.clone();
-        self.open();
         let b = self.in_buffer(v)?;
-        let (w, dst) = (t.elem.bytes() as i64, self.shared(at));
+        let w = t.elem.bytes() as i64;
+        let dst = self.shared_rows(v, at)?;
+        self.open();
         let bytes = width(&t) * w;
         self.issue(CopyOut {
             dst,
@@ -129,8 +130,23 @@ impl Lower<'_> {
             atomic: Atomic::None,
         });
         let then = self.close();
-        self.only_first(then);
+        if self.halves.contains_key(&v) {
+            then.into_iter().for_each(|s| self.push(s));
+        } else {
+            self.only_first(then);
+        }
         Ok(())
+    }
+
+    /// This core's rows of a tile in the workspace.
+    fn shared_rows(&mut self, v: ValueId, at: u64) -> Result<Global, Error> {
+        let t = self.tile(v)?.clone();
+        let row = t.shape[1..].iter().product::<usize>() * t.elem.bytes();
+        let first = self.first_row(v)?;
+        let by = self.int(IntOp::Mul, first, (row as i64).into());
+        let base = self.int(IntOp::Add, self.base, by);
+        let at = self.int(IntOp::Add, base, (at as i64).into());
+        Ok(Global::workspace(at))
     }
 
     /// Statements for the first vector core of a group alone.
@@ -143,7 +159,7 @@ impl Lower<'_> {
         let t = self.tile(v)?.clone();
         self.raise(Pipe::Mte3, READY);
         self.issue(CrossWait { flag: DONE });
-        let (dst, src) = (self.buffer(&t), self.shared(at));
+        let (dst, src) = (self.buffer(&t), self.shared_rows(v, at)?);
         let bytes = width(&t) * 4;
         self.issue(CopyIn {
             dst: Local::new(dst, 0),

@@ -225,6 +225,9 @@ impl Lower<'_> {
         for (i, a) in axes.iter().enumerate() {
             shape[usize::from(*a)] = from.shape[i];
         }
+        if let Some(dst) = self.spread_by_blocks(b, from, axes, to) {
+            return Ok(dst);
+        }
         let dst = self.buffer(to);
         let last_in = axes.last().is_some_and(|a| usize::from(*a) + 1 == rank);
         let (w, tp) = (to.elem.bytes() as i64, pitch(to));
@@ -257,6 +260,56 @@ impl Lower<'_> {
         Ok(dst)
     }
 
+    /// A row for all rows, or an element for each row, of a matrix: a copy for every 256 bytes of a row.
+    fn spread_by_blocks(&mut self, b: u32, from: &TileType, axes: &[u8], to: &TileType) -> Option<u32> {
+        let w = to.elem.bytes() as i64;
+        let blocks = pitch(to) * w / 32;
+        let all = rows(to);
+        let same = axes.first().is_some_and(|a| from.shape.first() == to.shape.get(usize::from(*a)));
+        if !same || to.rank() != 2 || blocks > 255 || all < 2 || from.rank() != 1 || pitch(to) * w % 256 != 0
+        {
+            return None;
+        }
+        let dst = self.buffer(to);
+        let wide = Stride { block: 1, repeat: blocks as u8 };
+        let (src, stride, step) = if axes == [0] {
+            // Each element fills a block first.
+            let one = self.space(to.elem, up(all, 8) * 32);
+            for first in (0..up(all, 8) / 8).step_by(255) {
+                let times = 255.min(up(all, 8) / 8 - first);
+                self.issue(BlockBroadcast {
+                    elem: to.elem,
+                    dst: Local::new(one, first * 256),
+                    src: Local::new(b, first * 8 * w),
+                    times: times.into(),
+                    dst_stride: Stride::DENSE,
+                });
+            }
+            (one, Stride { block: 0, repeat: 1 }, 0)
+        } else {
+            (b, Stride { block: 1, repeat: 0 }, 256)
+        };
+        for piece in 0..pitch(to) * w / 256 {
+            for first in (0..all).step_by(255) {
+                let times = 255.min(all - first);
+                let row = if step == 0 { first * 32 } else { 0 };
+                let place = Local::new(src, piece * step + row);
+                self.issue(VBinary {
+                    op: Binary::Or,
+                    elem: Elem::I16,
+                    dst: Local::new(dst, first * pitch(to) * w + piece * 256),
+                    a: place.clone(),
+                    b: place,
+                    span: Span::Repeat { lanes: 128.into(), times: times.into() },
+                    dst_stride: wide,
+                    a_stride: stride,
+                    b_stride: stride,
+                });
+            }
+        }
+        Some(dst)
+    }
+
     /// Copies elements of 2 or 4 bytes bit for bit.
     pub(super) fn copy_row(&mut self, dst: Local, src: Local, elem: Elem, n: i64) {
         let n = n * elem.bytes() as i64 / 2;
@@ -272,6 +325,11 @@ impl Lower<'_> {
             b_stride: Stride::DENSE,
         });
     }
+}
+
+/// The next multiple.
+fn up(n: i64, to: i64) -> i64 {
+    (n + to - 1) / to * to
 }
 
 /// An operand of an operation that moves elements: where its first element is, how far apart elements are along the axes that are

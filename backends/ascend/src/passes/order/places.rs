@@ -92,7 +92,13 @@ fn span(s: &Span, st: Stride, w: usize) -> Pieces {
         Span::Repeat { lanes, times } => {
             let (lanes, times) = (lanes.known()?, times.known()?);
             let blocks = (lanes * w + 31) / 32;
-            let len = if st.block == 1 { lanes * w } else { 32 * ((blocks - 1) * i64::from(st.block) + 1) };
+            let len = if st.block == 0 {
+                32
+            } else if st.block == 1 {
+                lanes * w
+            } else {
+                32 * ((blocks - 1) * i64::from(st.block) + 1)
+            };
             let repeat = 32 * i64::from(st.repeat);
             Some(if repeat == 0 { (len, 1, 0) } else { (len, times, repeat) })
         }
