@@ -181,7 +181,18 @@ impl<'p> Machine<'p> {
             let what = format!("no core can go on: in the {kind} core of block {}, {who}", core.block);
             return Err(self.at(Fault::new(FaultKind::Deadlock, what), loc));
         }
-        for core in &self.cores {
+        for (i, core) in self.cores.iter().enumerate() {
+            let known = &self.clocks.known[i * PIPES + Pipe::S as usize];
+            let late = Pipe::ALL
+                .iter()
+                .find(|p| known[i * PIPES + **p as usize] < self.clocks.started[i * PIPES + **p as usize]);
+            if let (Some(p), false) = (late, core.steps.is_empty()) {
+                let what = format!(
+                    "the core's program may end while pipe {} still works: end it with a barrier of all pipes",
+                    p.name()
+                );
+                return Err(Fault::new(FaultKind::Event, what));
+            }
             for ((from, to, event), e) in &core.events {
                 if let Some((_, _, loc)) = &e.raised {
                     let what = format!(

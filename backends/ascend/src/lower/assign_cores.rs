@@ -9,6 +9,7 @@
 //! Both kinds of cores walk through the same control flow. Scalars that come out of tiles are known to vector cores alone:
 //! they are *far* from the cube core.
 
+use super::skew::{self, Skew};
 use kcc_compiler::{Error, at};
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::{BinaryOp, Block, Const, Elem, Kernel, Op, OpKind, TileType, Type, ValueId};
@@ -62,6 +63,8 @@ pub(crate) struct Cores {
     pub far: HashSet<ValueId>,
     /// Tiles of one element that are read by the scalar unit: all cores know them.
     pub near: HashSet<ValueId>,
+    /// Skewed loops, by their counters.
+    pub skews: HashMap<ValueId, Skew>,
     /// Bytes of workspace for each block.
     pub workspace: u64,
 }
@@ -119,6 +122,7 @@ pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Er
     let mut cores = Cores { far: facts.far(&near), near, ..Cores::default() };
     facts.chains(&kernel.body, &mut cores);
     facts.products(&kernel.body, &mut cores)?;
+    facts.skews(&kernel.body, &mut cores);
     facts.leave(&mut cores);
     Ok(Some(cores))
 }
@@ -294,6 +298,25 @@ impl<'k> Facts<'k> {
             }
         }
         Ok(())
+    }
+
+    /// Loops in which the cube core may run ahead.
+    fn skews(&self, b: &Block, cores: &mut Cores) {
+        for op in &b.ops {
+            for r in &op.regions {
+                self.skews(r, cores);
+            }
+            let OpKind::For { .. } = op.kind else { continue };
+            if let Some(mut s) = skew::find(self.kernel, cores, op) {
+                let bytes = |v: ValueId| self.tile(v).map_or(0, |t| t.len() * t.elem.bytes()) as u64;
+                let Cores { workspace, products, .. } = cores;
+                skew::exchange(&mut s, products, bytes, &mut |n| {
+                    *workspace += n;
+                    *workspace - n
+                });
+                cores.skews.insert(op.regions[0].args[0], s);
+            }
+        }
     }
 
     /// Room in the workspace for a tile.

@@ -9,7 +9,7 @@ use kcc_dsl::ir::{Op, OpKind, ValueId};
 
 /// Where a carried value lives across turns.
 #[derive(Clone, Copy)]
-enum Home {
+pub(super) enum Home {
     Register(Reg),
     Buffer(u32),
     /// Another kind of core has it, or accumulators do.
@@ -36,7 +36,7 @@ impl Lower<'_> {
     }
 
     /// The home of a carried value, known inside the region as `v`.
-    fn home(&mut self, v: ValueId) -> Result<Home, Error> {
+    pub(super) fn home(&mut self, v: ValueId) -> Result<Home, Error> {
         let t = self.tile(v)?.clone();
         if let Some(c) = self.cores {
             let chain = c.chains.values().any(|x| x.arg == v);
@@ -49,7 +49,7 @@ impl Lower<'_> {
     }
 
     /// Copies a value to its home.
-    fn settle(&mut self, home: Home, v: ValueId) -> Result<(), Error> {
+    pub(super) fn settle(&mut self, home: Home, v: ValueId) -> Result<(), Error> {
         match home {
             Home::Elsewhere => {}
             Home::Register(to) => {
@@ -68,7 +68,7 @@ impl Lower<'_> {
     }
 
     /// Values that are in their homes.
-    fn dwell(&mut self, values: &[ValueId], homes: &[Home]) {
+    pub(super) fn dwell(&mut self, values: &[ValueId], homes: &[Home]) {
         for (v, home) in values.iter().zip(homes) {
             if let Some(held) = home.held() {
                 self.set(*v, held);
@@ -77,7 +77,7 @@ impl Lower<'_> {
     }
 
     /// Copies several values at once: each is read before any home is overwritten.
-    fn settle_all(&mut self, homes: &[Home], values: &[ValueId]) -> Result<(), Error> {
+    pub(super) fn settle_all(&mut self, homes: &[Home], values: &[ValueId]) -> Result<(), Error> {
         // A value that is another one's home would change on the way.
         let mut staged = Vec::new();
         for (home, v) in homes.iter().zip(values) {
@@ -117,6 +117,9 @@ impl Lower<'_> {
     }
 
     fn loop_for(&mut self, op: &Op) -> Result<(), Error> {
+        if let Some(s) = self.cores.and_then(|c| c.skews.get(&op.regions[0].args[0])) {
+            return self.loop_skewed(op, s);
+        }
         let bound = |l: &Self, i: usize| l.scalar(op.operands[i]);
         let (from, to, step) = (bound(self, 0)?, bound(self, 1)?, bound(self, 2)?);
         let carried = &op.operands[3..];

@@ -23,6 +23,7 @@ mod products;
 mod reduce;
 mod scans;
 mod shape;
+mod skew;
 mod split_rows;
 mod values;
 
@@ -52,6 +53,7 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
         used,
         halves: if cores.is_some() { split_rows::run(kernel) } else { HashMap::new() },
         sub: Val::Const(0),
+        lane: None,
         not_negative: upward(kernel),
         upward: HashSet::new(),
         kernel,
@@ -132,6 +134,8 @@ pub(super) struct Lower<'k> {
     pub args: &'k [ArgSpec],
     /// Types of tiles of which each vector core has half the rows.
     pub halves: HashMap<ValueId, TileType>,
+    /// Slots of the turn of a skewed loop.
+    lane: Option<skew::Lane>,
     /// Index of the vector core in its group.
     pub sub: Val,
     /// Scalars that are surely not negative, but for overflow.

@@ -78,8 +78,9 @@ impl Lower<'_> {
     }
 
     /// A place in the workspace of this block.
-    fn shared(&mut self, offset: u64) -> Global {
-        let at = self.int(IntOp::Add, self.base, (offset as i64).into());
+    fn shared(&mut self, offset: u64, slot: Val) -> Global {
+        let at = self.int(IntOp::Add, self.base, slot);
+        let at = self.int(IntOp::Add, at, (offset as i64).into());
         Global::workspace(at)
     }
 
@@ -96,7 +97,7 @@ impl Lower<'_> {
         let mut sent = false;
         for o in [&p.a, &p.b] {
             if let Some(at) = o.workspace {
-                self.send(o.source, at)?;
+                self.send(o.source, at, 0.into())?;
                 sent = true;
             }
         }
@@ -111,12 +112,28 @@ impl Lower<'_> {
         self.receive(v, p.out, Some(acc))
     }
 
+    /// In a skewed loop: operands of a late product out.
+    pub(super) fn send_operands(&mut self, op: &Op) -> Result<(), Error> {
+        let v = op.results[0];
+        let p = self.product(v)?;
+        let slot = self.slot_of(v, false);
+        for o in [&p.a, &p.b] {
+            if let Some(at) = o.workspace {
+                self.send(o.source, at, slot)?;
+            }
+        }
+        if let Some(flag) = self.exchange(v).and_then(|e| e.ready) {
+            self.raise(Pipe::Mte3, flag);
+        }
+        Ok(())
+    }
+
     /// A vector core writes its rows of a tile to the workspace; the first core, if the tile is not shared out.
-    fn send(&mut self, v: ValueId, at: u64) -> Result<(), Error> {
+    fn send(&mut self, v: ValueId, at: u64, slot: Val) -> Result<(), Error> {
         let t = self.tile(v)?.clone();
         let b = self.in_buffer(v)?;
         let w = t.elem.bytes() as i64;
-        let dst = self.shared_rows(v, at)?;
+        let dst = self.shared_rows(v, at, slot)?;
         self.open();
         let bytes = width(&t) * w;
         self.issue(CopyOut {
@@ -139,12 +156,13 @@ impl Lower<'_> {
     }
 
     /// This core's rows of a tile in the workspace.
-    fn shared_rows(&mut self, v: ValueId, at: u64) -> Result<Global, Error> {
+    fn shared_rows(&mut self, v: ValueId, at: u64, slot: Val) -> Result<Global, Error> {
         let t = self.tile(v)?.clone();
         let row = t.shape[1..].iter().product::<usize>() * t.elem.bytes();
         let first = self.first_row(v)?;
         let by = self.int(IntOp::Mul, first, (row as i64).into());
         let base = self.int(IntOp::Add, self.base, by);
+        let base = self.int(IntOp::Add, base, slot);
         let at = self.int(IntOp::Add, base, (at as i64).into());
         Ok(Global::workspace(at))
     }
@@ -157,9 +175,15 @@ impl Lower<'_> {
     /// Reads a result from the workspace and adds what it was to be added to.
     pub(super) fn receive(&mut self, v: ValueId, at: u64, acc: Option<ValueId>) -> Result<(), Error> {
         let t = self.tile(v)?.clone();
-        self.raise(Pipe::Mte3, READY);
-        self.issue(CrossWait { flag: DONE });
-        let (dst, src) = (self.buffer(&t), self.shared_rows(v, at)?);
+        match self.exchange(v) {
+            Some(e) => self.issue(CrossWait { flag: e.done }),
+            None => {
+                self.raise(Pipe::Mte3, READY);
+                self.issue(CrossWait { flag: DONE });
+            }
+        }
+        let slot = self.slot_of(v, true);
+        let (dst, src) = (self.buffer(&t), self.shared_rows(v, at, slot)?);
         let bytes = width(&t) * 4;
         self.issue(CopyIn {
             dst: Local::new(dst, 0),
@@ -197,11 +221,19 @@ impl Lower<'_> {
         let v = op.results[0];
         let (p, x) = (self.product(v)?, self.extents(op)?);
         let sent = p.a.workspace.is_some() || p.b.workspace.is_some();
-        if sent || p.chain.is_none() {
-            self.issue(CrossWait { flag: READY });
+        let exchange = self.exchange(v);
+        match exchange {
+            Some(e) => {
+                if let Some(flag) = e.ready {
+                    self.issue(CrossWait { flag });
+                }
+            }
+            None if sent || p.chain.is_none() => self.issue(CrossWait { flag: READY }),
+            None => {}
         }
-        let a = self.matrices(&p.a, x)?;
-        let b = self.matrices(&p.b, x)?;
+        let (taken, given) = (self.slot_of(v, false), self.slot_of(v, true));
+        let a = self.matrices(&p.a, x, taken)?;
+        let b = self.matrices(&p.b, x, taken)?;
         if let Some(chain) = p.chain {
             if sent {
                 self.raise(Pipe::Mte2, TAKEN);
@@ -214,9 +246,9 @@ impl Lower<'_> {
         for (i, (a, b)) in a.iter().zip(&b).enumerate() {
             let c = self.accumulator(x.m, x.n, x.elem);
             self.multiply(*a, *b, x, c, true);
-            self.out(c, p.out + (i as i64 * x.m * x.n * 4) as u64, x.m, x.n, x.elem);
+            self.out(c, p.out + (i as i64 * x.m * x.n * 4) as u64, given, x.m, x.n, x.elem);
         }
-        self.raise(Pipe::Fix, DONE);
+        self.raise(Pipe::Fix, exchange.map_or(DONE, |e| e.done));
         Ok(())
     }
 
@@ -226,8 +258,8 @@ impl Lower<'_> {
     }
 
     /// Accumulators to the workspace.
-    fn out(&mut self, c: u32, at: u64, m: i64, n: i64, elem: Elem) {
-        let dst = self.shared(at);
+    fn out(&mut self, c: u32, at: u64, slot: Val, m: i64, n: i64, elem: Elem) {
+        let dst = self.shared(at, slot);
         self.issue(Fixpipe {
             dst,
             src: Local::new(c, 0),
@@ -268,13 +300,13 @@ impl Lower<'_> {
         let c = self.accumulators.get(&result).copied().ok_or_else(|| self.bug("no accumulators"))?;
         self.issue(CrossWait { flag: READY });
         let elem = if t.elem == Elem::I32 { Elem::I8 } else { Elem::F16 };
-        self.out(c, at, t.shape[0] as i64, t.shape[1] as i64, elem);
+        self.out(c, at, 0.into(), t.shape[0] as i64, t.shape[1] as i64, elem);
         self.raise(Pipe::Fix, DONE);
         Ok(())
     }
 
     /// The matrices of an operand in L1, one for each batch.
-    fn matrices(&mut self, o: &Operand, x: Extents) -> Result<Vec<Fractals>, Error> {
+    fn matrices(&mut self, o: &Operand, x: Extents, slot: Val) -> Result<Vec<Fractals>, Error> {
         let Some(at) = o.workspace else {
             let Held::Fractals(f) = self.get(o.source)? else {
                 return Err(self.bug("an operand that is not in L1"));
@@ -292,7 +324,7 @@ impl Lower<'_> {
             if n % 16 != 0 || k % x.depth().max(16) != 0 {
                 self.fill(buffer, bytes);
             }
-            let src = self.shared(at + (i * n * k * w) as u64);
+            let src = self.shared(at + (i * n * k * w) as u64, slot);
             self.issue(NdToNz {
                 dst: Local::new(buffer, 0),
                 src,

@@ -1,60 +1,235 @@
-//! Every set, wait and barrier of a compiled kernel, deleted in turn: the simulator must notice.
+//! Every set, wait, flag and barrier of compiled kernels, deleted, swapped and doubled in turn: the simulator must notice.
 //!
-//! What stands in branches that a launch does not take (rows that start outside a view) cannot be noticed, nor can a barrier of all
-//! pipes next to another. Their number is pinned.
+//! ```text
+//! deleted   it is gone
+//! swapped   a set or a flag is raised before the work that it announces; a wait or a barrier comes after the work that it guards
+//! doubled   a set, wait or flag twice in a row (a barrier twice is a barrier)
+//! ```
+//! A mutant is noticed if one of the launches is a fault, or has another result. The share is pinned.
 
 use super::harness::{execute, program};
-use super::kernels::{softmax, view};
-use kcc_davinci::ir::{CoreKind, Program, Stmt};
+use super::shipped::Args;
+use kcc_davinci::ir::{Barrier, CoreKind, Instr, Pipe, Pipes, Program, Scalar, Stmt};
+use kcc_dsl::KernelFn;
 use kcc_dsl::eager::EagerBuffer;
-use kcc_dsl::ir::Elem;
+use kcc_dsl::ir::{Elem, Kernel};
+use kcc_dsl::prelude::*;
+use kcc_kernels as k;
 
-/// Deletes the `n`th instruction that orders something; its name, if there are so many.
-fn without(stmts: &mut Vec<Stmt>, n: &mut usize) -> Option<String> {
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum How {
+    Deleted,
+    Swapped,
+    Doubled,
+}
+
+fn sync(s: &Stmt) -> Option<&Instr> {
+    match s {
+        Stmt::Issue { instr, .. } if instr.is_sync() => Some(instr),
+        _ => None,
+    }
+}
+
+/// Whether a statement has work of that pipe (none: any access to the workspace).
+fn works(s: &Stmt, pipe: Option<Pipe>) -> bool {
+    let own = match s {
+        Stmt::Let { value: Scalar::LoadLocal { .. } | Scalar::LoadGlobal { .. }, .. } => {
+            pipe == Some(Pipe::S)
+        }
+        Stmt::Issue { instr, .. } => match pipe {
+            Some(p) => instr.pipe() == Some(p),
+            None => match instr {
+                Instr::CopyIn(i) => i.src.param.is_none(),
+                Instr::CopyOut(i) => i.dst.param.is_none(),
+                Instr::NdToNz(i) => i.src.param.is_none(),
+                Instr::Fixpipe(i) => i.dst.param.is_none(),
+                _ => false,
+            },
+        },
+        _ => false,
+    };
+    own || s.blocks().iter().any(|b| b.iter().any(|s| works(s, pipe)))
+}
+
+/// Changes the `n`th instruction that orders something: its name, if there are so many, and whether there was a change.
+fn change(stmts: &mut Vec<Stmt>, n: &mut usize, how: How) -> Option<(String, bool)> {
     for i in 0..stmts.len() {
-        if let Stmt::Issue { instr, .. } = &stmts[i]
-            && instr.is_sync()
-        {
+        if let Some(instr) = sync(&stmts[i]) {
             if *n == 0 {
                 let name = instr.name();
-                stmts.remove(i);
-                return Some(name);
+                let raises = matches!(instr, Instr::Set(_) | Instr::CrossSet(_));
+                let barrier = matches!(instr, Instr::Barrier(_));
+                // Between the work that it announces or guards and itself.
+                let pipe = match instr {
+                    Instr::Set(s) => Some(s.from),
+                    Instr::Wait(w) => Some(w.to),
+                    Instr::Barrier(Barrier { pipe: Pipes::One(p) }) => Some(*p),
+                    Instr::CrossSet(s) => Some(s.pipe),
+                    _ => None,
+                };
+                let all = matches!(instr, Instr::Barrier(Barrier { pipe: Pipes::All }));
+                let work = |j: &usize| !all && works(&stmts[*j], pipe);
+                let done = match how {
+                    How::Deleted => {
+                        stmts.remove(i);
+                        true
+                    }
+                    How::Doubled if barrier => false,
+                    How::Doubled => {
+                        let s = stmts[i].clone();
+                        stmts.insert(i, s);
+                        true
+                    }
+                    How::Swapped if raises => (0..i).rev().find(work).is_some_and(|j| {
+                        let s = stmts.remove(i);
+                        stmts.insert(j, s);
+                        true
+                    }),
+                    How::Swapped => (i + 1..stmts.len()).find(work).is_some_and(|j| {
+                        let s = stmts.remove(i);
+                        stmts.insert(j, s);
+                        true
+                    }),
+                };
+                return Some((name, done));
             }
             *n -= 1;
         }
         for b in stmts[i].blocks_mut() {
-            if let Some(name) = without(b, n) {
-                return Some(name);
+            if let Some(r) = change(b, n, how) {
+                return Some(r);
             }
         }
     }
     None
 }
 
-#[test]
-fn deleted_synchronisation_of_softmax_is_noticed() {
-    let kernel = softmax(Elem::F32, 256);
-    let args = [view(0, [4, 200], false), view(1, [4, 200], true)];
-    let whole = program(&kernel, &args).expect("it compiles");
-    let x: Vec<f32> = (0..800).map(|i| (i % 23) as f32).collect();
-    let buffers = [EagerBuffer::from_f32(Elem::F32, &x), EagerBuffer::zeros(Elem::F32, 800)];
-    let noticed = |p: &Program| {
-        (0..4).any(|seed| execute(p, &kernel, [4, 1, 1], &mut buffers.to_vec(), &args, 2, seed).is_err())
-    };
-    assert!(!noticed(&whole));
-    let mut survivors = Vec::new();
-    let mut deleted = 0;
-    loop {
-        let mut p = whole.clone();
-        let body = p.body_mut(CoreKind::Vector).expect("vector code");
-        let Some(name) = without(body, &mut { deleted }) else { break };
-        if !noticed(&p) {
-            survivors.push(format!("{deleted}: {name}"));
-        }
-        deleted += 1;
+/// A launch of the kernel under test.
+struct Run {
+    grid: [u32; 3],
+    args: Args,
+}
+
+struct Subject {
+    kernel: Kernel,
+    runs: Vec<Run>,
+}
+
+impl Subject {
+    fn new(def: &KernelFn, runs: Vec<([u32; 3], Args)>) -> Subject {
+        let runs = runs.into_iter().map(|(grid, args)| Run { grid, args }).collect();
+        Subject { kernel: def.trace().expect("traces"), runs }
     }
-    eprintln!("noticed {} of {deleted}", deleted - survivors.len());
-    assert!(deleted > 10, "{deleted}");
-    // 14 of 29 are noticed: the rest stands in branches that this launch does not take.
-    assert!(survivors.len() <= 15, "{} of {deleted} survive: {survivors:?}", survivors.len());
+
+    fn outcome(&self, p: &Program, r: &Run, seed: u64) -> Result<Vec<EagerBuffer>, String> {
+        let mut b = r.args.buffers.clone();
+        execute(p, &self.kernel, r.grid, &mut b, &r.args.args, 2, seed)?;
+        Ok(b)
+    }
+
+    /// Mutants that are not noticed, and how many there were.
+    fn survivors(&self) -> (Vec<String>, usize) {
+        let whole = program(&self.kernel, &self.runs[0].args.args).expect("it compiles");
+        let want: Vec<Vec<EagerBuffer>> =
+            self.runs.iter().map(|r| self.outcome(&whole, r, 0).expect("no fault")).collect();
+        let noticed = |p: &Program| {
+            (self.runs.iter().zip(&want)).any(|(r, w)| {
+                (0..2).any(|seed| {
+                    self.outcome(p, r, seed)
+                        .map_or(true, |got| got.iter().zip(w).any(|(g, w)| g.bytes() != w.bytes()))
+                })
+            })
+        };
+        let (mut left, mut n) = (Vec::new(), 0);
+        for kind in [CoreKind::Cube, CoreKind::Vector] {
+            for how in [How::Deleted, How::Swapped, How::Doubled] {
+                for i in 0.. {
+                    let mut p = whole.clone();
+                    let Some(body) = p.body_mut(kind) else { break };
+                    let Some((name, changed)) = change(body, &mut { i }, how) else { break };
+                    if !changed || p == whole {
+                        continue;
+                    }
+                    n += 1;
+                    if !noticed(&p) {
+                        left.push(format!("{kind:?} {i} {name} {how:?}"));
+                    }
+                }
+            }
+        }
+        (left, n)
+    }
+}
+
+/// Prints the share, and pins it.
+fn pinned(name: &str, s: &Subject, most: usize) {
+    let (left, n) = s.survivors();
+    eprintln!("{name}: {} of {n} mutants noticed", n - left.len());
+    if std::env::var_os("KCC_TEST_SHOW").is_some() {
+        eprintln!("{}", program(&s.kernel, &s.runs[0].args.args).expect("compiles").to_text());
+    }
+    assert!(n > 10, "{n}");
+    assert!(left.len() <= most, "{name}: {} of {n} survive: {left:#?}", left.len());
+}
+
+#[test]
+fn sums() {
+    let add = k::elementwise::add_tile::kernel::<f32, 64>();
+    let of = |m: i64, n: i64| {
+        let d = [m, n];
+        let a = Args::default().floats(Elem::F32, &d, 1.0).floats(Elem::F32, &d, 1.0).out(Elem::F32, &d);
+        ([(n as u32).div_ceil(64), m as u32, 1], a)
+    };
+    pinned("vector add", &Subject::new(add.erased(), vec![of(5, 70), of(3, 192)]), 0);
+}
+
+#[test]
+fn softmax() {
+    let softmax = k::softmax::softmax_tile::kernel::<f32, 128>();
+    let of = |m: i64, n: i64| {
+        let a = Args::default().floats(Elem::F32, &[m, n], 4.0).out(Elem::F32, &[m, n]);
+        ([m as u32, 1, 1], a)
+    };
+    pinned("softmax", &Subject::new(softmax.erased(), vec![of(9, 100), of(3, 128)]), 0);
+}
+
+#[test]
+fn products() {
+    let matmul = k::matmul::matmul_tile::kernel::<f16, 32, 32, 32, 0, false, false>();
+    let of = |m: i64, n: i64, q: i64| {
+        let e = Elem::F16;
+        let a = Args::default().floats(e, &[m, q], 1.0).floats(e, &[q, n], 1.0).floats(e, &[n], 1.0);
+        let a = a.floats(e, &[m, n], 1.0).out(e, &[m, n]);
+        ([(m as u32).div_ceil(32), (n as u32).div_ceil(32), 1], a)
+    };
+    pinned("matmul", &Subject::new(matmul.erased(), vec![of(70, 75, 150), of(1, 32, 20)]), 5);
+}
+
+#[test]
+fn attention() {
+    let attention = k::attention::attention_tile::kernel::<f16, 16, 32, 32, false>();
+    let of = |queries: i64, keys: i64, lengths: &[i32]| {
+        let (e, b, d) = (Elem::F16, lengths.len() as i64, 32);
+        let a = Args::default().floats(e, &[b, 1, queries, d], 1.0).floats(e, &[b, 1, keys, d], 1.0);
+        let a =
+            a.floats(e, &[b, 1, keys, d], 1.0).ints(lengths, &[b]).out(e, &[b, 1, queries, d]).float(0.25);
+        ([(queries as u32).div_ceil(16), 1, b as u32], a)
+    };
+    pinned(
+        "attention",
+        &Subject::new(attention.erased(), vec![of(40, 140, &[140, 33]), of(5, 40, &[20])]),
+        0,
+    );
+}
+
+#[test]
+fn grouped_products() {
+    let grouped = k::moe::grouped::grouped_swiglu_tile::kernel::<f16, 8, 32, 16>();
+    let (e, tokens, hidden, inner) = (Elem::F16, 20i64, 36i64, 40i64);
+    let order: Vec<i32> = (0..tokens as i32).collect();
+    let starts = [0, 3, 3, 20];
+    let a = Args::default().floats(e, &[tokens, hidden], 1.0).floats(e, &[3, hidden, inner], 1.0);
+    let a = a.floats(e, &[3, hidden, inner], 1.0).ints(&starts, &[4]).ints(&order, &[tokens]);
+    let a = a.out(e, &[tokens, inner]).int(1);
+    pinned("grouped matmul", &Subject::new(grouped.erased(), vec![([2, 3, 1], a)]), 27);
 }

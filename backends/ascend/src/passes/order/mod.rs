@@ -39,6 +39,28 @@ fn parents(tree: &Tree) -> Vec<Option<usize>> {
     out
 }
 
+/// Tokens between the same pipes and turns become one: set behind the last work, waited for before the first. All those of two
+/// turns apart, where there is time enough; and those between neighbours, if `near`.
+fn merge(order: &mut Order, near: bool) {
+    for i in 0..order.items.len() {
+        for j in i + 1..order.items.len() {
+            let (Some(Item::Token { from, to, after, before, turns, distance, .. }), Some(other)) =
+                (order.items[i].clone(), order.items[j].clone())
+            else {
+                continue;
+            };
+            if let Item::Token { from: f, to: t, after: a, before: b, turns: n, distance: d, .. } = other
+                && (f, t, n, d) == (from, to, turns, distance)
+                && (distance == 2 || near)
+            {
+                let (after, before) = (after.max(a), before.min(b));
+                order.items[i] = Some(Item::Token { from, to, after, before, turns, distance, id: None });
+                order.items[j] = None;
+            }
+        }
+    }
+}
+
 /// Numbers for events; whether all got one. Those that did not become barriers of all pipes.
 fn number(tree: &Tree, slots: &Slots, order: &mut Order, events: u8) -> bool {
     let parents = parents(tree);
@@ -87,6 +109,7 @@ pub(crate) fn run(program: &mut Program, slots: &Slots, chip: &Chip) -> Result<(
         loop {
             let before = order.items.len();
             order = replay(&tree, slots, order, (true, false)).map_err(missing)?;
+            merge(&mut order, false);
             for i in (before..order.items.len()).rev() {
                 let Some(item) = order.items[i].take() else { continue };
                 if replay(&tree, slots, order.clone(), (false, false)).is_err() {

@@ -66,6 +66,8 @@ pub(in crate::passes) struct Access {
     pub in_order: bool,
     /// It is done before later instructions of its pipe.
     pub sealed: bool,
+    /// A copy of what is inside a view, or the filling of the rest: these two do not meet.
+    pub part: bool,
 }
 
 impl Access {
@@ -109,6 +111,7 @@ struct Reach<'a> {
     program: &'a Program,
     pipe: Pipe,
     in_order: bool,
+    part: bool,
     out: Vec<Access>,
 }
 
@@ -134,19 +137,19 @@ impl Reach<'_> {
             },
             _ => whole,
         };
-        let (pipe, in_order) = (self.pipe, self.in_order);
-        self.out.push(Access { pipe, touch: Touch::Local(place), write, in_order, sealed: false });
+        let (pipe, in_order, part) = (self.pipe, self.in_order, self.part);
+        self.out.push(Access { pipe, touch: Touch::Local(place), write, in_order, sealed: false, part });
     }
 
     fn global(&mut self, g: &Global, write: bool) {
         let touch = g.param.map_or(Touch::Shared, Touch::Param);
-        self.out.push(Access { pipe: self.pipe, touch, write, in_order: false, sealed: false });
+        self.out.push(Access { pipe: self.pipe, touch, write, in_order: false, sealed: false, part: false });
     }
 }
 
 /// What a computation of the scalar unit reads.
 pub(super) fn of_scalar(program: &Program, s: &Scalar) -> Vec<Access> {
-    let mut r = Reach { program, pipe: Pipe::S, in_order: true, out: Vec::new() };
+    let mut r = Reach { program, pipe: Pipe::S, in_order: true, part: false, out: Vec::new() };
     match s {
         Scalar::LoadLocal { elem, src } => r.local(src, Some((elem.bytes() as i64, 1, 0)), false),
         Scalar::LoadGlobal { src, .. } => r.global(src, false),
@@ -163,10 +166,11 @@ fn pieces_of_copy(blocks: &Val, bytes: &Val, pad: i64, gap: &Val) -> Pieces {
 /// What an instruction reads and writes.
 pub(super) fn of_instr(program: &Program, i: &Instr) -> Vec<Access> {
     let Some(pipe) = i.pipe() else { return Vec::new() };
-    let mut r = Reach { program, pipe, in_order: false, out: Vec::new() };
+    let mut r = Reach { program, pipe, in_order: false, part: false, out: Vec::new() };
     match i {
         Instr::CopyIn(i) => {
             r.global(&i.src, false);
+            r.part = i.bytes.known().is_none();
             let pad = i.pad.as_ref().map_or(Some(0), |p| Some(p.left.known()? + p.right.known()?));
             let w = i.elem.bytes() as i64;
             r.local(&i.dst, pad.and_then(|p| pieces_of_copy(&i.blocks, &i.bytes, p * w, &i.dst_gap)), true);
@@ -262,7 +266,10 @@ pub(super) fn of_instr(program: &Program, i: &Instr) -> Vec<Access> {
             r.local(&i.a, n, false);
             r.local(&i.dst, n, true);
         }
-        Instr::Duplicate(i) => r.local(&i.dst, span(&i.span, i.dst_stride, i.elem.bytes()), true),
+        Instr::Duplicate(i) => {
+            r.part = i.dst.offset.known().is_none();
+            r.local(&i.dst, span(&i.span, i.dst_stride, i.elem.bytes()), true);
+        }
         Instr::Reduce(i) => {
             let s = Span::Repeat { lanes: i.lanes, times: i.times };
             r.local(&i.src, span(&s, i.src_stride, i.elem.bytes()), false);

@@ -426,7 +426,11 @@ impl Replay<'_> {
             return false;
         }
         match (x.access.touch, a.touch) {
-            (Touch::Local(p), Touch::Local(q)) => p.meets(&q),
+            (Touch::Local(p), Touch::Local(q)) => {
+                let turn = |p: &[(usize, usize)]| p.split_last().map(|(_, r)| r.to_vec());
+                let rest = x.access.part && a.part && x.access.pipe != a.pipe && p.buffer == q.buffer;
+                p.meets(&q) && !(rest && turn(&x.path) == turn(&self.path))
+            }
             // Programs of the grid do not share what they write.
             (Touch::Param(p), Touch::Param(q)) => p == q && x.path.first() == self.path.first(),
             _ => false,
@@ -471,8 +475,8 @@ impl Replay<'_> {
         if a.pipe == Pipe::S {
             self.known[S].set(number);
         }
-        // Whoever meets what this covers meets this, if this took place.
-        if let (Touch::Local(q), true) = (a.touch, certain) {
+        // Whoever meets what this covers meets this, if this took place; what waits for this waits for earlier work of the pipe.
+        if let Touch::Local(q) = a.touch {
             let first = self.entries.last().copied().unwrap_or(0);
             let known = &self.known[p];
             self.live.retain(|x| {
@@ -480,7 +484,7 @@ impl Replay<'_> {
                 let own = x.access.pipe == a.pipe;
                 let ordered = known.has(x.number) || own && (a.in_order || x.access.sealed);
                 let same = own && x.access.write == a.write && (x.access.sealed || !a.sealed);
-                !(x.number >= first && q.covers(&o) && (a.write && ordered || same))
+                !(x.number >= first && q.covers(&o) && (certain && a.write && ordered || same))
             });
         }
         self.live.push(Live { number, access: a, path: self.path.clone().into() });
@@ -490,7 +494,8 @@ impl Replay<'_> {
     fn hand_over(&mut self, n: usize, pipe: Pipe) -> Result<(), Wrong> {
         let told = self.known[S].clone();
         self.known[pipe as usize].join(&told);
-        let a = Access { pipe, touch: Touch::Shared, write: true, in_order: true, sealed: false };
+        let a =
+            Access { pipe, touch: Touch::Shared, write: true, in_order: true, sealed: false, part: false };
         let others = |x: &Live| x.access.touch == Touch::Shared && x.access.pipe != pipe;
         while let Some(x) = self.race(&a, &others) {
             self.mended(n, x, pipe)?;

@@ -73,10 +73,21 @@ fn accesses(program: &Program, s: &Stmt, out: &mut Vec<Access>) {
     }
 }
 
-/// Whether it holds anything that orders cores, or all pipes.
+/// Pipes that raise flags.
+fn raised(s: &Stmt, out: &mut Vec<Pipe>) {
+    match s {
+        Stmt::Issue { instr: Instr::CrossSet(c), .. } => out.push(c.pipe),
+        _ => s.blocks().iter().for_each(|b| b.iter().for_each(|s| raised(s, out))),
+    }
+}
+
+/// Whether it holds anything that orders all pipes, or events.
 fn orders(s: &Stmt) -> bool {
     match s {
-        Stmt::Issue { instr: Instr::Barrier(Barrier { pipe: Pipes::One(_) }), .. } => false,
+        Stmt::Issue {
+            instr: Instr::Barrier(Barrier { pipe: Pipes::One(_) }) | Instr::CrossSet(_) | Instr::CrossWait(_),
+            ..
+        } => false,
         Stmt::Issue { instr, .. } => instr.is_sync(),
         _ => s.blocks().iter().any(|b| b.iter().any(orders)),
     }
@@ -103,11 +114,13 @@ impl Builder<'_> {
     }
 
     fn stmt(&mut self, s: &Stmt, out: &mut Vec<usize>) {
-        let mut all = Vec::new();
+        let (mut all, mut flags) = (Vec::new(), Vec::new());
         accesses(self.program, s, &mut all);
         let compound = !s.blocks().is_empty();
         if compound {
-            let mut pipes: Vec<Pipe> = all.iter().map(|a| a.pipe).filter(|p| *p != Pipe::S).collect();
+            raised(s, &mut flags);
+            let mut pipes: Vec<Pipe> =
+                all.iter().map(|a| a.pipe).chain(flags.iter().copied()).filter(|p| *p != Pipe::S).collect();
             pipes.sort_unstable();
             pipes.dedup();
             let written = |p: Pipe| all.iter().any(|a| a.pipe == p && a.write);
@@ -120,6 +133,7 @@ impl Builder<'_> {
             all.sort_by_key(|a| a.pipe != Pipe::S);
         }
         let n = self.push(s.clone(), Kind::Leaf, all);
+        self.nodes[n].hands_over = flags.first().copied();
         if let Stmt::Issue { instr, .. } = s {
             match instr {
                 Instr::CrossSet(c) => self.nodes[n].hands_over = Some(c.pipe),

@@ -1,0 +1,413 @@
+//! Loops in which the cube core runs ahead of the vector cores, as in attention.
+//!
+//! ```text
+//! turn      0       1       2       3       4
+//! cube      QK 0    QK 1    QK 2    QK 3    …           early products: their operands come from memory
+//!                           PV 0    PV 1    …           late products: they wait for vector cores
+//! vector            S 0→P 0 S 1→P 1 S 2→P 2             the head of a turn
+//!                                   O 0     O 1         its tail: what depends on late products, a turn behind
+//! ```
+//! Results of early products have [`AHEAD`] + 1 slots in the workspace, operands and results of late ones have two. Nothing else is
+//! needed to keep a slot from being overwritten too soon: that a late product's operand is there tells the cube core that
+//! the early results of that turn were read, and a tail that was gone through tells vector cores that the operand was.
+
+use super::Lower;
+use super::assign_cores::{Cores, Product};
+use super::control::Home;
+use super::values::Held;
+use kcc_compiler::Error;
+use kcc_davinci::ir::*;
+use kcc_dsl::ir::{Block, Kernel, Op, OpKind, ValueId};
+use std::collections::{HashMap, HashSet};
+
+/// Turns that early products run ahead of late ones.
+pub(crate) const AHEAD: i64 = 2;
+/// The first flag between cores that skewed loops use.
+const FIRST_FLAG: u8 = 3;
+/// Flags that a kernel has.
+const FLAGS: u8 = 11;
+
+/// How a skewed loop's products are exchanged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exchange {
+    /// Raised by vector cores: operands are there.
+    pub ready: Option<u8>,
+    /// Raised by the cube core: the result is there.
+    pub done: u8,
+    /// Bytes from an operand's slot to the next, from a result's to the next.
+    pub step: (u64, u64),
+}
+
+/// A skewed loop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Skew {
+    early: HashSet<ValueId>,
+    late: HashSet<ValueId>,
+    /// Operations of the tail, by index.
+    tail: HashSet<usize>,
+    /// What the head computes and the tail uses.
+    crossing: Vec<ValueId>,
+    /// Loads of the cube core for early products.
+    early_loads: HashSet<ValueId>,
+    late_loads: HashSet<ValueId>,
+    pub exchange: HashMap<ValueId, Exchange>,
+}
+
+/// Whether a value is cheap to compute again for another turn.
+fn again(kernel: &Kernel, cores: &Cores, op: &Op) -> bool {
+    let scalar = |v: &ValueId| kernel.ty(*v).tile().is_none_or(|t| t.rank() == 0) && !cores.far.contains(v);
+    match op.kind {
+        OpKind::Constant(_) => true,
+        OpKind::Broadcast { .. } => scalar(&op.operands[0]),
+        ref k => !k.has_side_effect() && !op.results.is_empty() && op.results.iter().all(scalar),
+    }
+}
+
+/// The skew of a loop, if there is something to gain and nothing in the way.
+pub(super) fn find(kernel: &Kernel, cores: &Cores, op: &Op) -> Option<Skew> {
+    let region = &op.regions[0];
+    let mut s = Skew::default();
+    if op.results.iter().any(|r| cores.chains.contains_key(r)) {
+        return None;
+    }
+    let product = |v: &ValueId| cores.products.get(v);
+    for o in &region.ops {
+        let simple = o.regions.is_empty() && !o.results.iter().any(|r| cores.near.contains(r));
+        if !simple {
+            return None;
+        }
+        if let OpKind::Dot { .. } = o.kind {
+            let r = o.results[0];
+            let p = product(&r)?;
+            let batched = kernel.ty(r).tile().is_none_or(|t| t.rank() != 2);
+            let through = p.a.workspace.is_some() || p.b.workspace.is_some();
+            if batched || !through && !s.late.is_empty() {
+                return None;
+            }
+            if through {
+                s.late.insert(r)
+            } else {
+                s.early.insert(r)
+            };
+            for side in [&p.a, &p.b] {
+                if side.workspace.is_none() {
+                    if through {
+                        s.late_loads.insert(side.source)
+                    } else {
+                        s.early_loads.insert(side.source)
+                    };
+                }
+            }
+        }
+    }
+    let inside: HashSet<ValueId> = region.ops.iter().flat_map(|o| o.results.iter().copied()).collect();
+    s.early_loads.retain(|v| inside.contains(v));
+    s.late_loads.retain(|v| inside.contains(v));
+    let flags = s.early.len() + 2 * s.late.len();
+    if s.early.is_empty() || s.late.is_empty() || !s.early_loads.is_disjoint(&s.late_loads) {
+        return None;
+    }
+    if flags > usize::from(FLAGS - FIRST_FLAG) {
+        return None;
+    }
+    // What depends on late products, and carried values that do.
+    let mut behind: HashSet<ValueId> = s.late.clone();
+    loop {
+        let before = behind.len();
+        for (k, o) in region.ops.iter().enumerate() {
+            let late = o.results.first().is_some_and(|r| s.late.contains(r));
+            if !late && o.operands.iter().any(|v| behind.contains(v)) {
+                s.tail.insert(k);
+                behind.extend(o.results.iter().copied());
+            }
+        }
+        for (i, y) in region.yields.iter().enumerate() {
+            if behind.contains(y) {
+                behind.insert(region.args[1 + i]);
+            }
+        }
+        if behind.len() == before {
+            break;
+        }
+    }
+    let heads: HashSet<ValueId> =
+        (region.args[1..].iter()).filter(|a| !behind.contains(a)).copied().collect();
+    let mut wanted: Vec<ValueId> = Vec::new();
+    for (k, o) in region.ops.iter().enumerate() {
+        let r = o.results.first();
+        if r.is_some_and(|r| s.early.contains(r)) && o.operands.iter().any(|v| behind.contains(v)) {
+            return None;
+        }
+        if r.is_some_and(|r| s.late.contains(r)) {
+            let p = product(r?)?;
+            if [&p.a, &p.b].iter().any(|x| behind.contains(&x.source)) || heads.contains(&o.operands[2]) {
+                return None;
+            }
+            wanted.push(o.operands[2]);
+        } else if s.tail.contains(&k) {
+            if o.operands.iter().any(|v| heads.contains(v)) {
+                return None;
+            }
+            wanted.extend(&o.operands);
+        }
+    }
+    let cheap: HashSet<ValueId> = region
+        .ops
+        .iter()
+        .filter(|o| again(kernel, cores, o))
+        .flat_map(|o| o.results.iter().copied())
+        .collect();
+    for v in wanted {
+        let tile = kernel.ty(v).tile().is_some();
+        if inside.contains(&v) && !behind.contains(&v) && !cheap.contains(&v) {
+            if !tile {
+                return None;
+            }
+            if !s.crossing.contains(&v) {
+                s.crossing.push(v);
+            }
+        }
+    }
+    Some(s)
+}
+
+/// Gives a skewed loop's products flags, and slots in the workspace: `space` takes bytes and gives their place.
+pub(super) fn exchange(
+    s: &mut Skew,
+    products: &mut HashMap<ValueId, Product>,
+    bytes: impl Fn(ValueId) -> u64,
+    space: &mut dyn FnMut(u64) -> u64,
+) {
+    let mut flag = FIRST_FLAG;
+    let sorted = |set: &HashSet<ValueId>| {
+        let mut v: Vec<ValueId> = set.iter().copied().collect();
+        v.sort_unstable();
+        v
+    };
+    for v in sorted(&s.early) {
+        let Some(p) = products.get_mut(&v) else { continue };
+        let step = bytes(v).next_multiple_of(512);
+        p.out = space(step * (AHEAD as u64 + 1));
+        s.exchange.insert(v, Exchange { ready: None, done: flag, step: (0, step) });
+        flag += 1;
+    }
+    for v in sorted(&s.late) {
+        let Some(p) = products.get_mut(&v) else { continue };
+        let step = bytes(v).next_multiple_of(512);
+        p.out = space(2 * step);
+        let mut most = 0;
+        for side in [&mut p.a, &mut p.b] {
+            if side.workspace.is_some() {
+                most = most.max(bytes(side.source).next_multiple_of(512));
+            }
+        }
+        for side in [&mut p.a, &mut p.b] {
+            if let Some(at) = &mut side.workspace {
+                *at = space(2 * most);
+            }
+        }
+        s.exchange.insert(v, Exchange { ready: Some(flag), done: flag + 1, step: (most, step) });
+        flag += 2;
+    }
+}
+
+/// Statements under a condition: each in a branch of its own, so that pipes stay apart and can be put in order. Fractals that are
+/// loaded one after another share a branch; computations need none.
+fn guarded(stmts: Vec<Stmt>, condition: Val) -> Vec<Stmt> {
+    fn idle(s: &Stmt) -> bool {
+        match s {
+            Stmt::Let { value: Scalar::LoadLocal { .. } | Scalar::LoadGlobal { .. }, .. } => false,
+            Stmt::Let { .. } => true,
+            Stmt::Issue { .. } => false,
+            _ => s.blocks().iter().all(|b| b.iter().all(idle)),
+        }
+    }
+    let loads = |s: &Stmt| matches!(s, Stmt::Issue { instr: Instr::LoadData(_), .. });
+    let mut out: Vec<Stmt> = Vec::new();
+    let mut last = false;
+    for s in stmts {
+        let load = loads(&s);
+        match out.last_mut() {
+            Some(Stmt::If { then, .. }) if load && last => then.push(s),
+            _ if idle(&s) => out.push(s),
+            _ if matches!(s, Stmt::Let { .. }) => {
+                // A register has a value on either way.
+                if let Stmt::Let { to, loc, .. } = &s {
+                    out.push(Stmt::Let { to: *to, value: Scalar::Move { value: 0.into() }, loc: *loc });
+                }
+                out.push(Stmt::If { condition, then: vec![s], otherwise: Vec::new() });
+            }
+            _ => out.push(Stmt::If { condition, then: vec![s], otherwise: Vec::new() }),
+        }
+        last = load;
+    }
+    out
+}
+
+/// Slots of a turn: the early product's, the late product's operand's and result's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lane {
+    early: Val,
+    late: Val,
+}
+
+impl Lower<'_> {
+    /// Where the slot of a product's operand or result starts, from its first slot.
+    pub(super) fn slot_of(&mut self, product: ValueId, result: bool) -> Val {
+        let Some((e, lane)) = self.exchange(product).zip(self.lane) else { return 0.into() };
+        let slot = if e.ready.is_some() { lane.late } else { lane.early };
+        let step = if result { e.step.1 } else { e.step.0 };
+        self.int(IntOp::Mul, slot, (step as i64).into())
+    }
+
+    /// How a product of a skewed loop is exchanged.
+    pub(super) fn exchange(&self, product: ValueId) -> Option<Exchange> {
+        self.cores?.skews.values().find_map(|s| s.exchange.get(&product)).copied()
+    }
+
+    fn lane(&mut self, turn: Val, behind: i64) -> Lane {
+        let early = self.int(IntOp::Rem, turn, (AHEAD + 1).into());
+        let t = self.int(IntOp::Sub, turn, behind.into());
+        Lane { early, late: self.int(IntOp::And, t, 1.into()) }
+    }
+
+    /// A skewed loop.
+    pub(super) fn loop_skewed(&mut self, op: &Op, s: &Skew) -> Result<(), Error> {
+        let behind = if self.core == CoreKind::Cube { AHEAD } else { 1 };
+        let bound = |l: &Self, i: usize| l.scalar(op.operands[i]);
+        let (from, to, step) = (bound(self, 0)?, bound(self, 1)?, bound(self, 2)?);
+        let region = &op.regions[0];
+        let homes: Vec<Home> = region.args[1..].iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
+        self.settle_all(&homes, &op.operands[3..])?;
+        let vector = self.core == CoreKind::Vector;
+        let saved: Vec<Home> = if vector {
+            s.crossing.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?
+        } else {
+            Vec::new()
+        };
+        for h in &saved {
+            if let Home::Register(r) = h {
+                self.assign(*r, Scalar::Move { value: 0.into() });
+            }
+        }
+        let turn = self.variable(0.into());
+        let back = self.int(IntOp::Mul, step, behind.into());
+        let end = self.int(IntOp::Add, to, back);
+        let first = self.int(IntOp::Add, from, back);
+        let counter = self.reg();
+        self.open();
+        let ahead = self.int(IntOp::Lt, counter.into(), to);
+        let after = self.int(IntOp::Le, first, counter.into());
+        let earlier = self.int(IntOp::Sub, counter.into(), back);
+        // The head, with this turn's slots.
+        self.lane = Some(self.lane_of_head(turn.into()));
+        self.open();
+        self.set(region.args[0], Held::Scalar(counter.into()));
+        self.dwell(&region.args[1..], &homes);
+        self.head(region, s)?;
+        self.loc = op.loc;
+        let (mut hs, mut ys) = (Vec::new(), Vec::new());
+        let late = |v: &ValueId| self.is_behind(region, s, *v);
+        let behind_yields: Vec<bool> = region.yields.iter().map(late).collect();
+        for (i, y) in region.yields.iter().enumerate() {
+            if !behind_yields[i] {
+                hs.push(homes[i]);
+                ys.push(*y);
+            }
+        }
+        if vector {
+            self.settle_all(&hs, &ys)?;
+        }
+        let head = self.close();
+        guarded(head, ahead).into_iter().for_each(|s| self.push(s));
+        let kept: Vec<Held> = if vector {
+            s.crossing.iter().map(|v| self.get(*v)).collect::<Result<_, _>>()?
+        } else {
+            Vec::new()
+        };
+        // The tail, with those of an earlier turn.
+        self.lane = Some(self.lane(turn.into(), behind));
+        self.open();
+        self.set(region.args[0], Held::Scalar(earlier));
+        self.dwell(&region.args[1..], &homes);
+        self.dwell(if vector { &s.crossing } else { &[] }, &saved);
+        self.tail(region, s)?;
+        self.loc = op.loc;
+        let (mut hs, mut ys) = (Vec::new(), Vec::new());
+        for (i, y) in region.yields.iter().enumerate() {
+            if behind_yields[i] {
+                hs.push(homes[i]);
+                ys.push(*y);
+            }
+        }
+        if vector {
+            self.settle_all(&hs, &ys)?;
+        }
+        let tail = self.close();
+        guarded(tail, after).into_iter().for_each(|s| self.push(s));
+        // What the next turn's tail needs of this turn's head.
+        self.open();
+        for ((v, held), home) in s.crossing.iter().zip(kept).zip(&saved) {
+            self.set(*v, held);
+            self.settle(*home, *v)?;
+        }
+        let save = self.close();
+        guarded(save, ahead).into_iter().for_each(|s| self.push(s));
+        let next = self.int(IntOp::Add, turn.into(), 1.into());
+        self.assign(turn, Scalar::Move { value: next });
+        self.lane = None;
+        let body = self.close();
+        self.push(Stmt::For { counter, from, to: end, step, body });
+        self.dwell(&op.results, &homes);
+        Ok(())
+    }
+
+    /// Vector cores send late operands in the head; the cube core has no late work there.
+    fn lane_of_head(&mut self, turn: Val) -> Lane {
+        self.lane(turn, 0)
+    }
+
+    /// Whether a yielded value comes out of the tail.
+    fn is_behind(&self, region: &Block, s: &Skew, v: ValueId) -> bool {
+        let of = |k: usize| region.ops[k].results.contains(&v);
+        s.late.contains(&v) || s.tail.iter().any(|k| of(*k))
+    }
+
+    fn head(&mut self, region: &Block, s: &Skew) -> Result<(), Error> {
+        let Some(cores) = self.cores else { return Ok(()) };
+        for (k, o) in region.ops.iter().enumerate() {
+            self.loc = o.loc;
+            let late = o.results.first().is_some_and(|r| s.late.contains(r));
+            if self.core == CoreKind::Cube {
+                if !late && !o.results.iter().any(|r| s.late_loads.contains(r)) {
+                    self.op_on_cube(o, cores)?;
+                }
+            } else if late {
+                self.send_operands(o)?;
+            } else if !s.tail.contains(&k) {
+                self.op_beside_cube(o, cores)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tail(&mut self, region: &Block, s: &Skew) -> Result<(), Error> {
+        let Some(cores) = self.cores else { return Ok(()) };
+        for (k, o) in region.ops.iter().enumerate() {
+            self.loc = o.loc;
+            let late = o.results.first().is_some_and(|r| s.late.contains(r));
+            let early = o.results.first().is_some_and(|r| s.early.contains(r));
+            if self.core == CoreKind::Cube {
+                if !early && !o.results.iter().any(|r| s.early_loads.contains(r)) {
+                    self.op_on_cube(o, cores)?;
+                }
+            } else if late {
+                let p = cores.products.get(&o.results[0]).map_or(0, |p| p.out);
+                self.receive(o.results[0], p, Some(o.operands[2]))?;
+            } else if s.tail.contains(&k) || again(self.kernel, cores, o) {
+                self.op_beside_cube(o, cores)?;
+            }
+        }
+        Ok(())
+    }
+}
