@@ -9,6 +9,7 @@ pub mod detect;
 mod exec;
 mod object;
 mod pages;
+mod perf;
 mod shared;
 
 pub(crate) use crate::drivers::print::Printer;
@@ -39,6 +40,7 @@ impl Code {
         check_meta(kernel, &artifact.cpu)?;
         let object = Object::load(&artifact.bytes, &artifact.symbol)
             .map_err(|reason| Error::Load { kernel: kernel.into(), reason })?;
+        perf::announce(kernel, object.code());
         Ok(Code {
             entry: object.entry(),
             meta: artifact.cpu.clone(),

@@ -22,6 +22,7 @@ const MAX_IMAGE: u64 = 1 << 28;
 pub(super) struct Object {
     _pages: Pages,
     entry: Entry,
+    code: std::ops::Range<usize>,
 }
 
 unsafe extern "C" {
@@ -216,11 +217,17 @@ impl Object {
         // SAFETY: `entry` is the address of the exported function in pages that are now executable; its type is the
         // contract of `CpuMeta`. The pages live as long as the object.
         let entry = unsafe { std::mem::transmute::<usize, Entry>(entry as usize) };
-        Ok(Object { _pages: pages, entry })
+        let base = base as usize;
+        Ok(Object { _pages: pages, entry, code: base..base + image.parts[1] })
     }
 
     pub(super) fn entry(&self) -> Entry {
         self.entry
+    }
+
+    /// Addresses of the code.
+    pub(super) fn code(&self) -> std::ops::Range<usize> {
+        self.code.clone()
     }
 }
 
