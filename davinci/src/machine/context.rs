@@ -1,6 +1,7 @@
 //! What an instruction may touch while it runs: its core's memories and global memory, with every access noted.
 
 use super::code::{address, num};
+use super::cost::Moved;
 use super::memory::{By, Memory};
 use super::race::{Clocks, Epochs};
 use crate::error::{Fault, FaultKind};
@@ -27,14 +28,28 @@ pub(super) struct Context<'a> {
     pub moved: Moved,
 }
 
-/// Bytes moved from or to global memory, and how many of them were touched before.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Moved {
-    pub bytes: u64,
-    pub cached: u64,
-}
-
 impl Globals {
+    /// Notes bytes that are moved, and which of their lines were moved before.
+    pub fn touch(&mut self, which: usize, at: usize, len: u64, moved: &mut Moved) {
+        if len == 0 {
+            return;
+        }
+        moved.bytes += len;
+        let lines = &mut self.touched[which];
+        let (first, last) = (at / 512, (at + len as usize - 1) / 512);
+        if lines.len() <= last {
+            lines.resize(last + 1, false);
+        }
+        for (i, line) in lines[first..=last].iter_mut().enumerate() {
+            let piece = if i == 0 { 512 - at % 512 } else { 512 };
+            if *line {
+                moved.cached += (piece as u64).min(len);
+            }
+            *line = true;
+        }
+        moved.cached = moved.cached.min(moved.bytes);
+    }
+
     /// The memory of a place, the address in it, and the memory's number among those of `touched`.
     fn locate(&mut self, g: &Global, off: i64) -> Result<(&mut Memory, i64, usize), Fault> {
         let at = num(&g.offset) + off;
@@ -92,18 +107,7 @@ impl Context<'_> {
     }
 
     fn note(&mut self, which: usize, at: usize, len: i64) {
-        self.moved.bytes += len as u64;
-        let lines = &mut self.globals.touched[which];
-        if len > 0 {
-            for (i, line) in (at / 512..=(at + len as usize - 1) / 512).enumerate() {
-                let piece = if i == 0 { 512 - at % 512 } else { 512 };
-                if lines[line] {
-                    self.moved.cached += (piece as u64).min(len as u64);
-                }
-                lines[line] = true;
-            }
-            self.moved.cached = self.moved.cached.min(self.moved.bytes);
-        }
+        self.globals.touch(which, at, len.max(0) as u64, &mut self.moved);
     }
 
     /// Notes a read of global memory; gives the bytes and whether each is defined.

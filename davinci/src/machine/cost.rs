@@ -5,6 +5,13 @@ use crate::chip::Chip;
 use crate::ir::{Binary, Instr, Program, Space, Span, Unary, Val};
 use kcc_dsl::ir::Elem;
 
+/// Bytes moved from or to global memory, and how many of them were moved before.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Moved {
+    pub bytes: u64,
+    pub cached: u64,
+}
+
 /// Cycles that an instruction keeps its pipe busy, and cycles from its start until its result is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cycles {

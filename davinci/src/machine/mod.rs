@@ -15,6 +15,7 @@ mod schedule;
 mod sort;
 mod sync;
 mod trace;
+mod traffic;
 mod value;
 mod vector;
 
@@ -62,11 +63,14 @@ pub struct Options {
     pub steps: u64,
     /// Keeps what each pipe did when.
     pub trace: bool,
+    /// Only counts cycles: instructions move no data and are checked for no hazards, so that launches of full size take
+    /// seconds. Memory is read by the scalar unit alone, and what lies behind the end of an argument's bytes reads as 0.
+    pub timing: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { seed: 0, steps: 1 << 32, trace: false }
+        Options { seed: 0, steps: 1 << 32, trace: false, timing: false }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Turns: a core's scalar unit or one of its pipes does a few steps, then another.
 
 use super::code::{Step, flatten, num, resolve};
-use super::context::{Context, Globals, Moved};
+use super::context::{Context, Globals};
 use super::core::{Core, Queued, compute};
-use super::cost::{Cycles, Model};
+use super::cost::{Cycles, Model, Moved};
 use super::memory::{By, Memory};
 use super::race::{Clocks, Epochs, PIPES};
 use super::trace::Tracer;
@@ -88,7 +88,8 @@ impl<'p> Machine<'p> {
             }
         }
         let memory = |(i, a): (usize, &Arg<'_>)| {
-            view(a).map(|v| Memory::with(format!("parameter {i}"), v.bytes.to_vec(), v.written))
+            let written = |v: &Seen<'_>| v.written && !options.timing;
+            view(a).map(|v| Memory::with(format!("parameter {i}"), v.bytes.to_vec(), written(&v)))
         };
         let params: Vec<Option<Memory>> = args.iter().enumerate().map(memory).collect();
         let space = program.workspace as usize * blocks as usize;
@@ -103,10 +104,10 @@ impl<'p> Machine<'p> {
             globals: Globals {
                 origins: args.iter().map(|a| view(a).map_or(0, |v| v.origin as i64)).collect(),
                 params,
-                workspace: Memory::blank("the workspace", space),
+                workspace: Memory::blank("the workspace", if options.timing { 0 } else { space }),
                 touched,
             },
-            clocks: Clocks::new(agents),
+            clocks: if options.timing { Clocks::off(agents) } else { Clocks::new(agents) },
             epochs: Epochs::new(&program.locs),
             grid,
             blocks,
@@ -138,10 +139,10 @@ impl<'p> Machine<'p> {
         let mut idle = 0;
         let mut next = 0;
         loop {
-            if self.draw(4) == 0 {
+            if !self.options.timing && self.draw(4) == 0 {
                 next = self.draw(agents);
             }
-            let burst = 1 + self.draw(8);
+            let burst = if self.options.timing { 64 } else { 1 + self.draw(8) };
             let mut moved = false;
             for _ in 0..burst {
                 match self.turn(next / PIPES, Pipe::ALL[next % PIPES])? {
@@ -279,12 +280,17 @@ impl<'p> Machine<'p> {
             Scalar::Stride { param, axis } => self.strides[*param as usize][usize::from(*axis)],
             Scalar::LoadGlobal { elem, src } => {
                 let cost = self.chip.cost.scalar_load;
+                if self.options.timing {
+                    self.cores[core].times[Pipe::S as usize].free += cost;
+                    return Ok(self.peek(*elem, src));
+                }
                 let w = elem.bytes() as i64;
                 let ((data, defined), _) =
                     self.with(core, Pipe::S, loc, (false, false), |x| x.fetch(src, 0, w))?;
                 self.cores[core].times[Pipe::S as usize].free += cost;
                 read(*elem, &data, defined.iter().all(|d| *d))?
             }
+            Scalar::LoadLocal { .. } if self.options.timing => 0,
             Scalar::LoadLocal { elem, src } => {
                 let w = elem.bytes();
                 let ((data, good), _) = self.with(core, Pipe::S, loc, (false, false), |x| {
@@ -296,6 +302,15 @@ impl<'p> Machine<'p> {
             }
             other => compute(other),
         })
+    }
+
+    /// An element of global memory, in a run that only counts cycles; 0 where there is none.
+    fn peek(&self, elem: Elem, g: &Global) -> i64 {
+        let Some(p) = g.param.map(|p| p as usize) else { return 0 };
+        let at = self.globals.origins[p] + num(&g.offset);
+        let bytes = self.globals.params[p].as_ref().map_or(&[][..], |m| &m.data[..]);
+        let found = usize::try_from(at).ok().and_then(|at| bytes.get(at..at + elem.bytes()));
+        found.map_or(0, |b| read(elem, b, true).unwrap_or(0))
     }
 
     /// Runs something as an instruction of a pipe, with its accesses noted; says what went from or to global memory.
@@ -421,7 +436,11 @@ impl<'p> Machine<'p> {
             Instr::Fixpipe(f) => f.atomic != Atomic::None,
             _ => false,
         };
-        let ((), moved) = self.with(core, pipe, loc, (in_order, atomic), |c| perform(c, instr))?;
+        let moved = if self.options.timing {
+            super::traffic::of(&mut self.globals, instr)
+        } else {
+            self.with(core, pipe, loc, (in_order, atomic), |c| perform(c, instr))?.1
+        };
         let model = Model { chip: self.chip, program: self.program, cores: self.cores.len() as u64 };
         let mut cycles = model.cycles(instr);
         if moved.bytes > 0 {
