@@ -41,8 +41,11 @@ pub struct Cost {
     pub clock: f64,
     /// Bytes a second of global memory over all cores, in GB/s.
     pub memory: f64,
-    /// Bytes a second of the second-level cache over all cores, in GB/s.
+    /// Bytes a second of the second-level cache over all cores, in GB/s. An estimate: attention at the published rate, with its
+    /// scores through the cache, needs 5800.
     pub cache: f64,
+    /// Bytes a cycle that one core moves from or to the second-level cache. An estimate.
+    pub port: u64,
     /// Cycles from a copy's start to its first byte.
     pub copy_latency: u64,
     /// Bytes a cycle from L1 to the left operand.
@@ -64,7 +67,8 @@ pub struct Cost {
 const A2_COST: Cost = Cost {
     clock: 1.85,
     memory: 1600.0,
-    cache: 4800.0,
+    cache: 7000.0,
+    port: 128,
     copy_latency: 600,
     l0a: 256,
     l0b: 128,

@@ -128,7 +128,11 @@ fn predict(row: &Row, chip: &'static Chip, blocks: u32, all: bool) -> Result<(),
                 .filter(|(_, u)| *u > 0.0)
                 .map(|(p, u)| format!("{} {:.0} %", p.name(), 100.0 * u))
                 .collect();
-            println!("    {kind:?}: {}", busy.join(", "));
+            println!(
+                "    {kind:?}: {}; shared memory {:.0} %",
+                busy.join(", "),
+                100.0 * r.shared as f64 / r.cycles as f64
+            );
         }
     }
     Ok(())

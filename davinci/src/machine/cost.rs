@@ -23,8 +23,6 @@ pub(super) struct Cycles {
 pub(super) struct Model<'a> {
     pub chip: &'a Chip,
     pub program: &'a Program,
-    /// Cores that share the memory.
-    pub cores: u64,
 }
 
 fn up(a: i64, b: i64) -> u64 {
@@ -45,11 +43,17 @@ fn count(n: &Val, width: usize) -> u64 {
 
 impl Model<'_> {
     /// Cycles of a core for bytes from or to global memory.
-    pub fn transfer(&self, bytes: u64, cached: u64) -> Cycles {
+    pub fn transfer(&self, bytes: u64) -> Cycles {
         let c = &self.chip.cost;
-        let rate = |gbs: f64| gbs / c.clock / self.cores as f64;
-        let busy = (bytes - cached) as f64 / rate(c.memory) + cached as f64 / rate(c.cache);
-        Cycles { busy: busy.ceil() as u64 + 8, latency: c.copy_latency }
+        Cycles { busy: bytes.div_ceil(c.port) + 8, latency: c.copy_latency }
+    }
+
+    /// Cycles below which a whole run cannot stay, since memory and cache are shared: `bytes` are moved in all, `cached` of them
+    /// between cores and cache alone.
+    pub fn least(&self, m: Moved) -> u64 {
+        let c = &self.chip.cost;
+        let cycles = |bytes: u64, gbs: f64| (bytes as f64 / gbs * c.clock).ceil() as u64;
+        cycles(m.bytes - m.cached, c.memory).max(cycles(m.bytes, c.cache))
     }
 
     /// Cycles of an instruction that does not touch global memory.

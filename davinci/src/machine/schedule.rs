@@ -33,6 +33,8 @@ pub(super) struct Machine<'p> {
     options: Options,
     random: u64,
     left: u64,
+    /// What all cores moved.
+    total: Moved,
     pub tracer: Tracer,
 }
 
@@ -117,6 +119,7 @@ impl<'p> Machine<'p> {
             options,
             random: options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d,
             left: options.steps,
+            total: Moved::default(),
             tracer: Tracer::new(options.trace),
             cores,
         }
@@ -215,7 +218,8 @@ impl<'p> Machine<'p> {
             return Err(Fault::new(FaultKind::Flag, what));
         }
         let tracer = std::mem::replace(&mut self.tracer, Tracer::new(false));
-        Ok(tracer.report(&self.cores, self.chip))
+        let least = Model { chip: self.chip, program: self.program }.least(self.total);
+        Ok(tracer.report(&self.cores, self.chip, least))
     }
 
     fn turn(&mut self, core: usize, pipe: Pipe) -> Result<Turn, Fault> {
@@ -441,10 +445,12 @@ impl<'p> Machine<'p> {
         } else {
             self.with(core, pipe, loc, (in_order, atomic), |c| perform(c, instr))?.1
         };
-        let model = Model { chip: self.chip, program: self.program, cores: self.cores.len() as u64 };
+        let model = Model { chip: self.chip, program: self.program };
         let mut cycles = model.cycles(instr);
         if moved.bytes > 0 {
-            let t = model.transfer(moved.bytes, moved.cached);
+            self.total.bytes += moved.bytes;
+            self.total.cached += moved.cached;
+            let t = model.transfer(moved.bytes);
             cycles = Cycles { busy: cycles.busy.max(t.busy), latency: t.latency };
         }
         let t = &mut self.cores[core].times[pipe as usize];

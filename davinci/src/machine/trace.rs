@@ -39,6 +39,8 @@ pub struct Report {
     pub busy: BTreeMap<(CoreKind, Pipe), u64>,
     /// Cores of each kind.
     pub cores: BTreeMap<CoreKind, usize>,
+    /// Cycles that memory and cache, which all cores share, need for what was moved; `cycles` is no less.
+    pub shared: u64,
     /// Instructions, if they were asked for.
     pub timeline: Vec<Span>,
     kinds: Vec<(CoreKind, usize, usize)>,
@@ -117,10 +119,11 @@ impl Tracer {
         }
     }
 
-    pub fn report(self, cores: &[Core], chip: &Chip) -> Report {
+    /// `least`: cycles that the shared memory needs.
+    pub fn report(self, cores: &[Core], chip: &Chip, least: u64) -> Report {
         let mut busy = BTreeMap::new();
         let mut count = BTreeMap::new();
-        let mut cycles = 0;
+        let mut cycles = least;
         for c in cores {
             *count.entry(c.kind).or_insert(0) += 1;
             for p in Pipe::ALL {
@@ -135,6 +138,7 @@ impl Tracer {
             busy,
             cores: count,
             timeline: self.timeline.unwrap_or_default(),
+            shared: least,
             kinds: cores.iter().map(|c| (c.kind, c.group, c.sub)).collect(),
         }
     }
