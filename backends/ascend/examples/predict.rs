@@ -105,8 +105,14 @@ fn predict(row: &Row, chip: &'static Chip, blocks: u32, all: bool) -> Result<(),
             }
         });
     }
-    let options = Options { timing: true, ..Options::default() };
+    let trace = std::env::var_os("KCC_TRACE").is_some();
+    let options = Options { timing: true, trace, ..Options::default() };
     let r = run(&program, Launch { grid: row.grid, blocks, args, options }).map_err(|e| e.to_string())?;
+    if trace {
+        for s in r.timeline.iter().filter(|s| s.core < 2 && s.start > 80_000 && s.start < 95_000) {
+            println!("TRACE {} {:?} {} {} {}", s.core, s.pipe, s.start, s.cycles, s.name);
+        }
+    }
     let tflops = row.operations / r.seconds / 1e12;
     let beside = row.published.map_or(String::new(), |p| {
         format!("  published {p:>5.0}  model off by {:+.0} %", 100.0 * (tflops / p - 1.0))
@@ -145,6 +151,7 @@ fn main() {
     let rows = [
         gemm(6144),
         attention::<128>("attention 8k D128", 8192, 8, None),
+        attention::<128>("attention 2k D128", 2048, 2, None),
         attention::<256>("attention 8k D128/256", 8192, 8, None),
         attention::<128>("attention 32k D128", 32768, 1, Some(168.0)),
     ];

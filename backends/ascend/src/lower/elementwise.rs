@@ -218,10 +218,18 @@ impl Lower<'_> {
             }
             OpKind::Fma => {
                 let t = self.like(r, Elem::F32)?;
-                let (a, b) = (self.as_f32(op.operands[0])?, self.as_f32(op.operands[1])?);
+                // What is spread or rounded for this alone need not be kept.
+                let own = matches!(self.get(op.operands[2])?, Held::Rows(_) | Held::Splat(_))
+                    || self.elem(op.operands[2]) != Elem::F32;
                 let c = self.as_f32(op.operands[2])?;
-                let c = self.duplicate(c, &t);
-                self.mul_add(c, a, b, &t);
+                let c = if own { c } else { self.duplicate(c, &t) };
+                let a = self.as_f32(op.operands[0])?;
+                if let Held::Splat(s) = self.get(op.operands[1])? {
+                    self.mul_add_scalar(c, a, s, &t);
+                } else {
+                    let b = self.as_f32(op.operands[1])?;
+                    self.mul_add(c, a, b, &t);
+                }
                 self.narrowed(c, r)
             }
             OpKind::Cast => self.cast_tile(op.operands[0], r),
@@ -386,6 +394,25 @@ impl Lower<'_> {
             let to = self.buffer(&t);
             let o = if op == BinaryOp::Mul { WithScalar::Mul } else { WithScalar::Add };
             self.with_scalar(o, to, b, s, &t);
+            return self.narrowed(to, r);
+        }
+        let by_rows = match (op, &hx, &hy) {
+            (BinaryOp::Add | BinaryOp::Mul, Held::Rows(b), Held::Tile(_)) => Some((y, *b)),
+            (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div, Held::Tile(_), Held::Rows(b)) => {
+                Some((x, *b))
+            }
+            _ => None,
+        };
+        if let Some((v, b)) = by_rows {
+            let a = self.as_f32(v)?;
+            let to = self.buffer(&t);
+            let o = match op {
+                BinaryOp::Add => Binary::Add,
+                BinaryOp::Sub => Binary::Sub,
+                BinaryOp::Mul => Binary::Mul,
+                _ => Binary::Div,
+            };
+            self.binary_rows(o, to, a, b, &t);
             return self.narrowed(to, r);
         }
         let (mut a, mut b) = (self.as_f32(x)?, self.as_f32(y)?);

@@ -54,14 +54,20 @@ impl Lower<'_> {
             _ => (Binary::Min, f32::INFINITY),
         };
         // A copy to fold in; extrema pass over not-a-number, which the unit's own would keep.
-        let work = if what == ReduceOp::Sum {
+        let last = axis + 1 == t.rank();
+        let folds = last && width(t) % 64 == 0 && pitch(t) > 64 && pitch(t) <= 2040;
+        let work = if what == ReduceOp::Sum && folds {
+            // The first fold copies.
+            self.buffer(t)
+        } else if what == ReduceOp::Sum {
             self.duplicate(b, t)
         } else {
             let known = self.compare(Compare::Eq, b, b, t);
             self.select_scalar(known, b, float(identity).into(), t)
         };
         if axis + 1 == t.rank() {
-            return self.fold_rows(work, t, op, what, identity, out);
+            let from = if what == ReduceOp::Sum && folds { b } else { work };
+            return self.fold_rows((work, from), t, op, what, identity, out);
         }
         // The axes before it stay, those behind it are the row-major block that is folded.
         let outer: i64 = t.shape[..axis].iter().product::<usize>() as i64;
@@ -99,7 +105,7 @@ impl Lower<'_> {
 
     fn fold_rows(
         &mut self,
-        work: u32,
+        (work, mut from): (u32, u32),
         t: &TileType,
         op: Binary,
         what: ReduceOp,
@@ -118,10 +124,40 @@ impl Lower<'_> {
         let mut n = p;
         while n > 64 {
             let half = (n / 2 + 63) / 64 * 64;
-            for row in 0..r {
-                let at = |c: i64| Local::new(work, 4 * (row * p + c));
-                self.at_span(op, at(0), at(half), n - half);
+            if p <= 2040 {
+                // A piece of 64 of every row at once.
+                let wide = Stride { block: 1, repeat: (p / 8) as u8 };
+                for c in (0..n - half).step_by(64) {
+                    for first in (0..r).step_by(255) {
+                        let at = |b: u32, c: i64| Local::new(b, 4 * (first * p + c));
+                        self.issue(VBinary {
+                            op,
+                            elem: Elem::F32,
+                            dst: at(work, c),
+                            a: at(from, c),
+                            b: at(from, half + c),
+                            span: Span::Repeat { lanes: 64.into(), times: 255.min(r - first).into() },
+                            dst_stride: wide,
+                            a_stride: wide,
+                            b_stride: wide,
+                        });
+                    }
+                }
+            } else {
+                for row in 0..r {
+                    let at = |c: i64| Local::new(work, 4 * (row * p + c));
+                    self.at_span(op, at(0), at(half), n - half);
+                }
             }
+            if from != work && half != n - half {
+                // The middle piece has no partner.
+                for row in 0..r {
+                    let place = 4 * (row * p + n - half);
+                    let len = half - (n - half);
+                    self.copy_row(Local::new(work, place), Local::new(from, place), Elem::F32, len);
+                }
+            }
+            from = work;
             n = half;
         }
         let reduction = match what {

@@ -209,6 +209,10 @@ impl Lower<'_> {
             let y = self.spread(f, &from, axes, &to)?;
             return Ok(Held::Tile(self.compare_scalar(Compare::Ne, y, 0.into(), &to)));
         }
+        let rows_only = axes == [0] && from.rank() == 1 && to.rank() == 2 && from.shape[0] == to.shape[0];
+        if rows_only && from.elem == Elem::F32 && rows(&to) > 1 && pitch(&to) <= 2040 {
+            return Ok(Held::Rows(self.blocks_of(b, &to)));
+        }
         if !matches!(from.elem.bytes(), 2 | 4) {
             return Err(
                 self.unsupported(format!("a broadcast of tiles of {}", from.elem), "convert to i32 first")
@@ -270,28 +274,44 @@ impl Lower<'_> {
         {
             return None;
         }
+        if axes == [0] {
+            let one = self.blocks_of(b, to);
+            return Some(self.spread_rows(one, to));
+        }
         let dst = self.buffer(to);
-        let wide = Stride { block: 1, repeat: blocks as u8 };
-        let (src, stride, step) = if axes == [0] {
-            // Each element fills a block first.
-            let one = self.space(to.elem, up(all, 8) * 32);
-            for first in (0..up(all, 8) / 8).step_by(255) {
-                let times = 255.min(up(all, 8) / 8 - first);
-                self.issue(BlockBroadcast {
-                    elem: to.elem,
-                    dst: Local::new(one, first * 256),
-                    src: Local::new(b, first * 8 * w),
-                    times: times.into(),
-                    dst_stride: Stride::DENSE,
-                });
-            }
-            (one, Stride { block: 0, repeat: 1 }, 0)
-        } else {
-            (b, Stride { block: 1, repeat: 0 }, 256)
-        };
+        self.copy_pieces(dst, (b, Stride { block: 1, repeat: 0 }, 256), to);
+        Some(dst)
+    }
+
+    /// A block of 32 bytes for each element of a vector, which has one for each row of `to`.
+    fn blocks_of(&mut self, b: u32, to: &TileType) -> u32 {
+        let (w, n) = (to.elem.bytes() as i64, up(rows(to), 8));
+        let one = self.space(to.elem, n * 32);
+        for first in (0..n / 8).step_by(255) {
+            self.issue(BlockBroadcast {
+                elem: to.elem,
+                dst: Local::new(one, first * 256),
+                src: Local::new(b, first * 8 * w),
+                times: 255.min(n / 8 - first).into(),
+                dst_stride: Stride::DENSE,
+            });
+        }
+        one
+    }
+
+    /// A matrix of which each row is a block over and over.
+    pub(super) fn spread_rows(&mut self, blocks: u32, to: &TileType) -> u32 {
+        let dst = self.buffer(to);
+        self.copy_pieces(dst, (blocks, Stride { block: 0, repeat: 1 }, 0), to);
+        dst
+    }
+
+    /// Copies for every 256 bytes of a row, all rows at once; `step` bytes from one's source to the next.
+    fn copy_pieces(&mut self, dst: u32, (src, stride, step): (u32, Stride, i64), to: &TileType) {
+        let (w, all) = (to.elem.bytes() as i64, rows(to));
+        let wide = Stride { block: 1, repeat: (pitch(to) * w / 32) as u8 };
         for piece in 0..pitch(to) * w / 256 {
             for first in (0..all).step_by(255) {
-                let times = 255.min(all - first);
                 let row = if step == 0 { first * 32 } else { 0 };
                 let place = Local::new(src, piece * step + row);
                 self.issue(VBinary {
@@ -300,14 +320,13 @@ impl Lower<'_> {
                     dst: Local::new(dst, first * pitch(to) * w + piece * 256),
                     a: place.clone(),
                     b: place,
-                    span: Span::Repeat { lanes: 128.into(), times: times.into() },
+                    span: Span::Repeat { lanes: 128.into(), times: 255.min(all - first).into() },
                     dst_stride: wide,
                     a_stride: stride,
                     b_stride: stride,
                 });
             }
         }
-        Some(dst)
     }
 
     /// Copies elements of 2 or 4 bytes bit for bit.

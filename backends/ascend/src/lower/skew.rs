@@ -1,13 +1,13 @@
 //! Loops in which the cube core runs ahead of the vector cores, as in attention.
 //!
 //! ```text
-//! turn      0       1       2       3       4
+//! turn      0       1       2       3       4       5
 //! cube      QK 0    QK 1    QK 2    QK 3    …           early products: their operands come from memory
 //!                           PV 0    PV 1    …           late products: they wait for vector cores
-//! vector            S 0→P 0 S 1→P 1 S 2→P 2             the head of a turn
-//!                                   O 0     O 1         its tail: what depends on late products, a turn behind
+//! vector            S 0→P 0 S 1→P 1 S 2→P 2 S 3→P 3          the head of a turn
+//!                                           O 0     O 1     its tail: what depends on late products, [`BEHIND`] turns behind
 //! ```
-//! Results of early products have [`AHEAD`] + 1 slots in the workspace, operands and results of late ones have two. Nothing else is
+//! Results of early products have [`AHEAD`] + 1 slots in the workspace, operands and results of late ones [`BEHIND`] + 1. Nothing else is
 //! needed to keep a slot from being overwritten too soon: that a late product's operand is there tells the cube core that
 //! the early results of that turn were read, and a tail that was gone through tells vector cores that the operand was.
 
@@ -17,11 +17,13 @@ use super::control::Home;
 use super::values::Held;
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
-use kcc_dsl::ir::{Block, Kernel, Op, OpKind, ValueId};
+use kcc_dsl::ir::{Block, Elem, Kernel, Op, OpKind, ValueId};
 use std::collections::{HashMap, HashSet};
 
 /// Turns that early products run ahead of late ones.
 pub(crate) const AHEAD: i64 = 2;
+/// Turns that tails are behind.
+const BEHIND: i64 = 2;
 /// The first flag between cores that skewed loops use.
 const FIRST_FLAG: u8 = 3;
 /// Flags that a kernel has.
@@ -130,6 +132,19 @@ pub(super) fn find(kernel: &Kernel, cores: &Cores, op: &Op) -> Option<Skew> {
             break;
         }
     }
+    // What only spreads something for the tail belongs to it.
+    for (k, o) in region.ops.iter().enumerate().rev() {
+        let OpKind::Broadcast { .. } = o.kind else { continue };
+        let r = o.results[0];
+        let needs = |(j, u): (usize, &Op)| {
+            let late = u.results.first().is_some_and(|r| s.late.contains(r));
+            !u.operands.contains(&r) || s.tail.contains(&j) || late && u.operands[2] == r
+        };
+        if !region.yields.contains(&r) && region.ops.iter().enumerate().all(needs) {
+            s.tail.insert(k);
+            behind.insert(r);
+        }
+    }
     let heads: HashSet<ValueId> =
         (region.args[1..].iter()).filter(|a| !behind.contains(a)).copied().collect();
     let mut wanted: Vec<ValueId> = Vec::new();
@@ -194,7 +209,7 @@ pub(super) fn exchange(
     for v in sorted(&s.late) {
         let Some(p) = products.get_mut(&v) else { continue };
         let step = bytes(v).next_multiple_of(512);
-        p.out = space(2 * step);
+        p.out = space((BEHIND as u64 + 1) * step);
         let mut most = 0;
         for side in [&mut p.a, &mut p.b] {
             if side.workspace.is_some() {
@@ -203,7 +218,7 @@ pub(super) fn exchange(
         }
         for side in [&mut p.a, &mut p.b] {
             if let Some(at) = &mut side.workspace {
-                *at = space(2 * most);
+                *at = space((BEHIND as u64 + 1) * most);
             }
         }
         s.exchange.insert(v, Exchange { ready: Some(flag), done: flag + 1, step: (most, step) });
@@ -268,26 +283,31 @@ impl Lower<'_> {
     fn lane(&mut self, turn: Val, behind: i64) -> Lane {
         let early = self.int(IntOp::Rem, turn, (AHEAD + 1).into());
         let t = self.int(IntOp::Sub, turn, behind.into());
-        Lane { early, late: self.int(IntOp::And, t, 1.into()) }
+        Lane { early, late: self.int(IntOp::Rem, t, (BEHIND + 1).into()) }
     }
 
     /// A skewed loop.
     pub(super) fn loop_skewed(&mut self, op: &Op, s: &Skew) -> Result<(), Error> {
-        let behind = if self.core == CoreKind::Cube { AHEAD } else { 1 };
+        let behind = if self.core == CoreKind::Cube { AHEAD } else { BEHIND };
         let bound = |l: &Self, i: usize| l.scalar(op.operands[i]);
         let (from, to, step) = (bound(self, 0)?, bound(self, 1)?, bound(self, 2)?);
         let region = &op.regions[0];
         let homes: Vec<Home> = region.args[1..].iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
         self.settle_all(&homes, &op.operands[3..])?;
         let vector = self.core == CoreKind::Vector;
-        let saved: Vec<Home> = if vector {
-            s.crossing.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?
-        } else {
-            Vec::new()
-        };
-        for h in &saved {
-            if let Home::Register(r) = h {
-                self.assign(*r, Scalar::Move { value: 0.into() });
+        // Homes of what crosses, the oldest turn's first.
+        let mut saved: Vec<Vec<Home>> = Vec::new();
+        for _ in 0..if vector { BEHIND } else { 0 } {
+            saved.push(s.crossing.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?);
+        }
+        // They hold something from the start, so that they have their bytes for the whole loop.
+        for (v, home) in saved.iter().flat_map(|h| s.crossing.iter().zip(h)) {
+            if let Home::Buffer(b) = home {
+                let t = self.tile(*v)?.clone();
+                let (dst, n) = (Local::new(*b, 0), self.halves(&t));
+                let span = Span::Count { n: n.into() };
+                let scalar = 0.into();
+                self.issue(Duplicate { elem: Elem::I16, dst, scalar, span, dst_stride: Stride::DENSE });
             }
         }
         let turn = self.variable(0.into());
@@ -330,7 +350,9 @@ impl Lower<'_> {
         self.open();
         self.set(region.args[0], Held::Scalar(earlier));
         self.dwell(&region.args[1..], &homes);
-        self.dwell(if vector { &s.crossing } else { &[] }, &saved);
+        if let Some(oldest) = saved.first() {
+            self.dwell(&s.crossing, oldest);
+        }
         self.tail(region, s)?;
         self.loc = op.loc;
         let (mut hs, mut ys) = (Vec::new(), Vec::new());
@@ -345,11 +367,19 @@ impl Lower<'_> {
         }
         let tail = self.close();
         guarded(tail, after).into_iter().for_each(|s| self.push(s));
-        // What the next turn's tail needs of this turn's head.
+        // What later tails need of this turn's head; what is older moves on, also where there is no head.
+        for turn in 1..saved.len() {
+            self.dwell(&s.crossing, &saved[turn]);
+            for (v, home) in s.crossing.iter().zip(&saved[turn - 1]) {
+                self.settle(*home, *v)?;
+            }
+        }
         self.open();
-        for ((v, held), home) in s.crossing.iter().zip(kept).zip(&saved) {
+        for (i, (v, held)) in s.crossing.iter().zip(kept).enumerate() {
             self.set(*v, held);
-            self.settle(*home, *v)?;
+            if let Some(home) = saved.last().map(|h| h[i]) {
+                self.settle(home, *v)?;
+            }
         }
         let save = self.close();
         guarded(save, ahead).into_iter().for_each(|s| self.push(s));

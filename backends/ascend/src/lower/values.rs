@@ -25,6 +25,8 @@ pub(super) enum Held {
     Tile(u32),
     /// A tile whose elements all equal a scalar.
     Splat(Val),
+    /// A matrix whose rows each have one value: a block of 32 bytes of it for each row.
+    Rows(u32),
     /// A tile in the cube core's first-level buffer.
     Fractals(Fractals),
     /// A view.
@@ -87,6 +89,10 @@ impl Lower<'_> {
             Held::Splat(s) | Held::Scalar(s) => {
                 let t = self.tile(v)?.clone();
                 self.splat(s, &t)
+            }
+            Held::Rows(b) => {
+                let t = self.tile(v)?.clone();
+                Ok(self.spread_rows(b, &t))
             }
             Held::View(_) | Held::Fractals(_) => Err(self.bug("no tile of a vector core where one belongs")),
         }
@@ -264,6 +270,54 @@ impl Lower<'_> {
             a_stride: Stride::DENSE,
             b_stride: Stride::DENSE,
         });
+    }
+
+    /// `dst = a * scalar + dst` over a whole `f32` tile, with one rounding.
+    pub(super) fn mul_add_scalar(&mut self, dst: u32, a: u32, scalar: Val, t: &TileType) {
+        let one = self.space(Elem::F32, 256);
+        self.issue(Duplicate {
+            elem: Elem::F32,
+            dst: Local::new(one, 0),
+            scalar,
+            span: Span::Count { n: 64.into() },
+            dst_stride: Stride::DENSE,
+        });
+        let all = flat(t) / 64;
+        for first in (0..all).step_by(255) {
+            let times = 255.min(all - first);
+            self.issue(MulAdd {
+                elem: Elem::F32,
+                dst: Local::new(dst, 256 * first),
+                a: Local::new(a, 256 * first),
+                b: Local::new(one, 0),
+                span: Span::Repeat { lanes: 64.into(), times: times.into() },
+                dst_stride: Stride::DENSE,
+                a_stride: Stride::DENSE,
+                b_stride: Stride { block: 1, repeat: 0 },
+            });
+        }
+    }
+
+    /// `dst = op(a, rows)`, an `f32` matrix and a value for each of its rows (see [`Held::Rows`]).
+    pub(super) fn binary_rows(&mut self, op: Binary, dst: u32, a: u32, rows_: u32, t: &TileType) {
+        let (all, p) = (super::rows(t), super::pitch(t));
+        let wide = Stride { block: 1, repeat: (p / 8) as u8 };
+        for piece in 0..p / 64 {
+            for first in (0..all).step_by(255) {
+                let at = |b: u32| Local::new(b, 4 * (first * p + 64 * piece));
+                self.issue(VBinary {
+                    op,
+                    elem: Elem::F32,
+                    dst: at(dst),
+                    a: at(a),
+                    b: Local::new(rows_, 32 * first),
+                    span: Span::Repeat { lanes: 64.into(), times: 255.min(all - first).into() },
+                    dst_stride: wide,
+                    a_stride: wide,
+                    b_stride: Stride { block: 0, repeat: 1 },
+                });
+            }
+        }
     }
 
     /// The bits of `op(a, b)`; comparisons take whole repeats, which buffers have room for.
