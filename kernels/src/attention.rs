@@ -60,7 +60,8 @@ pub(crate) fn attend<
 #[kernel(instances(
     <f32, 64, 64, 64, false>, <f32, 64, 64, 64, true>, <f32, 32, 64, 128, false>, <f32, 32, 64, 128, true>,
     <bf16, 64, 128, 64, false>, <bf16, 64, 64, 64, true>, <bf16, 64, 128, 128, false>, <bf16, 64, 64, 128, true>,
-    <f16, 64, 128, 64, false>,
+    <f16, 64, 128, 64, false>, <f16, 64, 64, 64, true>, <f16, 64, 128, 128, false>, <f16, 64, 64, 128, true>,
+    <f32, 32, 32, 128, false>, <f32, 32, 32, 128, true>, <f16, 64, 64, 128, false>, <bf16, 64, 64, 128, false>,
 ))]
 pub fn attention_tile<
     T: Float + DotElem,

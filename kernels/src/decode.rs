@@ -16,7 +16,10 @@ use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
 
 /// `q`, `o`: `[batch, kv heads, queries per kv head, head]`; `k`, `v`: `[batch, kv heads, keys, head]`; `lengths[b]`
 /// keys of sequence `b` are real. `scale` is `log2(e) / √head`. Grid: (kv heads, batch).
-#[kernel(instances(<f32, 4, 32, 128>, <f16, 4, 32, 128>, <bf16, 4, 32, 128>))]
+#[kernel(instances(
+    <f32, 1, 32, 128>, <f16, 1, 32, 128>, <bf16, 1, 32, 128>, <f32, 4, 32, 128>, <f16, 4, 32, 128>, <bf16, 4, 32, 128>,
+    <f32, 8, 32, 128>, <f16, 8, 32, 128>, <bf16, 8, 32, 128>,
+))]
 pub fn decode_tile<T: Float + DotElem, const G: usize, const BN: usize, const D: usize>(
     q: &View<T, 4>,
     k: &View<T, 4>,

@@ -25,7 +25,10 @@ pub fn mul_tile<T: Float, const N: usize>(a: &View<T, 2>, b: &View<T, 2>, y: &mu
 }
 
 /// `y = act(x)`, `ACT` one of the constants of [`mod@activation`]. Grid: (column tiles of `N`, rows).
-#[kernel(instances(<f32, 1024, 2>, <f16, 1024, 2>, <bf16, 1024, 2>, <f32, 1024, 3>, <f32, 1024, 4>))]
+#[kernel(instances(
+    <f32, 1024, 2>, <f16, 1024, 2>, <bf16, 1024, 2>, <f32, 1024, 3>, <f16, 1024, 3>, <bf16, 1024, 3>,
+    <f32, 1024, 4>, <f16, 1024, 4>, <bf16, 1024, 4>,
+))]
 pub fn activation_tile<T: Float, const N: usize, const ACT: usize>(x: &View<T, 2>, y: &mut View<T, 2>) {
     let (row, col) = (program_id(1), program_id(0) * N);
     let v = x.at(row).load::<N>(col).to::<f32>();

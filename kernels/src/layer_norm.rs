@@ -9,7 +9,11 @@ use kcc_dsl::prelude::*;
 use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
 
 /// Layer norm of rows no wider than `N`; `residual` is added first if `RESIDUAL`. Grid: (rows).
-#[kernel(instances(<f32, 384, true>, <bf16, 384, true>, <f32, 4096, false>, <f16, 4096, false>, <bf16, 4096, false>))]
+#[kernel(instances(
+    <f32, 384, true>, <bf16, 384, true>,
+    <f32, 1024, false>, <f16, 1024, false>, <bf16, 1024, false>, <f32, 1024, true>, <f16, 1024, true>, <bf16, 1024, true>,
+    <f32, 4096, false>, <f16, 4096, false>, <bf16, 4096, false>, <f32, 4096, true>, <f16, 4096, true>, <bf16, 4096, true>,
+))]
 pub fn layer_norm_tile<T: Float, const N: usize, const RESIDUAL: bool>(
     x: &View<T, 2>,
     residual: &View<T, 2>,
@@ -33,7 +37,9 @@ pub fn layer_norm_tile<T: Float, const N: usize, const RESIDUAL: bool>(
 }
 
 /// Layer norm of rows of any width, in blocks of `N`. Grid: (rows).
-#[kernel(instances(<f32, 4096, false>, <f16, 4096, false>, <bf16, 4096, false>))]
+#[kernel(instances(
+    <f32, 4096, false>, <f16, 4096, false>, <bf16, 4096, false>, <f32, 4096, true>, <f16, 4096, true>, <bf16, 4096, true>,
+))]
 pub fn layer_norm_blocks<T: Float, const N: usize, const RESIDUAL: bool>(
     x: &View<T, 2>,
     residual: &View<T, 2>,

@@ -19,8 +19,13 @@ use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
         <f32, 64, 64, 64, 0, false, false>, <f32, 16, 64, 64, 0, false, false>, <f32, 64, 64, 64, 2, true, true>,
         <f16, 64, 64, 64, 0, false, false>, <f16, 16, 64, 64, 0, false, false>,
         <bf16, 64, 64, 64, 0, false, false>, <bf16, 16, 64, 64, 0, false, false>,
+        <f32, 64, 64, 64, 0, true, false>, <f16, 64, 64, 64, 0, true, false>, <bf16, 64, 64, 64, 0, true, false>,
+        <f32, 16, 64, 64, 0, true, false>, <f16, 16, 64, 64, 0, true, false>, <bf16, 16, 64, 64, 0, true, false>,
+        <f32, 64, 64, 64, 2, true, false>, <f16, 64, 64, 64, 2, true, false>, <bf16, 64, 64, 64, 2, true, false>,
+        <f32, 64, 64, 64, 0, true, true>, <f16, 64, 64, 64, 0, true, true>, <bf16, 64, 64, 64, 0, true, true>,
     ),
     candidates(
+        <f16, 128, 128, 64, 0, false, false>,
         <f32, 16, 128, 128, 0, false, false>, <f32, 16, 64, 256, 0, false, false>, <f32, 16, 256, 64, 0, false, false>,
         <f32, 32, 64, 64, 0, false, false>, <f32, 64, 128, 64, 0, false, false>, <f32, 128, 64, 64, 0, false, false>,
         <f32, 64, 64, 128, 0, false, false>, <f32, 64, 64, 256, 0, false, false>, <f32, 128, 128, 64, 0, false, false>,

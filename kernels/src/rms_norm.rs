@@ -9,7 +9,7 @@ use kcc_dsl::prelude::*;
 use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
 
 /// RMS norm of rows no wider than `N`. Grid: (rows).
-#[kernel(instances(<f32, 4096>, <f16, 4096>, <bf16, 4096>))]
+#[kernel(instances(<f32, 1024>, <f16, 1024>, <bf16, 1024>, <f32, 4096>, <f16, 4096>, <bf16, 4096>))]
 pub fn rms_norm_tile<T: Float, const N: usize>(
     x: &View<T, 2>,
     weight: &View<T, 1>,
@@ -47,7 +47,7 @@ pub fn rms_norm_blocks<T: Float, const N: usize>(
 }
 
 /// `sum = x + residual`, `y = rms_norm(sum)`, rows no wider than `N`. Grid: (rows).
-#[kernel(instances(<f32, 4096>, <f16, 4096>, <bf16, 4096>))]
+#[kernel(instances(<f32, 1024>, <f16, 1024>, <bf16, 1024>, <f32, 4096>, <f16, 4096>, <bf16, 4096>))]
 pub fn rms_norm_residual_tile<T: Float, const N: usize>(
     x: &View<T, 2>,
     residual: &View<T, 2>,

@@ -27,7 +27,7 @@ pub(crate) fn reciprocal_or_zero<S: Shape>(sum: Tile<f32, S>) -> Tile<f32, S> {
 }
 
 /// Softmax of rows no wider than `N`. Grid: (rows).
-#[kernel(instances(<f32, 4096>, <f16, 4096>, <bf16, 4096>))]
+#[kernel(instances(<f32, 1024>, <f16, 1024>, <bf16, 1024>, <f32, 4096>, <f16, 4096>, <bf16, 4096>))]
 pub fn softmax_tile<T: Float, const N: usize>(x: &View<T, 2>, y: &mut View<T, 2>) {
     let row = program_id(0);
     let v = x.at(row).load_or::<N>(0, f32::NEG_INFINITY).to::<f32>();

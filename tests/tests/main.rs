@@ -2,6 +2,5 @@
 
 mod cli;
 mod cpu_math;
-mod kernels;
 mod packs;
 mod runtime;

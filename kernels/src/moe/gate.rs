@@ -5,7 +5,7 @@ use std::f32::consts::LOG2_E;
 
 /// `ids[t]`: the `K` experts of largest score, largest first, ties by lower index; `weights[t]`: softmax over their
 /// scores. `scores [tokens, experts]` with at most `E` experts and at least `K`. Grid: (tokens).
-#[kernel(instances(<f32, 8, 2>, <f32, 64, 8>, <bf16, 8, 2>, <f16, 8, 2>))]
+#[kernel(instances(<f32, 8, 2>, <f16, 8, 2>, <bf16, 8, 2>, <f32, 64, 8>, <f16, 64, 8>, <bf16, 64, 8>))]
 pub fn gate_tile<T: Float, const E: usize, const K: usize>(
     scores: &View<T, 2>,
     ids: &mut View<i32, 2>,

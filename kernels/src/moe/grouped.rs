@@ -11,7 +11,10 @@ use kcc_dsl::prelude::*;
 ///
 /// `x [tokens, hidden]`, `gate`, `up [experts, hidden, inner]`, `h [slots, inner]`. Grid: (column blocks of `h`,
 /// experts).
-#[kernel(instances(<f32, 8, 64, 64>, <f16, 8, 64, 64>, <bf16, 8, 64, 64>))]
+#[kernel(
+    instances(<f32, 8, 64, 64>, <f16, 8, 64, 64>, <bf16, 8, 64, 64>),
+    candidates(<f32, 16, 64, 64>, <f16, 64, 64, 64>, <bf16, 64, 64, 64>, <f16, 64, 128, 64>, <bf16, 64, 128, 64>),
+)]
 pub fn grouped_swiglu_tile<T: Float + DotElem, const BM: usize, const BN: usize, const BK: usize>(
     x: &View<T, 2>,
     gate: &View<T, 3>,
@@ -43,7 +46,10 @@ pub fn grouped_swiglu_tile<T: Float + DotElem, const BM: usize, const BN: usize,
 /// `y[order[r]] = h[r] · down[e]` for each sorted row `r` of expert `e`.
 ///
 /// `h [slots, inner]`, `down [experts, inner, hidden]`, `y [slots, hidden]`. Grid: (column blocks of `y`, experts).
-#[kernel(instances(<f32, 8, 64, 64>, <f16, 8, 64, 64>, <bf16, 8, 64, 64>))]
+#[kernel(
+    instances(<f32, 8, 64, 64>, <f16, 8, 64, 64>, <bf16, 8, 64, 64>),
+    candidates(<f32, 16, 64, 64>, <f16, 64, 64, 64>, <bf16, 64, 64, 64>, <f16, 64, 128, 64>, <bf16, 64, 128, 64>),
+)]
 pub fn grouped_down_tile<T: Float + DotElem, const BM: usize, const BN: usize, const BK: usize>(
     h: &View<T, 2>,
     down: &View<T, 3>,

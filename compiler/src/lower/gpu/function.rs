@@ -30,17 +30,20 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
     let shared_bytes = if scratch.bytes() > 0 { start + scratch.bytes() } else { func.shared_bytes };
     if shared_bytes > facts.shared_bytes {
         let what = format!(
-            "{shared_bytes} bytes of shared memory in a block; {} has {}",
-            facts.arch, facts.shared_bytes
+            "`{}` needs {shared_bytes} bytes of shared memory, a block of {} has {}",
+            func.name, facts.arch, facts.shared_bytes
         );
         return Err(at(func.loc(LocId::default()))
-            .unsupported(what)
-            .help("use smaller tiles or fewer stages"));
+            .invalid(what)
+            .help("halve a block size of the kernel, or ask for fewer stages"));
     }
     let threads = func.threads(facts.lanes);
     if threads > facts.max_threads {
-        let what = format!("a block of {threads} threads; {} has at most {}", facts.arch, facts.max_threads);
-        return Err(at(func.loc(LocId::default())).unsupported(what).help("ask for fewer warps"));
+        let what = format!(
+            "`{}` takes blocks of {threads} threads, {} has at most {}",
+            func.name, facts.arch, facts.max_threads
+        );
+        return Err(at(func.loc(LocId::default())).invalid(what).help("ask for fewer warps"));
     }
     let mut e = Emit::new(target.hooks());
     e.set_place(Some(func.loc(LocId::default())));

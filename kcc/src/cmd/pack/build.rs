@@ -6,7 +6,6 @@ use super::super::{Failure, say, serve};
 use super::{list, size};
 use indicatif::{ProgressBar, ProgressStyle};
 use kcc_compiler::link::write_atomically;
-use kcc_compiler::llvm::Output;
 use kcc_compiler::serve::{compiler_version, unknown_target};
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::exchange::{ArgSpec, CompileRequest};
@@ -43,6 +42,7 @@ struct Work<'l> {
     kernel: usize,
     traced: &'l Kernel,
     variant: &'l list::Variant,
+    when: Vec<String>,
     grid: [String; 3],
     target: String,
 }
@@ -108,15 +108,16 @@ fn plan<'l>(
     path: &Path,
 ) -> Result<Vec<Work<'l>>, Failure> {
     let spaceless = |s: &str| s.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-    let mut work = Vec::new();
+    let mut work: Vec<Work<'l>> = Vec::new();
     for (kernel, entry) in list.kernels.iter().enumerate() {
         for variant in &entry.variants {
             let wanted = spaceless(&variant.generics);
-            let found = traced.iter().find(|t| t.name == entry.function && spaceless(&t.generics) == wanted);
+            let function = variant.function.as_ref().unwrap_or(&entry.function);
+            let found = traced.iter().find(|t| t.name == *function && spaceless(&t.generics) == wanted);
             let Some(found) = found else {
                 let known: Vec<String> = traced
                     .iter()
-                    .filter(|t| t.name == entry.function)
+                    .filter(|t| t.name == *function)
                     .map(|t| label(&t.name, &t.generics))
                     .collect();
                 let help = if known.is_empty() {
@@ -127,7 +128,7 @@ fn plan<'l>(
                         known.join("; ")
                     )
                 };
-                let name = label(&entry.function, &variant.generics);
+                let name = label(function, &variant.generics);
                 let what = format!("{}: kernel `{}`: there is no `{name}`", path.display(), entry.name);
                 return Err(Failure::with_help(what, help));
             };
@@ -137,10 +138,24 @@ fn plan<'l>(
                 Failure::with_help(what, "write one formula per axis: grid = [\"x.dim(0)\"]")
             })?;
             let found = found.kernel.as_ref().map_err(|d| Failure::from(d.clone()))?;
+            let first = work.iter().find(|w| w.kernel == kernel).map_or(found, |w| w.traced);
+            if !parameters(found).eq(parameters(first)) {
+                let [one, other] = [first, found].map(|k| label(&k.name, &k.generics));
+                let what = format!(
+                    "{}: kernel `{}`: the parameters of `{other}` are not those of `{one}`",
+                    path.display(),
+                    entry.name
+                );
+                return Err(Failure::with_help(
+                    what,
+                    "variants of one kernel take the same arguments: give it an entry of its own",
+                ));
+            }
             for target in variant.targets.as_ref().unwrap_or(&list.pack.targets) {
                 if only.is_empty() || only.contains(target) {
+                    let when = entry.when.iter().chain(&variant.when).cloned().collect();
                     let (grid, target) = (grid.clone(), target.clone());
-                    work.push(Work { kernel, traced: found, variant, grid, target });
+                    work.push(Work { kernel, traced: found, variant, when, grid, target });
                 }
             }
         }
@@ -152,6 +167,18 @@ fn plan<'l>(
         ));
     }
     Ok(work)
+}
+
+/// Name and form of each parameter; element types may differ from variant to variant.
+fn parameters(kernel: &Kernel) -> impl Iterator<Item = (&str, Kind, usize)> {
+    kernel.params.iter().map(|p| {
+        let (kind, rank) = match p.kind {
+            ParamKind::View { rank, mutable: false, .. } => (Kind::Input, rank),
+            ParamKind::View { rank, mutable: true, .. } => (Kind::Output, rank),
+            ParamKind::Scalar(_) => (Kind::Scalar, 0),
+        };
+        (p.name.as_str(), kind, rank)
+    })
 }
 
 fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
@@ -168,9 +195,10 @@ fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
         options: w.variant.options.clone(),
     };
     let artifact = Session::new().compile(&request, &*target, &Options::default()).map_err(Failure::from)?;
-    let (kind, extension) = match target.output() {
-        Output::Object => (CodeKind::Object, "o"),
-        _ => (CodeKind::Ptx, "ptx"),
+    let (kind, extension) = match target.name().split(':').next() {
+        Some("nvidia") => (CodeKind::Ptx, "ptx"),
+        Some("amd") => (CodeKind::Hsaco, "hsaco"),
+        _ => (CodeKind::Object, "o"),
     };
     let folder = target.name().replace([':', '+'], "-");
     // What tells two variants of one instance apart, apart from the target.
@@ -182,7 +210,7 @@ fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
         generics: w.traced.generics.clone(),
         dtypes: w.traced.params.iter().map(|p| Dtype(p.kind.ty().elem())).collect(),
         args,
-        when: w.variant.when.clone(),
+        when: w.when.clone(),
         cost: w.variant.cost.clone(),
         grid: w.grid.clone(),
         workspace: w.variant.workspace.clone(),
@@ -221,14 +249,7 @@ fn backend(target: &str) -> Backend {
 fn manifest(list: &list::List, work: &[Work<'_>], variants: Vec<Vec<Variant>>) -> Manifest {
     let kernels = list.kernels.iter().zip(variants).enumerate().filter_map(|(i, (entry, variants))| {
         let traced = work.iter().find(|w| w.kernel == i)?.traced;
-        let params = traced.params.iter().map(|p| {
-            let (kind, rank) = match p.kind {
-                ParamKind::View { rank, mutable: false, .. } => (Kind::Input, rank),
-                ParamKind::View { rank, mutable: true, .. } => (Kind::Output, rank),
-                ParamKind::Scalar(_) => (Kind::Scalar, 0),
-            };
-            Param { name: p.name.clone(), kind, rank }
-        });
+        let params = parameters(traced).map(|(name, kind, rank)| Param { name: name.to_owned(), kind, rank });
         Some(PackedKernel {
             name: entry.name.clone(),
             op: entry.op.clone(),

@@ -55,6 +55,9 @@ pub(super) struct Kernel {
     pub(super) op: Op,
     /// One to three formulas; axes that are not given have one program.
     pub(super) grid: Vec<String>,
+    /// Conditions of every variant, beside its own.
+    #[serde(default)]
+    pub(super) when: Vec<String>,
     pub(super) variants: Vec<Variant>,
 }
 
@@ -63,6 +66,8 @@ pub(super) struct Kernel {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Variant {
     pub(super) generics: String,
+    /// Instead of the kernel's function, one with the same parameters.
+    pub(super) function: Option<String>,
     /// Instead of the kernel's.
     pub(super) grid: Option<Vec<String>>,
     #[serde(default)]

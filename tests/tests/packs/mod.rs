@@ -1,5 +1,7 @@
 //! Packs from end to end: a crate's kernels compiled into one file, loaded, chosen, run.
 
+mod standard;
+
 use kcc::jit::find_kcc;
 use kcc_runtime::pack::Pack;
 use kcc_runtime::{Arg, Device, Tensor};
