@@ -43,12 +43,17 @@ fn gemm(n: i64) -> Row {
     }
 }
 
-fn attention<const BN: usize>(name: &'static str, n: i64, heads: i64, published: Option<f64>) -> Row {
+fn attention<const BM: usize, const BN: usize>(
+    name: &'static str,
+    n: i64,
+    heads: i64,
+    published: Option<f64>,
+) -> Row {
     let d = || Value::View(vec![1, heads, n, 128]);
     Row {
         name,
-        kernel: k::attention::attention_tile::kernel::<f16, 128, BN, 128, false>().trace().expect("traces"),
-        grid: [(n / 128) as u32, heads as u32, 1],
+        kernel: k::attention::attention_tile::kernel::<f16, BM, BN, 128, false>().trace().expect("traces"),
+        grid: [(n as usize / BM) as u32, heads as u32, 1],
         args: vec![
             d(),
             d(),
@@ -150,10 +155,11 @@ fn main() {
     println!("predicted by the simulator's cost model, not measured on a device");
     let rows = [
         gemm(6144),
-        attention::<128>("attention 8k D128", 8192, 8, None),
-        attention::<128>("attention 2k D128", 2048, 2, None),
-        attention::<256>("attention 8k D128/256", 8192, 8, None),
-        attention::<128>("attention 32k D128", 32768, 1, Some(168.0)),
+        attention::<128, 128>("attention 8k 128x128", 8192, 4, None),
+        attention::<64, 128>("attention 8k 64x128", 8192, 4, None),
+        attention::<64, 256>("attention 8k 64x256", 8192, 4, None),
+        attention::<64, 192>("attention 8k 64x192", 8192, 4, None),
+        attention::<96, 128>("attention 8k 96x128", 8192, 4, None),
     ];
     for row in &rows {
         if wanted.iter().any(|w| w != "--all") && !wanted.iter().any(|w| row.name.starts_with(w.as_str())) {

@@ -26,8 +26,12 @@ pub fn compile(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<Program
     let mut slots = passes::double_buffer::choose(&program);
     loop {
         passes::double_buffer::apply(&mut program, &slots);
-        match passes::assign_addresses::run(&mut program, &slots, chip) {
-            Ok(()) => break,
+        let mut all = slots.clone();
+        match passes::assign_addresses::run(&mut program, &mut all, chip) {
+            Ok(()) => {
+                slots = all;
+                break;
+            }
             Err((space, _)) if passes::double_buffer::give_up(&program, &mut slots, space) => {}
             Err((_, e)) => return Err(e),
         }

@@ -1,13 +1,14 @@
 //! Gives every buffer an address: buffers that are never in use at the same time share bytes.
 //!
 //! A buffer is in use from its first to its last mention. One that is mentioned in a loop and outside it is in use for the whole
-//! loop, since the next turn may read it.
+//! loop, since the next turn may read it. A result takes the place of an operand that nobody reads any more, where elements
+//! meet only their own kind.
 
 use super::order::Slots;
 use kcc_compiler::Error;
 use kcc_compiler::nowhere;
 use kcc_davinci::Chip;
-use kcc_davinci::ir::{CoreKind, Program, Scalar, Space, Stmt};
+use kcc_davinci::ir::*;
 use std::collections::BTreeMap;
 
 /// First and last statement of a use.
@@ -29,8 +30,29 @@ pub(super) fn mentioned(s: &Stmt) -> Vec<u32> {
     }
 }
 
+/// Results that may lie where an operand lies: element by element, of one width.
+fn in_place(i: &Instr) -> Vec<(u32, u32)> {
+    let start = |l: &Local| l.offset == Val::Const(0);
+    let dense = |s: &Span| matches!(s, Span::Count { .. });
+    let of = |dst: &Local, sources: &[&Local]| -> Vec<(u32, u32)> {
+        let ok = |s: &&&Local| start(dst) && start(s) && s.buffer != dst.buffer;
+        sources.iter().filter(ok).map(|s| (dst.buffer, s.buffer)).collect()
+    };
+    match i {
+        Instr::VUnary(i) if dense(&i.span) => of(&i.dst, &[&i.src]),
+        Instr::VScalar(i) if dense(&i.span) => of(&i.dst, &[&i.src]),
+        Instr::VBinary(i) if dense(&i.span) => of(&i.dst, &[&i.a, &i.b]),
+        Instr::Cast(i) if dense(&i.span) && i.to.bytes() == i.from.bytes() => of(&i.dst, &[&i.src]),
+        Instr::Select(i) => of(&i.dst, &[&i.a, &i.b]),
+        Instr::SelectScalar(i) => of(&i.dst, &[&i.a]),
+        _ => Vec::new(),
+    }
+}
+
 struct Uses {
     at: usize,
+    /// Result, operand, statement.
+    pairs: Vec<(u32, u32, usize)>,
     ranges: BTreeMap<u32, Range>,
     /// Loops, as ranges of statements, in order of their starts.
     loops: Vec<Range>,
@@ -44,6 +66,9 @@ impl Uses {
             let number = matches!(s, Stmt::For { .. } | Stmt::While { .. }).then_some(self.loops.len());
             if number.is_some() {
                 self.loops.push(Range { first, last: first });
+            }
+            if let Stmt::Issue { instr, .. } = s {
+                self.pairs.extend(in_place(instr).into_iter().map(|(d, o)| (d, o, first)));
             }
             for b in mentioned(s) {
                 let r = self.ranges.entry(b).or_insert(Range { first, last: first });
@@ -81,22 +106,56 @@ impl Uses {
     }
 }
 
-pub(crate) fn run(program: &mut Program, slots: &Slots, chip: &Chip) -> Result<(), (Space, Error)> {
-    let mut uses = Uses { at: 0, ranges: BTreeMap::new(), loops: Vec::new() };
+pub(crate) fn run(program: &mut Program, slots: &mut Slots, chip: &Chip) -> Result<(), (Space, Error)> {
+    let mut uses = Uses { at: 0, pairs: Vec::new(), ranges: BTreeMap::new(), loops: Vec::new() };
     for kind in [CoreKind::Cube, CoreKind::Vector] {
         if let Some(body) = program.body(kind) {
             uses.walk(body);
         }
     }
     uses.settle();
+    // Buffers that lie in another's place.
+    let mut homes: BTreeMap<u32, u32> = BTreeMap::new();
+    for (dst, src, at) in uses.pairs.clone() {
+        let home = homes.get(&src).copied().unwrap_or(src);
+        let (Some(d), Some(h)) = (uses.ranges.get(&dst).copied(), uses.ranges.get(&home).copied()) else {
+            continue;
+        };
+        let fits = program.buffers[dst as usize].total() <= program.buffers[home as usize].total();
+        // In the place of a buffer with slots, a result has slots itself: it must live within the same turn.
+        let within = match slots.get(&home).map(|s| uses.loops[s.0]) {
+            Some(l) => d.first > l.first && d.last < l.last,
+            None => true,
+        };
+        if d.first == at
+            && h.last == at
+            && fits
+            && within
+            && !slots.contains_key(&dst)
+            && !homes.contains_key(&dst)
+        {
+            if let Some(s) = slots.get(&home).copied() {
+                slots.insert(dst, s);
+                let bytes = program.buffers[home as usize].bytes;
+                let b = &mut program.buffers[dst as usize];
+                (b.slots, b.bytes) = (2, bytes);
+            }
+            homes.insert(dst, home);
+            uses.ranges.insert(home, Range { first: h.first, last: d.last });
+            uses.ranges.remove(&dst);
+        }
+    }
     // Slots are in use for the whole loop.
-    for (b, (l, _)) in slots {
+    for (b, (l, _)) in slots.iter() {
         if let (Some(r), Some(l)) = (uses.ranges.get_mut(b), uses.loops.get(*l)) {
             *r = *l;
         }
     }
     for space in Space::ALL {
         place(program, chip, space, &uses.ranges).map_err(|e| (space, e))?;
+    }
+    for (b, home) in homes {
+        program.buffers[b as usize].address = program.buffers[home as usize].address;
     }
     Ok(())
 }
