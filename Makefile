@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CLI := --features kcc/cli
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help setup run test test-now lint bench gpu-kit gpu-kit-now gpu-static gpu-static-now fmt clean-cache
+.PHONY: help setup run test test-now lint bench gpu-kit gpu-kit-now gpu-static gpu-static-now dist docs fmt clean-cache
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -67,6 +67,16 @@ gpu-static: ## count the machine code of GEMM and attention, ours beside Triton'
 gpu-static-now:
 	@KCC="$(TARGET)/release/kcc" KCC_PTXAS="$(KCC_PTXAS)" .cache/venv/bench/bin/python benches/gpu/static.py \
 		--kit "$(TARGET)/release/kcc-gpu-kit" $(ARGS)
+
+dist: ## make target/dist: compiler, runtime library, header, wheel, standard pack, checksums
+	@scripts/setup.sh toolchain dist
+	@cargo build --release -p kcc --features cli
+	@cargo build --release -p kcc-capi
+	@scripts/dist.sh "$(TARGET)/dist"
+
+docs: ## make target/book: the documentation as a book
+	@scripts/setup.sh docs
+	@PATH="$(CURDIR)/.cache/tools/bin:$$PATH" mdbook build
 
 fmt: ## format the source
 	@cargo fmt --all

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings the machine to the point where kcc builds: toolchain, model files, and (for benchmarks) the peers.
 #
-#   scripts/setup.sh [toolchain|model|lint|bench|cuda|kit]...        default: toolchain
+#   scripts/setup.sh [toolchain|model|lint|bench|cuda|kit|dist|docs]...        default: toolchain
 #
 # Every step first probes what is there, so a second run only looks. What is missing is installed on a
 # Debian-like system (as root, or with sudo that asks no password); elsewhere one line says what to do.
@@ -181,6 +181,19 @@ kit() {
   (venv kit benches/gpu-kit/requirements.txt) || say "the GPU kit will be linked against this machine's C library"
 }
 
+# What builds the wheel.
+dist() {
+  venv dist scripts/dist-requirements.txt
+}
+
+# What makes a book of docs/.
+docs() {
+  [ -x "$cache/tools/bin/mdbook" ] && return
+  command -v mdbook >/dev/null && return
+  say "building mdbook (into .cache/tools)"
+  cargo install --quiet --locked --root "$cache/tools" mdbook@0.5.4 || die "cargo could not install mdbook - install it, or read docs/ as it is."
+}
+
 # --- main --------------------------------------------------------------------------------------------
 
 mkdir -p "$cache/venv"
@@ -193,7 +206,7 @@ trap 'rm -rf "$cache"/tmp.*' EXIT
 
 for step in "${@:-toolchain}"; do
   case $step in
-    toolchain | model | lint | bench | cuda | kit) "$step" ;;
-    *) die "unknown step '$step' - use toolchain, model, lint, bench, cuda or kit." ;;
+    toolchain | model | lint | bench | cuda | kit | dist | docs) "$step" ;;
+    *) die "unknown step '$step' - use toolchain, model, lint, bench, cuda, kit, dist or docs." ;;
   esac
 done

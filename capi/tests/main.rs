@@ -3,7 +3,7 @@
 mod support;
 
 use std::path::Path;
-use support::{folder, library, pack, root, run};
+use support::{blocks, folder, guide, library, pack, root, run};
 
 #[test]
 fn the_header_is_what_the_source_says() {
@@ -95,16 +95,6 @@ fn torch_knows_kernels_as_operators() {
     python(&root().join("python/tests/test_torch.py"), "torch");
 }
 
-/// The code blocks of a page in one language, one after another.
-fn blocks(page: &str, language: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(root().join("docs").join(page)).unwrap();
-    let fence = format!("```{language}\n");
-    let blocks: Vec<String> =
-        text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect();
-    assert!(!blocks.is_empty(), "{page} has no {language}");
-    blocks
-}
-
 #[test]
 fn the_code_of_the_page_on_c_runs() {
     for (i, block) in blocks("c.md", "c").iter().enumerate() {
@@ -123,4 +113,9 @@ fn the_code_of_the_page_on_python_runs() {
     pack();
     std::fs::write(&source, here + &blocks("python.md", "python").concat()).unwrap();
     python(&source, "torch");
+}
+
+#[test]
+fn a_newcomer_can_follow_the_guide() {
+    guide::follow("getting-started.md");
 }

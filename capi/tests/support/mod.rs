@@ -1,5 +1,7 @@
 //! A pack of kernels written in C, so that these tests need no compiler of kernels, and ways to run programs.
 
+pub mod guide;
+
 use kcc_dsl::exchange::{ArgSpec, CpuMeta};
 use kcc_dsl::ir::Loc;
 use runtime::detect;
@@ -174,4 +176,14 @@ pub fn python(module: &str) -> Option<String> {
         eprintln!("not run: no Python with {module}; KCC_PYTHON names one");
     }
     found
+}
+
+/// The code blocks of a page in one language, one after another.
+pub fn blocks(page: &str, language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("docs").join(page)).unwrap();
+    let fence = format!("```{language}\n");
+    let blocks: Vec<String> =
+        text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect();
+    assert!(!blocks.is_empty(), "{page} has no {language}");
+    blocks
 }

@@ -3,11 +3,13 @@
 //! ```text
 //! [text](docs/eager.md)          any document: a path relative to it
 //! `dsl/src/ir/validate.rs`       ARCHITECTURE.md, the map: a path from the root
+//! docs/SUMMARY.md                the table of contents: every page of docs/
 //! ```
 
 use super::{File, Finding};
 
 const MAP: &str = "ARCHITECTURE.md";
+const SUMMARY: &str = "docs/SUMMARY.md";
 
 pub(super) fn check(files: &[File]) -> Vec<Finding> {
     let exists = |path: &str| {
@@ -29,7 +31,17 @@ pub(super) fn check(files: &[File]) -> Vec<Finding> {
             }
         }
     }
+    findings.extend(left_out(files));
     findings
+}
+
+/// Pages that the table of contents does not name.
+fn left_out(files: &[File]) -> Vec<Finding> {
+    let Some(summary) = files.iter().find(|file| file.path == SUMMARY) else { return Vec::new() };
+    let named: Vec<String> = summary.text.lines().flat_map(links).map(|link| resolve("docs", link)).collect();
+    let pages = files.iter().filter(|file| file.path.starts_with("docs/") && file.path.ends_with(".md"));
+    let missing = pages.filter(|page| page.path != SUMMARY && !named.contains(&page.path));
+    missing.map(|page| page.finding(0, format!("{SUMMARY} does not name it; add a line"))).collect()
 }
 
 /// Targets of the links in a line that stay inside the repository, without their anchors.
@@ -71,6 +83,14 @@ mod tests {
         let file = |path: &str, text: &str| File { path: path.into(), text: text.into() };
         let files = [file("docs/a.md", ""), file("dsl/src/lib.rs", ""), file(path, text)];
         check(&files).iter().map(|finding| finding.line).collect()
+    }
+
+    #[test]
+    fn a_page_that_the_contents_leave_out_is_found() {
+        let file = |path: &str, text: &str| File { path: path.into(), text: text.into() };
+        let files = [file(SUMMARY, "- [a](a.md)\n"), file("docs/a.md", ""), file("docs/x/b.md", "")];
+        let paths: Vec<String> = check(&files).into_iter().map(|f| f.path).collect();
+        assert_eq!(paths, ["docs/x/b.md"]);
     }
 
     #[test]
