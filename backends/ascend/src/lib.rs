@@ -22,7 +22,7 @@ use kcc_dsl::ir::Kernel;
 pub fn compile(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<Program, Error> {
     let mut args = args.to_vec();
     args.resize(kernel.params.len(), ArgSpec::default());
-    let mut program = lower::lower(kernel, &args, chip.name)?;
+    let (mut program, answers) = lower::lower(kernel, &args, chip.name)?;
     let mut slots = passes::double_buffer::choose(&program);
     loop {
         passes::double_buffer::apply(&mut program, &slots);
@@ -36,7 +36,7 @@ pub fn compile(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<Program
             Err((_, e)) => return Err(e),
         }
     }
-    passes::order::run(&mut program, &slots, chip)?;
+    passes::order::run(&mut program, &slots, &answers, chip)?;
     kcc_davinci::verify(&program).map_err(|e| bug(format!("the Ascend lowering: {e}")))?;
     Ok(program)
 }

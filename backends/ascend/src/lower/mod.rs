@@ -27,6 +27,7 @@ mod skew;
 mod split_rows;
 mod values;
 
+use crate::passes::order::Answer;
 use assign_cores::Cores;
 use kcc_compiler::{Error, at};
 use kcc_davinci::ir::*;
@@ -40,8 +41,23 @@ use values::{Held, ViewValue};
 /// Bytes of a block; what copies and operands are aligned to.
 pub(crate) const BLOCK: i64 = 32;
 
+/// What a flag that a core waits for says of the flags that it raised.
+fn answers(cores: &Cores) -> Vec<(CoreKind, Answer)> {
+    let mut all = products::answers();
+    let skewed: Vec<Vec<(CoreKind, Answer)>> = cores.skews.values().map(skew::answers).collect();
+    // Loops that use flags differently say nothing.
+    if skewed.windows(2).all(|w| w[0] == w[1]) {
+        all.extend(skewed.into_iter().next().unwrap_or_default());
+    }
+    all
+}
+
 /// Lowers a kernel.
-pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Program, Error> {
+pub(crate) fn lower(
+    kernel: &Kernel,
+    args: &[ArgSpec],
+    chip: &str,
+) -> Result<(Program, Vec<(CoreKind, Answer)>), Error> {
     let kernel = &orient::run(kernel, args);
     let cores = assign_cores::run(kernel, args)?;
     let mut used = HashSet::new();
@@ -84,7 +100,8 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
         l.program()?;
         cube = l.stack.pop();
     }
-    Ok(Program {
+    let answers = cores.as_ref().map(answers).unwrap_or_default();
+    let program = Program {
         name: kernel.symbol(),
         chip: chip.to_owned(),
         params: kernel.params.clone(),
@@ -93,7 +110,8 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<Pro
         cube,
         vector,
         locs: kernel.locs.clone(),
-    })
+    };
+    Ok((program, answers))
 }
 
 /// Scalars that are not negative, unless they overflow.

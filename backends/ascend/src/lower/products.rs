@@ -12,6 +12,7 @@
 use super::assign_cores::{Operand, Product};
 use super::values::{Held, ViewValue};
 use super::{Lower, pitch, rows, width};
+use crate::passes::order::Answer;
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::{Elem, Op, TileType, ValueId};
@@ -22,6 +23,17 @@ const READY: u8 = 0;
 const DONE: u8 = 1;
 /// Operands of an accumulating product were read.
 const TAKEN: u8 = 2;
+
+/// Each product's flags answer those before: vector cores wait for one before they raise the next.
+pub(super) fn answers() -> Vec<(CoreKind, Answer)> {
+    let answer = |kind, waits, raises| (kind, Answer { waits, raises, behind: 0 });
+    vec![
+        answer(CoreKind::Vector, DONE, READY),
+        answer(CoreKind::Vector, TAKEN, READY),
+        answer(CoreKind::Cube, READY, DONE),
+        answer(CoreKind::Cube, READY, TAKEN),
+    ]
+}
 
 /// Bytes of a fractal: 16 rows of 32 bytes.
 const FRACTAL: i64 = 512;

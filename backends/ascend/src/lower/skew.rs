@@ -15,6 +15,7 @@ use super::Lower;
 use super::assign_cores::{Cores, Product};
 use super::control::Home;
 use super::values::Held;
+use crate::passes::order::Answer;
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::{Block, Elem, Kernel, Op, OpKind, ValueId};
@@ -224,6 +225,23 @@ pub(super) fn exchange(
         s.exchange.insert(v, Exchange { ready: Some(flag), done: flag + 1, step: (most, step) });
         flag += 2;
     }
+}
+
+/// That a late operand is there says that the early results of its turn were read; that a late result is there, that its operand
+/// was.
+pub(super) fn answers(s: &Skew) -> Vec<(CoreKind, Answer)> {
+    let mut all = Vec::new();
+    for late in s.exchange.values() {
+        let Some(ready) = late.ready else { continue };
+        let own = Answer { waits: late.done, raises: ready, behind: BEHIND as usize };
+        all.push((CoreKind::Vector, own));
+        for early in s.exchange.values().filter(|e| e.ready.is_none()) {
+            let seen = Answer { waits: ready, raises: early.done, behind: AHEAD as usize };
+            all.push((CoreKind::Cube, seen));
+        }
+    }
+    all.sort_by_key(|(k, a)| (*k, a.waits, a.raises));
+    all
 }
 
 /// Statements under a condition: each in a branch of its own, so that pipes stay apart and can be put in order. Fractals that are

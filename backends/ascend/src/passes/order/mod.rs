@@ -18,7 +18,7 @@ use kcc_compiler::{Error, bug};
 use kcc_davinci::Chip;
 use kcc_davinci::ir::{Barrier, CoreKind, Pipes, Program, Stmt};
 use kcc_dsl::ir::LocId;
-pub(crate) use replay::Slots;
+pub(crate) use replay::{Answer, Slots};
 use replay::{Id, Item, Order, run as replay};
 use tree::{Kind, Tree};
 
@@ -62,7 +62,7 @@ fn merge(order: &mut Order, near: bool) {
 }
 
 /// Numbers for events; whether all got one. Those that did not become barriers of all pipes.
-fn number(tree: &Tree, slots: &Slots, order: &mut Order, events: u8) -> bool {
+fn number(tree: &Tree, slots: &Slots, answers: &[Answer], order: &mut Order, events: u8) -> bool {
     let parents = parents(tree);
     let mut all = true;
     for i in 0..order.items.len() {
@@ -88,7 +88,7 @@ fn number(tree: &Tree, slots: &Slots, order: &mut Order, events: u8) -> bool {
                 Some(Item::Event { id, .. } | Item::Token { id, .. }) => *id = Some(c),
                 _ => {}
             }
-            replay(tree, slots, order.clone(), (false, true)).is_ok()
+            replay(tree, slots, answers, order.clone(), (false, true)).is_ok()
         });
         if !fits {
             order.items[i] = Some(Item::All { before });
@@ -98,27 +98,39 @@ fn number(tree: &Tree, slots: &Slots, order: &mut Order, events: u8) -> bool {
     all
 }
 
-pub(crate) fn run(program: &mut Program, slots: &Slots, chip: &Chip) -> Result<(), Error> {
+/// `answers`: what flags of each kind of core say of its own.
+pub(crate) fn run(
+    program: &mut Program,
+    slots: &Slots,
+    answers: &[(CoreKind, Answer)],
+    chip: &Chip,
+) -> Result<(), Error> {
     let mut first = 0;
     for kind in [CoreKind::Cube, CoreKind::Vector] {
         let Some(body) = program.body(kind).cloned() else { continue };
+        let answers: Vec<Answer> = answers.iter().filter(|a| a.0 == kind).map(|a| a.1).collect();
+        let answers = &answers[..];
         let tree = tree::build(program, &body, first);
         first += tree::loops(&body);
         let missing = |_| bug(format!("the order of `{}`", program.name));
         let mut order = Order::default();
-        loop {
-            let before = order.items.len();
-            order = replay(&tree, slots, order, (true, false)).map_err(missing)?;
-            merge(&mut order, false);
-            for i in (before..order.items.len()).rev() {
+        let prune = |order: &mut Order, ids: bool| {
+            for i in (0..order.items.len()).rev() {
                 let Some(item) = order.items[i].take() else { continue };
-                if replay(&tree, slots, order.clone(), (false, false)).is_err() {
+                if replay(&tree, slots, answers, order.clone(), (false, ids)).is_err() {
                     order.items[i] = Some(item);
                 }
             }
-            if number(&tree, slots, &mut order, u8::try_from(chip.events).unwrap_or(1)) {
+        };
+        loop {
+            order = replay(&tree, slots, answers, order, (true, false)).map_err(missing)?;
+            merge(&mut order, false);
+            prune(&mut order, true);
+            if number(&tree, slots, answers, &mut order, u8::try_from(chip.events).unwrap_or(1)) {
                 break;
             }
+            // Barriers of all pipes leave little to do for others.
+            prune(&mut order, true);
         }
         let mut done = emit::run(&tree, &order, slots, program, &body);
         done.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)));

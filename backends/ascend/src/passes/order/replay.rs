@@ -104,6 +104,17 @@ pub(super) enum Wrong {
 /// Which buffers have a slot for every second turn of which loop (a number).
 pub(crate) type Slots = HashMap<u32, (usize, u64)>;
 
+/// A flag that is raised only after another core saw a flag of this core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// The flag that this core waits for.
+    pub waits: u8,
+    /// The flag that this core raised before.
+    pub raises: u8,
+    /// Flags raised since, at most, that the answer says nothing of.
+    pub behind: usize,
+}
+
 struct Live {
     number: usize,
     access: Access,
@@ -136,8 +147,12 @@ pub(super) struct Replay<'a> {
     before: HashMap<usize, Vec<usize>>,
     after: HashMap<usize, Vec<usize>>,
     tokens: HashMap<usize, Vec<usize>>,
+    /// What flags of this core told, the last ones.
+    told: HashMap<u8, VecDeque<Bits>>,
+    answers: &'a [Answer],
     raised: HashMap<Key, usize>,
-    waited: HashMap<Key, usize>,
+    /// Waits that may have been the last, since loops may take no turn.
+    waited: HashMap<Key, Vec<usize>>,
 }
 
 const S: usize = Pipe::S as usize;
@@ -146,6 +161,7 @@ const S: usize = Pipe::S as usize;
 pub(super) fn run(
     tree: &Tree,
     slots: &Slots,
+    answers: &[Answer],
     order: Order,
     (mend, ids): (bool, bool),
 ) -> Result<Order, Wrong> {
@@ -168,6 +184,8 @@ pub(super) fn run(
         before: HashMap::new(),
         after: HashMap::new(),
         tokens: HashMap::new(),
+        told: HashMap::new(),
+        answers,
         raised: HashMap::new(),
         waited: HashMap::new(),
     };
@@ -250,8 +268,15 @@ impl Replay<'_> {
                 if node.drains {
                     self.drain();
                 }
+                if let Some(f) = node.awaits {
+                    self.answered(f);
+                }
                 if let Some(p) = node.hands_over {
                     self.hand_over(n, p)?;
+                    if let Some(f) = node.raises {
+                        let m = self.says(p as usize);
+                        self.told.entry(f).or_default().push_back(m);
+                    }
                 }
                 // What belongs to one leaf is in order, or has no conflict.
                 let all: Vec<Access> = node.accesses.iter().map(|a| self.slotted(a)).collect();
@@ -266,6 +291,21 @@ impl Replay<'_> {
                     self.block(b, 0)?;
                 }
                 Ok(())
+            }
+        }
+    }
+
+    /// A flag of other cores says that they saw an earlier flag of this core: what that one told is done.
+    fn answered(&mut self, flag: u8) {
+        for a in self.answers.to_vec() {
+            if a.waits != flag {
+                continue;
+            }
+            let queue = self.told.entry(a.raises).or_default();
+            while queue.len() > a.behind {
+                if let Some(m) = queue.pop_front() {
+                    self.known[S].join(&m);
+                }
             }
         }
     }
@@ -289,6 +329,14 @@ impl Replay<'_> {
         for (k, b) in self.known.iter_mut().zip(&before) {
             *k = k.since(first);
             k.join(b);
+        }
+        // In the last turns of a skewed loop nothing is told: what is open there is no one's knowledge.
+        for a in self.answers {
+            let queue = self.told.entry(a.raises).or_default();
+            if a.behind > 0 {
+                queue.clear();
+            }
+            queue.iter_mut().for_each(|m| *m = m.since(first));
         }
         for i in self.tokens.get(&n).cloned().unwrap_or_default() {
             if let Some(queue) = self.messages.get_mut(&i) {
@@ -341,7 +389,7 @@ impl Replay<'_> {
             && let Some(key) = self.key(i, Some(turn))
         {
             let n = self.raised.entry(key).or_default();
-            let late = self.waited.get(&key).is_some_and(|w| !self.known[from].has(*w));
+            let late = self.waited.get(&key).is_some_and(|w| w.iter().any(|w| !self.known[from].has(*w)));
             if *n > 0 || late {
                 return Err(Wrong::Raised);
             }
@@ -368,7 +416,10 @@ impl Replay<'_> {
             if to == S {
                 self.known[S].set(n);
             }
-            self.waited.insert(key, n);
+            let first = self.entries.last().copied().unwrap_or(0);
+            let last = self.waited.entry(key).or_default();
+            last.retain(|w| *w < first);
+            last.push(n);
             if let Some(r) = self.raised.get_mut(&key) {
                 *r = r.saturating_sub(1);
             }
@@ -490,13 +541,14 @@ impl Replay<'_> {
         self.live.push(Live { number, access: a, path: self.path.clone().into() });
     }
 
-    /// A flag tells other cores that what this core did with the workspace is done.
+    /// A flag tells other cores that what this core read in the workspace was read.
     fn hand_over(&mut self, n: usize, pipe: Pipe) -> Result<(), Wrong> {
         let told = self.known[S].clone();
         self.known[pipe as usize].join(&told);
         let a =
             Access { pipe, touch: Touch::Shared, write: true, in_order: true, sealed: false, part: false };
-        let others = |x: &Live| x.access.touch == Touch::Shared && x.access.pipe != pipe;
+        // What another pipe wrote, a flag of its own announces.
+        let others = |x: &Live| x.access.touch == Touch::Shared && x.access.pipe != pipe && !x.access.write;
         while let Some(x) = self.race(&a, &others) {
             self.mended(n, x, pipe)?;
         }

@@ -29,6 +29,10 @@ pub(in crate::passes) struct Node {
     pub accesses: Vec<Access>,
     /// A flag to other cores, raised by that pipe.
     pub hands_over: Option<Pipe>,
+    /// Its number.
+    pub raises: Option<u8>,
+    /// A flag of other cores that is waited for.
+    pub awaits: Option<u8>,
     /// Nothing is under way behind it.
     pub drains: bool,
 }
@@ -73,6 +77,20 @@ fn accesses(program: &Program, s: &Stmt, out: &mut Vec<Access>) {
     }
 }
 
+/// The flags that a statement raises and waits for; the last of each.
+fn numbers(s: &Stmt) -> (Option<u8>, Option<u8>) {
+    match s {
+        Stmt::Issue { instr: Instr::CrossSet(c), .. } => (Some(c.flag), None),
+        Stmt::Issue { instr: Instr::CrossWait(c), .. } => (None, Some(c.flag)),
+        _ => s
+            .blocks()
+            .iter()
+            .flat_map(|b| b.iter())
+            .map(numbers)
+            .fold((None, None), |(a, b), (c, d)| (c.or(a), d.or(b))),
+    }
+}
+
 /// Pipes that raise flags.
 fn raised(s: &Stmt, out: &mut Vec<Pipe>) {
     match s {
@@ -103,7 +121,15 @@ impl Builder<'_> {
     }
 
     fn push(&mut self, stmt: Stmt, kind: Kind, accesses: Vec<Access>) -> usize {
-        self.nodes.push(Node { stmt, kind, accesses, hands_over: None, drains: false });
+        self.nodes.push(Node {
+            stmt,
+            kind,
+            accesses,
+            hands_over: None,
+            raises: None,
+            awaits: None,
+            drains: false,
+        });
         self.nodes.len() - 1
     }
 
@@ -134,6 +160,7 @@ impl Builder<'_> {
         }
         let n = self.push(s.clone(), Kind::Leaf, all);
         self.nodes[n].hands_over = flags.first().copied();
+        (self.nodes[n].raises, self.nodes[n].awaits) = numbers(s);
         if let Stmt::Issue { instr, .. } = s {
             match instr {
                 Instr::CrossSet(c) => self.nodes[n].hands_over = Some(c.pipe),
