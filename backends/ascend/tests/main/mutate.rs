@@ -204,18 +204,19 @@ fn products() {
         let a = a.floats(e, &[m, n], 1.0).out(e, &[m, n]);
         ([(m as u32).div_ceil(32), (n as u32).div_ceil(32), 1], a)
     };
-    pinned("matmul", &Subject::new(matmul.erased(), vec![of(70, 75, 150), of(1, 32, 20)]), 5);
+    pinned("matmul", &Subject::new(matmul.erased(), vec![of(70, 75, 150), of(1, 32, 20)]), 0);
 }
 
 #[test]
 fn attention() {
-    let attention = k::attention::attention_tile::kernel::<f16, 16, 32, 32, false>();
+    // Causal, with blocks of keys much shorter than those of queries: both loops take several turns.
+    let attention = k::attention::attention_tile::kernel::<f16, 32, 8, 32, true>();
     let of = |queries: i64, keys: i64, lengths: &[i32]| {
         let (e, b, d) = (Elem::F16, lengths.len() as i64, 24);
         let a = Args::default().floats(e, &[b, 1, queries, d], 1.0).floats(e, &[b, 1, keys, d], 1.0);
         let a =
             a.floats(e, &[b, 1, keys, d], 1.0).ints(lengths, &[b]).out(e, &[b, 1, queries, d]).float(0.25);
-        ([(queries as u32).div_ceil(16), 1, b as u32], a)
+        ([(queries as u32).div_ceil(32), 1, b as u32], a)
     };
     pinned(
         "attention",
@@ -236,5 +237,5 @@ fn grouped_products() {
     };
     // A group that starts before the first row takes the way of blocks that begin outside a view.
     let runs = vec![of(&[0, 3, 3, 20]), of(&[-3, 2, 2, 9])];
-    pinned("grouped matmul", &Subject::new(grouped.erased(), runs), 27);
+    pinned("grouped matmul", &Subject::new(grouped.erased(), runs), 10);
 }
