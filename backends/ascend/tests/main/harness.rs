@@ -38,7 +38,12 @@ pub fn launch(
 
 /// The program of a kernel, for what is known of these arguments.
 pub fn program(kernel: &Kernel, args: &[EagerArg]) -> Result<Program, String> {
-    let chip = Chip::find("ascend910b").ok_or("no chip")?;
+    program_for(kernel, args, "ascend910b")
+}
+
+/// The same for a chip of that name.
+pub fn program_for(kernel: &Kernel, args: &[EagerArg], chip: &str) -> Result<Program, String> {
+    let chip = Chip::find(chip).ok_or("no chip")?;
     let specs: Vec<ArgSpec> = args
         .iter()
         .map(|a| match a {

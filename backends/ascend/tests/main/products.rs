@@ -1,6 +1,6 @@
 //! Products on the simulated NPU, with tails in every dimension.
 
-use super::harness::{launch, program};
+use super::harness::{execute, launch, program, program_for};
 use super::kernels::view;
 use kcc_davinci::ir::CoreKind;
 use kcc_dsl::eager::{EagerBuffer, Options, interpret};
@@ -102,4 +102,42 @@ fn a_product_of_a_product() {
         launch(&kernel, [1, 1, 1], &mut got, &args, 1, seed).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(want[3].to_f32(), got[3].to_f32());
     }
+}
+
+#[test]
+fn as_many_blocks_as_groups() {
+    // Blocks beyond the grid's programs, fewer than it, and all groups of either chip.
+    for (chip, blocks) in [("ascend910b", 24), ("ascend910b4", 20), ("ascend910b", 7), ("ascend910b", 1)] {
+        let kernel = matmul(Elem::F16);
+        let (m, n, k) = (130i64, 250i64, 70i64);
+        let fill = |n: i64, s: i64| -> Vec<f32> { (0..n).map(|i| ((i * s) % 13 - 6) as f32).collect() };
+        let buffers = vec![
+            EagerBuffer::from_f32(Elem::F16, &fill(m * k, 7)),
+            EagerBuffer::from_f32(Elem::F16, &fill(k * n, 5)),
+            EagerBuffer::zeros(Elem::F32, (m * n) as usize),
+        ];
+        let args = [view(0, [m, k], false), view(1, [k, n], false), view(2, [m, n], true)];
+        let grid = [(m as u32).div_ceil(BM as u32), (n as u32).div_ceil(BN as u32), 1];
+        let mut want = buffers.clone();
+        interpret(&kernel, grid, &mut want, &args, &mut Options::default()).expect("eager");
+        let program = program_for(&kernel, &args, chip).expect("compiles");
+        let mut got = buffers.clone();
+        execute(&program, &kernel, grid, &mut got, &args, blocks, 1)
+            .unwrap_or_else(|e| panic!("{chip}: {e}"));
+        assert_eq!(want[2].to_f32(), got[2].to_f32(), "{chip} {blocks}");
+    }
+}
+
+#[test]
+fn more_blocks_than_groups_are_refused() {
+    let kernel = matmul(Elem::F16);
+    let args = [view(0, [1, 1], false), view(1, [1, 1], false), view(2, [1, 1], true)];
+    let mut buffers = vec![
+        EagerBuffer::zeros(Elem::F16, 1),
+        EagerBuffer::zeros(Elem::F16, 1),
+        EagerBuffer::zeros(Elem::F32, 1),
+    ];
+    let program = program_for(&kernel, &args, "ascend910b4").expect("compiles");
+    let e = execute(&program, &kernel, [1, 1, 1], &mut buffers, &args, 21, 0).expect_err("20 groups");
+    assert!(e.contains("20"), "{e}");
 }

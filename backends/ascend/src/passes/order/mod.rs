@@ -84,9 +84,8 @@ fn number(tree: &Tree, slots: &Slots, answers: &[Answer], order: &mut Order, eve
             continue;
         }
         let fits = candidates.into_iter().any(|c| {
-            match &mut order.items[i] {
-                Some(Item::Event { id, .. } | Item::Token { id, .. }) => *id = Some(c),
-                _ => {}
+            if let Some(Item::Event { id, .. } | Item::Token { id, .. }) = &mut order.items[i] {
+                *id = Some(c);
             }
             replay(tree, slots, answers, order.clone(), (false, true)).is_ok()
         });

@@ -297,7 +297,7 @@ impl Replay<'_> {
 
     /// A flag of other cores says that they saw an earlier flag of this core: what that one told is done.
     fn answered(&mut self, flag: u8) {
-        for a in self.answers.to_vec() {
+        for a in self.answers {
             if a.waits != flag {
                 continue;
             }
