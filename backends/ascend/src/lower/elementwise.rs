@@ -13,6 +13,10 @@ impl Lower<'_> {
     pub(super) fn elementwise(&mut self, op: &Op) -> Result<(), Error> {
         let r = op.results[0];
         let held = if self.tile(r)?.rank() == 0 { self.on_scalars(op)? } else { self.on_tiles(op)? };
+        let own = matches!(op.kind, OpKind::Binary(_) | OpKind::Fma) && self.elem(r) == Elem::F32;
+        if own && matches!(held, Held::Tile(_)) {
+            self.fresh.insert(r);
+        }
         self.set(r, held);
         Ok(())
     }
@@ -76,7 +80,7 @@ impl Lower<'_> {
             _ => {
                 let t = self.like(r, Elem::F32)?;
                 let b = self.splat(x, &t)?;
-                let y = self.float_unary(u, b, &t)?;
+                let y = self.float_unary(u, b, &t, false)?;
                 let v = self.load_first(y, Elem::F32);
                 self.round(v, to)
             }
@@ -189,7 +193,8 @@ impl Lower<'_> {
                 if to.is_float() {
                     let b = self.as_f32(x)?;
                     let t = self.like(x, Elem::F32)?;
-                    let y = self.float_unary(*u, b, &t)?;
+                    let spare = self.fresh.contains(&x) && self.used.get(&x) == Some(&1);
+                    let y = self.float_unary(*u, b, &t, spare)?;
                     return self.narrowed(y, r);
                 }
                 self.int_unary(*u, x)

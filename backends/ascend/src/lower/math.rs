@@ -1,15 +1,25 @@
 //! Elementary functions of `f32` tiles from what the vector unit has: exp, ln, sqrt, division.
 
-use super::Lower;
 use super::values::float;
+use super::{Lower, flat};
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
-use kcc_dsl::ir::{TileType, UnaryOp};
+use kcc_dsl::ir::{Elem, TileType, UnaryOp};
 use std::f32::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E};
 
+/// Elements from which on an exponential goes in pieces, and how many.
+const CHUNKED: i64 = 2048;
+const PIECES: i64 = 4;
+
 impl Lower<'_> {
-    /// A function of an `f32` tile; the operand's buffer is left as it is.
-    pub(super) fn float_unary(&mut self, u: UnaryOp, x: u32, t: &TileType) -> Result<u32, Error> {
+    /// A function of an `f32` tile; the operand's buffer is left as it is, unless it is `spare`.
+    pub(super) fn float_unary(
+        &mut self,
+        u: UnaryOp,
+        x: u32,
+        t: &TileType,
+        spare: bool,
+    ) -> Result<u32, Error> {
         let y = self.buffer(t);
         match u {
             UnaryOp::Neg => self.with_scalar(WithScalar::Mul, y, x, float(-1.0).into(), t),
@@ -17,6 +27,7 @@ impl Lower<'_> {
             UnaryOp::Exp => self.unary(Unary::Exp, y, x, t),
             UnaryOp::Log => self.unary(Unary::Ln, y, x, t),
             UnaryOp::Sqrt => self.unary(Unary::Sqrt, y, x, t),
+            UnaryOp::Exp2 if spare && flat(t) >= CHUNKED => return Ok(self.exp2_in_place(x, t)),
             UnaryOp::Exp2 => return self.exp2(x, t),
             UnaryOp::Log2 => {
                 self.unary(Unary::Ln, y, x, t);
@@ -61,6 +72,57 @@ impl Lower<'_> {
         self.with_scalar(WithScalar::Add, l, l, float(1.0).into(), t);
         self.binary(Binary::Mul, h, h, l, t);
         Ok(h)
+    }
+
+    /// The same into the operand's buffer, a piece at a time: intermediate results need room for a piece only.
+    fn exp2_in_place(&mut self, x: u32, t: &TileType) -> u32 {
+        let all = flat(t);
+        let piece = (all / PIECES + 63) / 64 * 64;
+        let [c, h, l] = [(); 3].map(|()| self.space(Elem::F32, 4 * piece));
+        let mut first = 0;
+        while first < all {
+            let n = piece.min(all - first);
+            let part = Local::new(x, 4 * first);
+            let scalar = |op, dst: Local, src: Local, v: f32| VScalar {
+                op,
+                elem: Elem::F32,
+                dst,
+                src,
+                scalar: float(v).into(),
+                span: Span::Count { n: n.into() },
+                dst_stride: Stride::DENSE,
+                src_stride: Stride::DENSE,
+            };
+            let at = |b: u32| Local::new(b, 0);
+            self.issue(scalar(WithScalar::Max, at(c), part.clone(), -200.0));
+            self.issue(scalar(WithScalar::Min, at(c), at(c), 200.0));
+            self.issue(scalar(WithScalar::Mul, at(h), at(c), LN_2));
+            self.issue(scalar(WithScalar::Mul, at(l), at(h), -1.0));
+            self.mul_add_repeats(l, c, float(LN_2).into(), n / 64);
+            self.issue(VUnary {
+                op: Unary::Exp,
+                elem: Elem::F32,
+                dst: at(h),
+                src: at(h),
+                span: Span::Count { n: n.into() },
+                dst_stride: Stride::DENSE,
+                src_stride: Stride::DENSE,
+            });
+            self.issue(scalar(WithScalar::Add, at(l), at(l), 1.0));
+            self.issue(VBinary {
+                op: Binary::Mul,
+                elem: Elem::F32,
+                dst: part,
+                a: at(h),
+                b: at(l),
+                span: Span::Count { n: n.into() },
+                dst_stride: Stride::DENSE,
+                a_stride: Stride::DENSE,
+                b_stride: Stride::DENSE,
+            });
+            first += n;
+        }
+        x
     }
 
     /// `tanh x = x·p(x²)` for small `x`, else `1 - 2 / (e^(2|x|) + 1)` with the sign of `x`.

@@ -60,13 +60,15 @@ pub(crate) fn lower(
 ) -> Result<(Program, Vec<(CoreKind, Answer)>), Error> {
     let kernel = &orient::run(kernel, args);
     let cores = assign_cores::run(kernel, args)?;
-    let mut used = HashSet::new();
+    let mut used: HashMap<ValueId, usize> = HashMap::new();
     kernel.walk(&mut |op| {
-        used.extend(op.operands.iter().copied());
-        used.extend(op.regions.iter().flat_map(|r| r.yields.iter().copied()));
+        for v in op.operands.iter().chain(op.regions.iter().flat_map(|r| &r.yields)) {
+            *used.entry(*v).or_default() += 1;
+        }
     });
     let mut l = Lower {
         used,
+        fresh: HashSet::new(),
         halves: if cores.is_some() { split_rows::run(kernel) } else { HashMap::new() },
         sub: Val::Const(0),
         lane: None,
@@ -160,8 +162,10 @@ pub(super) struct Lower<'k> {
     pub not_negative: HashSet<ValueId>,
     /// Offsets of accesses among them.
     pub upward: HashSet<Val>,
-    /// Values that something uses.
-    pub used: HashSet<ValueId>,
+    /// How often values are used.
+    pub used: HashMap<ValueId, usize>,
+    /// Results of the block being lowered that have buffers of their own.
+    pub fresh: HashSet<ValueId>,
     /// Whose code is written.
     pub core: CoreKind,
     /// Who does what, in a kernel with products.
@@ -375,6 +379,7 @@ impl Lower<'_> {
     }
 
     pub(super) fn block(&mut self, b: &Block) -> Result<(), Error> {
+        let outer = std::mem::take(&mut self.fresh);
         for op in &b.ops {
             self.loc = op.loc;
             match self.cores {
@@ -383,6 +388,7 @@ impl Lower<'_> {
                 None => self.op(op)?,
             }
         }
+        self.fresh = outer;
         Ok(())
     }
 

@@ -340,6 +340,7 @@ impl Lower<'_> {
         // The head, with this turn's slots.
         self.lane = Some(self.lane_of_head(turn.into()));
         self.open();
+        let outer = std::mem::take(&mut self.fresh);
         self.set(region.args[0], Held::Scalar(counter.into()));
         self.dwell(&region.args[1..], &homes);
         self.head(region, s)?;
@@ -363,6 +364,7 @@ impl Lower<'_> {
         } else {
             Vec::new()
         };
+        self.fresh = outer;
         // The tail, with those of an earlier turn.
         self.lane = Some(self.lane(turn.into(), behind));
         self.open();

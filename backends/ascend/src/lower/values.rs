@@ -274,6 +274,11 @@ impl Lower<'_> {
 
     /// `dst = a * scalar + dst` over a whole `f32` tile, with one rounding.
     pub(super) fn mul_add_scalar(&mut self, dst: u32, a: u32, scalar: Val, t: &TileType) {
+        self.mul_add_repeats(dst, a, scalar, flat(t) / 64);
+    }
+
+    /// The same over a number of repeats.
+    pub(super) fn mul_add_repeats(&mut self, dst: u32, a: u32, scalar: Val, all: i64) {
         let one = self.space(Elem::F32, 256);
         self.issue(Duplicate {
             elem: Elem::F32,
@@ -282,7 +287,6 @@ impl Lower<'_> {
             span: Span::Count { n: 64.into() },
             dst_stride: Stride::DENSE,
         });
-        let all = flat(t) / 64;
         for first in (0..all).step_by(255) {
             let times = 255.min(all - first);
             self.issue(MulAdd {

@@ -4,7 +4,7 @@
 
 use super::order::Slots;
 use super::order::tree::{self, Kind, Tree};
-use kcc_davinci::ir::{CoreKind, Pipe, Program, Space};
+use kcc_davinci::ir::{CoreKind, Pipe, Program, Space, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a buffer within a loop.
@@ -75,11 +75,22 @@ pub(crate) fn apply(program: &mut Program, slots: &Slots) {
     }
 }
 
-/// Takes the slots of the largest buffer of a memory back; whether there was one.
+/// Takes the slots of a buffer of a memory back; whether there was one. The largest of those that are not brought in goes first:
+/// they hide less.
 pub(crate) fn give_up(program: &Program, slots: &mut Slots, space: Space) -> bool {
+    let mut brought = BTreeSet::new();
+    for kind in [CoreKind::Cube, CoreKind::Vector] {
+        program.walk(kind, &mut |s| {
+            if let Stmt::Issue { instr, .. } = s
+                && instr.pipe() == Some(Pipe::Mte2)
+            {
+                brought.extend(instr.locals().writes.iter().map(|l| l.buffer));
+            }
+        });
+    }
     let of = |b: &u32| &program.buffers[*b as usize];
     let mut all: Vec<u32> = slots.keys().copied().filter(|b| of(b).space == space).collect();
     all.sort_unstable();
-    let largest = all.into_iter().max_by_key(|b| of(b).bytes);
-    largest.is_some_and(|b| slots.remove(&b).is_some())
+    let last = all.into_iter().max_by_key(|b| (!brought.contains(b), of(b).bytes));
+    last.is_some_and(|b| slots.remove(&b).is_some())
 }

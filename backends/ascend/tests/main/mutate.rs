@@ -220,8 +220,8 @@ fn attention() {
     };
     pinned(
         "attention",
-        &Subject::new(attention.erased(), vec![of(40, 140, &[140, 33]), of(5, 40, &[20])]),
-        0,
+        &Subject::new(attention.erased(), vec![of(70, 100, &[100, 33]), of(40, 30, &[20, 0, 30])]),
+        4,
     );
 }
 
