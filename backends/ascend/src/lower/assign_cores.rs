@@ -12,7 +12,7 @@
 use super::skew::{self, Skew};
 use kcc_compiler::{Error, at};
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{BinaryOp, Block, Const, Elem, Kernel, Op, OpKind, TileType, Type, ValueId};
+use kcc_dsl::ir::{BinaryOp, Block, Const, Elem, Kernel, Op, OpKind, TileType, Type, UnaryOp, ValueId};
 use std::collections::{HashMap, HashSet};
 
 /// An operand of a product.
@@ -205,7 +205,14 @@ impl<'k> Facts<'k> {
                     }
                 }
                 _ => {
-                    if op.operands.iter().any(|v| tile(v) || far.contains(v)) {
+                    // Functions of single numbers are the vector unit's, too.
+                    let float = op.results.iter().any(|r| self.tile(*r).is_some_and(|t| t.elem.is_float()));
+                    let function = match op.kind {
+                        OpKind::Unary(u) => float && !matches!(u, UnaryOp::Neg | UnaryOp::Abs),
+                        OpKind::Fma => float,
+                        _ => false,
+                    };
+                    if function || op.operands.iter().any(|v| tile(v) || far.contains(v)) {
                         far.extend(op.results.iter().copied());
                     }
                 }

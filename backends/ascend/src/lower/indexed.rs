@@ -1,7 +1,7 @@
 //! Accesses with an index for each element: one copy each.
 
 use super::elements::Source;
-use super::values::ViewValue;
+use super::values::{Held, ViewValue};
 use super::{BLOCK, Lower};
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
@@ -76,7 +76,7 @@ impl Lower<'_> {
         let r = op.results[0];
         let t = self.tile(r)?.clone();
         let x = self.operands(op)?;
-        let dst = self.blank(&t);
+        let dst = (t.rank() > 0).then(|| self.blank(&t));
         let (value, bool_) = (self.reg(), t.elem == Elem::Bool);
         let elem = if bool_ { Elem::U8 } else { t.elem };
         self.over(&t.shape, &mut |l, index| {
@@ -88,10 +88,15 @@ impl Lower<'_> {
                 l.assign(value, Scalar::LoadGlobal { elem, src: Global::of(x.view.param, from) });
                 Ok(())
             })?;
-            l.put(&dst, index, value.into(), bool_);
+            if let Some(d) = &dst {
+                l.put(d, index, value.into(), bool_);
+            }
             Ok(())
         })?;
-        let held = self.sealed(dst, &t);
+        let held = match dst {
+            Some(d) => self.sealed(d, &t),
+            None => Held::Scalar(value.into()),
+        };
         self.set(r, held);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::harness::launch;
 use kcc_dsl::fuzz::{Case, Profile, generate, listing, reduce};
+use kcc_dsl::ir::Elem;
 
 fn attempt(case: &Case) -> Option<String> {
     let mut actual = case.buffers.clone();
@@ -44,6 +45,37 @@ fn random_kernels_agree_with_eager_mode() {
             let small = reduce(&case, |c| attempt(c).is_some());
             let e = attempt(&small).unwrap_or_default();
             failures.push(format!("{}{:?} {:?}\n{e}", listing(&small.kernel), small.grid, small.args));
+        }
+    }
+    eprintln!("{ran} of {seeds:?} ran");
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn random_kernels_of_every_family_agree_with_eager_mode() {
+    let seeds = std::env::var("KCC_FUZZ_SEEDS").ok().and_then(|t| {
+        let (a, b) = t.split_once("..")?;
+        Some(a.parse().ok()?..b.parse().ok()?)
+    });
+    let seeds: std::ops::Range<u64> = seeds.unwrap_or(0..60);
+    let profile = Profile {
+        elems: vec![Elem::F32, Elem::F16, Elem::BF16, Elem::I32],
+        atomics: false,
+        steps: 10,
+        ..Profile::default()
+    };
+    let mut failures = Vec::new();
+    let mut ran = 0;
+    for seed in seeds.clone() {
+        let case = generate(seed, &profile).expect("the generator makes valid kernels");
+        ran += u32::from(supported(&case));
+        if let Some(e) = attempt(&case) {
+            failures.push(format!("seed {seed}: {e}"));
+            if std::env::var_os("KCC_FUZZ_REDUCE").is_some() {
+                let small = reduce(&case, |c| attempt(c).is_some());
+                let e = attempt(&small).unwrap_or_default();
+                failures.push(format!("{}{:?} {:?}\n{e}", listing(&small.kernel), small.grid, small.args));
+            }
         }
     }
     eprintln!("{ran} of {seeds:?} ran");

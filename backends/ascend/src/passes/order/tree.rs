@@ -6,7 +6,7 @@
 //! fence    a branch or `while` of several pipes: nothing is under way where it starts and where its blocks end
 //! ```
 
-use super::places::{Access, of_instr, of_scalar};
+use super::places::{Access, Touch, of_instr, of_scalar};
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::LocId;
 
@@ -151,7 +151,7 @@ impl Builder<'_> {
             pipes.dedup();
             let written = |p: Pipe| all.iter().any(|a| a.pipe == p && a.write);
             let simple = pipes.is_empty() || pipes.len() == 1 && !written(Pipe::S);
-            if !simple || orders(s) {
+            if !simple || orders(s) || self.meets_itself(s) {
                 return self.compound(s, out);
             }
             self.loops += loops(std::slice::from_ref(s));
@@ -169,6 +169,30 @@ impl Builder<'_> {
             }
         }
         out.push(n);
+    }
+
+    /// Whether vector instructions of a loop or branch conflict with each other: they need barriers between them.
+    fn meets_itself(&self, s: &Stmt) -> bool {
+        fn collect(program: &Program, s: &Stmt, out: &mut Vec<Vec<Access>>) {
+            match s {
+                Stmt::Issue { instr, .. } if instr.pipe() == Some(Pipe::V) => {
+                    out.push(of_instr(program, instr))
+                }
+                _ => s.blocks().iter().for_each(|b| b.iter().for_each(|s| collect(program, s, out))),
+            }
+        }
+        let mut all = Vec::new();
+        collect(self.program, s, &mut all);
+        let writes = |a: &[Access]| a.iter().any(|a| a.write && !a.part);
+        let conflict = |a: &Access, b: &Access| match (a.touch, b.touch) {
+            (Touch::Local(p), Touch::Local(q)) => (a.write || b.write) && !(a.part && b.part) && p.meets(&q),
+            _ => false,
+        };
+        let meet = |x: &[Access], y: &[Access]| x.iter().any(|a| y.iter().any(|b| conflict(a, b)));
+        let turns = matches!(s, Stmt::For { .. });
+        let inner = |s: &Stmt| s.blocks().iter().any(|b| b.iter().any(|s| matches!(s, Stmt::For { .. })));
+        (turns || inner(s)) && all.iter().any(|a| writes(a))
+            || all.iter().enumerate().any(|(i, x)| all[..i].iter().any(|y| meet(x, y)))
     }
 
     fn compound(&mut self, s: &Stmt, out: &mut Vec<usize>) {
