@@ -212,7 +212,10 @@ impl<'k> Facts<'k> {
                         OpKind::Fma => float,
                         _ => false,
                     };
-                    if function || op.operands.iter().any(|v| tile(v) || far.contains(v)) {
+                    // A tile of one element is near as it was read, and in another shape.
+                    let one =
+                        !matches!(op.kind, OpKind::Reshape) && op.operands.iter().any(|v| near.contains(v));
+                    if one || function || op.operands.iter().any(|v| tile(v) || far.contains(v)) {
                         far.extend(op.results.iter().copied());
                     }
                 }

@@ -8,18 +8,21 @@
 //! as it should be.
 
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{Block, Kernel, Op, OpKind, TileType, Type, ValueId};
+use kcc_dsl::ir::{Block, Const, Kernel, Op, OpKind, TileType, Type, ValueId};
 use std::collections::HashMap;
 
 pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Kernel {
+    let up = super::upward(kernel);
     let mut kernel = kernel.clone();
     let mut fine = HashMap::new();
     kernel.walk(&mut |op| {
         let ok = match &op.kind {
             OpKind::Transpose { perm } => perm[..] == [1, 0] || perm[..] == [0, 2, 1],
-            OpKind::Load { .. } => {
+            OpKind::Load { padding, .. } => {
+                // Column by column, and as the cube core can load it.
                 let unit = args.get(op.operands[0].0 as usize).and_then(|a| a.unit_axis);
-                unit == Some(0) && op.operands.len() == 3
+                let zero = matches!(padding, Const::Float(0) | Const::Int(0));
+                unit == Some(0) && op.operands.len() == 3 && zero && up.contains(&op.operands[1])
             }
             _ => false,
         };

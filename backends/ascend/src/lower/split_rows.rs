@@ -117,11 +117,7 @@ impl<'k> Classes<'k> {
                 self.link(&all[1..]);
             }
             OpKind::Reduce { axis, .. } | OpKind::ArgReduce { axis, .. } | OpKind::ReduceWith { axis } => {
-                if *axis == 0 {
-                    self.keep_whole(&op.operands);
-                } else {
-                    self.link(&all);
-                }
+                linked_if(self, *axis != 0);
             }
             OpKind::Scan { axis, .. } | OpKind::ScanWith { axis, .. } => linked_if(self, *axis != 0),
             OpKind::Sort { .. } | OpKind::TopK { .. } => {

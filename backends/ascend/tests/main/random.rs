@@ -27,13 +27,18 @@ fn refused(e: &str) -> bool {
     e.contains("is not supported") || e.contains("bytes of the ub memory")
 }
 
-#[test]
-fn random_kernels_agree_with_eager_mode() {
-    let seeds = std::env::var("KCC_FUZZ_SEEDS").ok().and_then(|t| {
+/// The seeds that are asked for, or these.
+fn seeds(default: std::ops::Range<u64>) -> std::ops::Range<u64> {
+    let given = std::env::var("KCC_FUZZ_SEEDS").ok().and_then(|t| {
         let (a, b) = t.split_once("..")?;
         Some(a.parse().ok()?..b.parse().ok()?)
     });
-    let seeds: std::ops::Range<u64> = seeds.unwrap_or(0..60);
+    given.unwrap_or(default)
+}
+
+#[test]
+fn random_kernels_agree_with_eager_mode() {
+    let seeds = seeds(0..60);
     let mut failures = Vec::new();
     let mut ran = 0;
     for seed in seeds.clone() {
@@ -53,11 +58,7 @@ fn random_kernels_agree_with_eager_mode() {
 
 #[test]
 fn random_kernels_of_every_family_agree_with_eager_mode() {
-    let seeds = std::env::var("KCC_FUZZ_SEEDS").ok().and_then(|t| {
-        let (a, b) = t.split_once("..")?;
-        Some(a.parse().ok()?..b.parse().ok()?)
-    });
-    let seeds: std::ops::Range<u64> = seeds.unwrap_or(0..60);
+    let seeds = seeds(0..40);
     let profile = Profile {
         elems: vec![Elem::F32, Elem::F16, Elem::BF16, Elem::I32],
         atomics: false,

@@ -189,9 +189,11 @@ impl Builder<'_> {
             _ => false,
         };
         let meet = |x: &[Access], y: &[Access]| x.iter().any(|a| y.iter().any(|b| conflict(a, b)));
-        let turns = matches!(s, Stmt::For { .. });
-        let inner = |s: &Stmt| s.blocks().iter().any(|b| b.iter().any(|s| matches!(s, Stmt::For { .. })));
-        (turns || inner(s)) && all.iter().any(|a| writes(a))
+        fn turns(s: &Stmt) -> bool {
+            matches!(s, Stmt::For { .. } | Stmt::While { .. })
+                || s.blocks().iter().any(|b| b.iter().any(turns))
+        }
+        turns(s) && all.iter().any(|a| writes(a))
             || all.iter().enumerate().any(|(i, x)| all[..i].iter().any(|y| meet(x, y)))
     }
 
