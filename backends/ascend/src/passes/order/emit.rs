@@ -45,7 +45,7 @@ fn registers(stmts: &[Stmt]) -> u32 {
     n
 }
 
-pub(super) fn run(tree: &Tree, order: &Order, slots: &Slots, _: &Program, body: &[Stmt]) -> Vec<Stmt> {
+pub(super) fn run(tree: &Tree, order: &Order, slots: &Slots, body: &[Stmt]) -> Vec<Stmt> {
     let mut e = Emit { tree, order, slots, regs: registers(body), around: Vec::new(), first: Vec::new() };
     let inner = e.block(&tree.root);
     let mut edges = Vec::new();

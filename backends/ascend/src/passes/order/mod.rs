@@ -131,7 +131,7 @@ pub(crate) fn run(
             // Barriers of all pipes leave little to do for others.
             prune(&mut order, true);
         }
-        let mut done = emit::run(&tree, &order, slots, program, &body);
+        let mut done = emit::run(&tree, &order, slots, &body);
         done.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)));
         if let Some(b) = program.body_mut(kind) {
             *b = done;
