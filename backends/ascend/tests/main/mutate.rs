@@ -5,7 +5,8 @@
 //! swapped   a set or a flag is raised before the work that it announces; a wait or a barrier comes after the work that it guards
 //! doubled   a set, wait or flag twice in a row (a barrier twice is a barrier)
 //! ```
-//! A mutant is noticed if one of the launches is a fault, or has another result. The share is pinned.
+//! A mutant is noticed if one of the launches is a fault, or has another result. The share is pinned. What is left: barriers around
+//! branches of several pipes (blocks that begin outside a view), and what flags between cores order once more.
 
 use super::harness::{execute, program};
 use super::shipped::Args;
@@ -237,5 +238,5 @@ fn grouped_products() {
     };
     // A group that starts before the first row takes the way of blocks that begin outside a view.
     let runs = vec![of(&[0, 3, 3, 20]), of(&[-3, 2, 2, 9])];
-    pinned("grouped matmul", &Subject::new(grouped.erased(), runs), 10);
+    pinned("grouped matmul", &Subject::new(grouped.erased(), runs), 6);
 }

@@ -51,7 +51,7 @@ struct Builder<'a> {
 /// The tree of a body whose first loop has that number.
 pub(in crate::passes) fn build(program: &Program, body: &[Stmt], first_loop: usize) -> Tree {
     let mut b = Builder { program, nodes: Vec::new(), loops: first_loop };
-    let root = b.block(body);
+    let root = b.block(body, false);
     Tree { nodes: b.nodes, root }
 }
 
@@ -112,12 +112,24 @@ fn orders(s: &Stmt) -> bool {
 }
 
 impl Builder<'_> {
-    fn block(&mut self, stmts: &[Stmt]) -> Vec<usize> {
+    /// `idle`: nothing is under way where the block starts.
+    fn block(&mut self, stmts: &[Stmt], idle: bool) -> Vec<usize> {
         let mut out = Vec::new();
         for s in stmts {
-            self.stmt(s, &mut out);
+            let idle = idle && out.iter().all(|n| self.rests(*n));
+            self.stmt(s, &mut out, idle);
         }
         out
+    }
+
+    /// Whether a node leaves nothing under way that was not before.
+    fn rests(&self, n: usize) -> bool {
+        let n = &self.nodes[n];
+        match n.kind {
+            Kind::Leaf => n.accesses.is_empty() && n.hands_over.is_none(),
+            Kind::Turns(..) => false,
+            Kind::Fence(_) => true,
+        }
     }
 
     fn push(&mut self, stmt: Stmt, kind: Kind, accesses: Vec<Access>) -> usize {
@@ -139,7 +151,7 @@ impl Builder<'_> {
         n
     }
 
-    fn stmt(&mut self, s: &Stmt, out: &mut Vec<usize>) {
+    fn stmt(&mut self, s: &Stmt, out: &mut Vec<usize>, idle: bool) {
         let (mut all, mut flags) = (Vec::new(), Vec::new());
         accesses(self.program, s, &mut all);
         let compound = !s.blocks().is_empty();
@@ -152,7 +164,7 @@ impl Builder<'_> {
             let written = |p: Pipe| all.iter().any(|a| a.pipe == p && a.write);
             let simple = pipes.is_empty() || pipes.len() == 1 && !written(Pipe::S);
             if !simple || orders(s) || self.meets_itself(s) {
-                return self.compound(s, out);
+                return self.compound(s, out, idle);
             }
             self.loops += loops(std::slice::from_ref(s));
             // What the scalar unit reads is known before the pipe's work is issued.
@@ -197,28 +209,31 @@ impl Builder<'_> {
             || all.iter().enumerate().any(|(i, x)| all[..i].iter().any(|y| meet(x, y)))
     }
 
-    fn compound(&mut self, s: &Stmt, out: &mut Vec<usize>) {
+    fn compound(&mut self, s: &Stmt, out: &mut Vec<usize>, idle: bool) {
         let mut shell = s.clone();
         shell.blocks_mut().into_iter().for_each(Vec::clear);
         if let Stmt::For { body, .. } = s {
             let number = self.loops;
             self.loops += 1;
-            let inner = self.block(body);
+            let inner = self.block(body, false);
             let n = self.push(shell, Kind::Turns(inner, number), Vec::new());
             out.push(n);
             return;
         }
         self.loops += usize::from(matches!(s, Stmt::While { .. }));
-        let before = self.drain();
-        out.push(before);
+        if !idle {
+            let before = self.drain();
+            out.push(before);
+        }
         let mut blocks = Vec::new();
         for b in s.blocks() {
-            let mut inner = self.block(b);
-            let touches = inner.iter().any(|n| {
-                let n = &self.nodes[*n];
-                !matches!(n.kind, Kind::Leaf) || !n.accesses.is_empty() || n.hands_over.is_some()
-            });
-            if touches {
+            // A loop that is none of `for` comes to its blocks again, each time with nothing under way.
+            let mut inner = self.block(b, true);
+            let last = inner
+                .iter()
+                .rposition(|n| self.nodes[*n].drains || matches!(self.nodes[*n].kind, Kind::Fence(_)));
+            let since = &inner[last.map_or(0, |l| l + 1)..];
+            if !since.iter().all(|n| self.rests(*n)) {
                 inner.push(self.drain());
             }
             blocks.push(inner);
