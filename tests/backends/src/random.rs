@@ -1,0 +1,59 @@
+//! Random kernels on the simulator against eager mode.
+//!
+//! `KCC_FUZZ_SEEDS=a..b` runs other seeds, `KCC_FUZZ_SHOW=1` prints each kernel before it runs, `KCC_FUZZ_REDUCE=1`
+//! prints the smallest kernel found for each failure.
+
+use super::simulate;
+use kcc_compiler::Target;
+use kcc_dsl::fuzz::{Case, Profile, generate, listing, reduce};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn seeds(default: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var("KCC_FUZZ_SEEDS") else { return default };
+    let (a, b) = text.split_once("..").expect("KCC_FUZZ_SEEDS=a..b");
+    a.parse().expect("a number")..b.parse().expect("a number")
+}
+
+fn asked(name: &str) -> bool {
+    std::env::var_os(name).is_some()
+}
+
+/// Compiles and runs a case; the first line of what is wrong with it, if something is.
+fn attempt(case: &Case, target: &dyn Target) -> Option<String> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut actual = case.buffers.clone();
+        simulate::run(&case.kernel, case.grid, &mut actual, &case.args, target, case.seed)?;
+        case.check(&actual)
+    }));
+    match outcome {
+        Ok(Ok(())) => None,
+        Ok(Err(e)) => Some(e),
+        Err(_) => Some("panic".into()),
+    }
+}
+
+/// Runs the kernels of these seeds, unless the environment names others.
+///
+/// # Panics
+/// With the seeds that failed, and how.
+pub fn run(profile: &Profile, default: Range<u64>, target: &dyn Target) {
+    let seeds = seeds(default);
+    let mut failures = Vec::new();
+    for seed in seeds.clone() {
+        let case = generate(seed, profile).expect("the generator makes valid kernels");
+        if asked("KCC_FUZZ_SHOW") {
+            eprintln!("seed {seed}\n{}{:?} {:?}", listing(&case.kernel), case.grid, case.args);
+        }
+        let Some(e) = attempt(&case, target) else { continue };
+        failures.push(format!("seed {seed}: {e}"));
+        if asked("KCC_FUZZ_REDUCE") {
+            let small = reduce(&case, |c| attempt(c, target).is_some());
+            let e = attempt(&small, target).unwrap_or_default();
+            failures.push(format!("{}{:?} {:?}\n{e}", listing(&small.kernel), small.grid, small.args));
+        }
+    }
+    let name = target.name();
+    let all = failures.join("\n");
+    assert!(failures.is_empty(), "{} of {seeds:?} failed on {name}:\n{all}", failures.len());
+}

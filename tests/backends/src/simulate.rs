@@ -1,0 +1,167 @@
+//! Compiles a kernel for the simulator and runs it on the buffers of eager mode.
+
+use kcc_compiler::Target;
+use kcc_compiler::session::{Options, Session};
+use kcc_dsl::eager::{EagerArg, EagerBuffer};
+use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest, GpuMeta};
+use kcc_dsl::ir::{Elem, Kernel, ParamKind};
+use kcc_simt::{Arg, Chip, Launch, Memory, Program, Stats, Swizzle, TensorMap};
+
+/// Compiles for a target.
+///
+/// # Errors
+/// What the compiler says, in one line.
+pub fn compile(
+    kernel: &Kernel,
+    args: &[ArgSpec],
+    target: &dyn Target,
+    knobs: &[(&str, &str)],
+) -> Result<Artifact, String> {
+    let request = CompileRequest {
+        kernel: kernel.clone(),
+        target: target.name().into(),
+        args: args.to_vec(),
+        options: knobs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+    };
+    let result = Session::new().compile(&request, target, &Options::default());
+    result.map_err(|all| {
+        let line = |d: &kcc_dsl::exchange::Diagnostic| match &d.loc {
+            Some(l) => format!("{l}: {}", d.message),
+            None => d.message.clone(),
+        };
+        all.iter().map(line).collect::<Vec<_>>().join("; ")
+    })
+}
+
+/// The same for views that are contiguous and aligned.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_ideal(
+    kernel: &Kernel,
+    target: &dyn Target,
+    knobs: &[(&str, &str)],
+) -> Result<Artifact, String> {
+    let args = kernel.params.iter().map(|p| match p.kind {
+        ParamKind::View { rank, .. } => ArgSpec::ideal(rank),
+        ParamKind::Scalar(_) => ArgSpec::default(),
+    });
+    compile(kernel, &args.collect::<Vec<_>>(), target, knobs)
+}
+
+/// The row of the chip that a target's name ends with.
+///
+/// # Errors
+/// The simulator has no such chip.
+pub fn chip(target: &dyn Target) -> Result<&'static Chip, String> {
+    target.name().split_once(':').and_then(|(_, c)| Chip::find(c)).ok_or_else(|| "no such chip".into())
+}
+
+/// Compiles and runs all programs of a grid with what the arguments allow to rely on.
+///
+/// # Errors
+/// What the compiler says, or the simulator's fault.
+pub fn run(
+    kernel: &Kernel,
+    grid: [u32; 3],
+    buffers: &mut [EagerBuffer],
+    args: &[EagerArg],
+    target: &dyn Target,
+    seed: u64,
+) -> Result<Stats, String> {
+    let elems: Vec<Elem> = buffers.iter().map(EagerBuffer::elem).collect();
+    let mut memory = Memory::new();
+    let homes: Vec<u64> = buffers.iter_mut().map(|b| memory.borrow(b.bytes_mut())).collect();
+    let address =
+        |buffer: usize, offset: i64| homes[buffer].wrapping_add_signed(offset * elems[buffer].bytes() as i64);
+    let specs: Vec<ArgSpec> = args
+        .iter()
+        .map(|a| match a {
+            EagerArg::View { buffer, offset, dims, strides, .. } => {
+                let at = address(*buffer, *offset);
+                // Tensor maps are the runtime's to make.
+                ArgSpec { tma: false, ..ArgSpec::for_gpu(at, elems[*buffer], dims, strides) }
+            }
+            EagerArg::Scalar(_) => ArgSpec::default(),
+        })
+        .collect();
+    let artifact = compile(kernel, &specs, target, &[])?;
+    let text = String::from_utf8(artifact.bytes).map_err(|e| e.to_string())?;
+    if let Ok(dir) = std::env::var("KCC_TEST_DUMP") {
+        std::fs::write(format!("{dir}/{}.mlir", artifact.symbol), &text).map_err(|e| e.to_string())?;
+    }
+    let meta = artifact.gpu.ok_or("no launch facts")?;
+    let program = Program::load(&text).map_err(|e| e.to_string())?;
+    let mut list = Vec::new();
+    for (a, p) in args.iter().zip(&kernel.params) {
+        match (a, p.kind) {
+            (EagerArg::View { buffer, offset, dims, strides, .. }, _) => {
+                list.push(Arg::Bits(address(*buffer, *offset)));
+                list.extend(dims.iter().chain(strides).map(|d| Arg::Bits(*d as u64)));
+            }
+            (EagerArg::Scalar(bits), ParamKind::Scalar(elem)) => list.push(Arg::Bits(widened(*bits, elem))),
+            (EagerArg::Scalar(bits), _) => list.push(Arg::Bits(*bits)),
+        }
+    }
+    list.extend(grid.iter().map(|g| Arg::Bits(u64::from(*g))));
+    list.push(Arg::Bits(0));
+    let launch = Launch {
+        kernel: &artifact.symbol,
+        grid,
+        block: [meta.threads, 1, 1],
+        dynamic_shared: meta.shared_bytes,
+        args: &list,
+        memory: &mut memory,
+        chip: chip(target)?,
+        options: kcc_simt::Options::seeded(seed),
+    };
+    program.run(launch).map_err(|f| f.to_string())
+}
+
+/// A scalar's bits as the kernel takes them.
+fn widened(bits: u64, elem: Elem) -> u64 {
+    match elem {
+        Elem::I8 => u64::from(bits as u8 as i8 as i32 as u32),
+        Elem::I16 => u64::from(bits as u16 as i16 as i32 as u32),
+        Elem::Bool | Elem::U8 | Elem::F8E4M3 | Elem::F8E5M2 => bits & 0xff,
+        Elem::F16 | Elem::BF16 => bits & 0xffff,
+        Elem::I64 => bits,
+        Elem::I32 | Elem::U32 | Elem::F32 => bits & 0xffff_ffff,
+    }
+}
+
+/// Eighths from -1 to 1.
+pub fn numbers(n: usize, seed: u32) -> Vec<f32> {
+    let mut x = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+    let mut next = || {
+        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (x >> 16) as i32 % 17 - 8
+    };
+    (0..n).map(|_| next() as f32 / 8.0).collect()
+}
+
+/// The recipe's tensor map for a contiguous view at an address.
+pub fn tensor_map(meta: &GpuMeta, index: usize, args: &[EagerArg], homes: &[u64]) -> Vec<u8> {
+    let recipe = &meta.tensor_maps[index];
+    let EagerArg::View { buffer, dims, strides, .. } = &args[recipe.param as usize] else { panic!("a view") };
+    let bytes = recipe.elem.bytes() as u64;
+    let axes: Vec<usize> = recipe.axes.iter().map(|a| usize::from(*a)).collect();
+    let swizzle = match recipe.swizzle {
+        32 => Swizzle::B32,
+        64 => Swizzle::B64,
+        128 => Swizzle::B128,
+        _ => Swizzle::None,
+    };
+    let map = TensorMap {
+        address: homes[*buffer],
+        element: bytes as u32,
+        float: recipe.elem.is_float(),
+        bfloat: recipe.elem == Elem::BF16,
+        dims: axes.iter().map(|a| dims[*a] as u64).collect(),
+        strides: axes[1..].iter().map(|a| strides[*a] as u64 * bytes).collect(),
+        box_dims: recipe.box_dims.clone(),
+        swizzle,
+        fill_nan: false,
+    };
+    map.encode().expect("a valid tensor map").to_vec()
+}
