@@ -33,8 +33,8 @@ fn products_are_matrix_instructions_fed_from_lds() {
     ] {
         let all = code(&matmul(elem, 64, 64, 64), chip);
         assert_eq!(count(&all, name), 4 * steps, "{name} on {chip}");
-        // Four bytes of i8 are all that a lane gives gfx90a's instruction.
-        let least = if (chip, elem) == ("gfx90a", Elem::I8) { 32 } else { 64 };
+        // Four bytes are all that a lane of gfx90a gives to products of i8 or f32.
+        let least = if matches!(elem, Elem::I8 | Elem::F32) { 32 } else { 64 };
         let wide: usize = [32, 64, 128]
             .into_iter()
             .filter(|bits| *bits >= least)
