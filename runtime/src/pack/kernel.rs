@@ -142,6 +142,18 @@ impl PackKernel {
         self.planned(at, &facts)
     }
 
+    /// Every variant that may be chosen for these arguments, as [`PackKernel::choose`] without a look at the cost; in the order of
+    /// preference among equal costs.
+    ///
+    /// # Errors
+    /// A grid or a workspace is undefined for these arguments.
+    pub fn choices(&self, args: &[Arg<'_>]) -> Result<Vec<Choice>> {
+        let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
+        let right = |v: &Ready| v.fits(args) && v.formulas.when.iter().all(|w| w.holds(&facts));
+        let found = self.variants.iter().enumerate().filter(|(_, v)| right(v));
+        found.map(|(at, _)| self.planned(at, &facts)).collect()
+    }
+
     /// How the variant of an earlier choice would run with other arguments: as [`PackKernel::choose`], without a look at the
     /// other variants.
     ///
@@ -228,16 +240,14 @@ impl PackKernel {
     /// Says why no variant fits: the arguments as given, and what there is.
     fn none_fits(&self, args: &[Arg<'_>]) -> Error {
         let given: Vec<String> = args.iter().map(shown).collect();
-        let known: Vec<String> = self
-            .variants
-            .iter()
-            .map(|v| {
-                let kinds: Vec<String> = v.formulas.params.iter().map(|p| p.kind.ty().to_string()).collect();
-                format!("({})", kinds.join(", "))
-            })
-            .collect();
-        let mut unique = known.clone();
-        unique.dedup();
+        let mut unique: Vec<String> = Vec::new();
+        for v in &self.variants {
+            let kinds: Vec<String> = v.formulas.params.iter().map(|p| p.kind.ty().to_string()).collect();
+            let known = format!("({})", kinds.join(", "));
+            if !unique.contains(&known) {
+                unique.push(known);
+            }
+        }
         Error::Load {
             kernel: self.name.clone(),
             reason: format!(

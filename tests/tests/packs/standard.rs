@@ -105,6 +105,18 @@ fn every_kernel_of_the_standard_pack_meets_its_tolerance() {
     let mut y = Tensor::<f32>::zeros(&[2, 9]).unwrap();
     let e = r.kernel("softmax").launch(&[Arg::input(&x), Arg::output(&mut y)], None).unwrap_err().to_string();
     assert!(e.contains("no variant takes (f32 [2, 8]"), "{e}");
+    assert_eq!(e.matches("(view<f32, 2>, view<f32, 2>)").count(), 1, "each combination once: {e}");
+
+    // `kcc pack bench` times every variant that is right, and says which is chosen.
+    let args =
+        ["-k", "softmax", "-a", "x=random:3x70", "-a", "y=empty:3x70", "--dtype", "f16", "--seconds", "0.01"];
+    let out = super::kcc(&[&["pack", "bench", path.to_str().unwrap(), "--json"], &args[..]].concat());
+    let said: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let variants = said["variants"].as_array().unwrap();
+    assert_eq!(variants.len(), 3, "{said}");
+    let chosen: Vec<bool> = variants.iter().map(|v| v["chosen"] == true).collect();
+    assert_eq!(chosen, [true, false, false], "{said}");
+    assert!(variants.iter().all(|v| v["seconds"].as_f64().is_some_and(|s| s > 0.0)), "{said}");
 }
 
 fn all<T: Value + DotElem>(r: &mut Runner) {

@@ -1,9 +1,11 @@
 //! `kcc pack`: precompiled kernels for many targets in one file.
 
+mod bench;
 mod build;
 mod diff;
 mod inspect;
 mod list;
+mod timing;
 
 use super::{Failure, say};
 use kcc_runtime::pack::Pack;
@@ -21,6 +23,8 @@ enum Command {
     Build(build::Args),
     /// Show a pack's kernels, variants and sizes
     Inspect(inspect::Args),
+    /// Time the variants of a kernel that the present device runs
+    Bench(bench::Args),
     /// Check a pack: its manifest, its formulas, the checksum of every file
     Verify {
         /// A pack: a file or a folder
@@ -39,6 +43,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     match &args.command {
         Command::Build(args) => build::run(args, json),
         Command::Inspect(args) => inspect::run(args, json),
+        Command::Bench(args) => bench::run(args, json),
         Command::Verify { pack } => verify(pack, json),
         Command::Diff { old, new } => diff::run(old, new, json),
     }

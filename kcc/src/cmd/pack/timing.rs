@@ -1,0 +1,140 @@
+//! Times variants of a pack's kernel in turns on a device, for `kcc pack bench` and `kcc tune`.
+//!
+//! ```text
+//! calibrate: launches per sample ── round: a sample of each variant ── round ── … ── median of each
+//! ```
+//! In turns, because a machine's speed changes with time: all variants meet the same weather.
+
+use super::super::Failure;
+use super::super::values::Value;
+use indicatif::{ProgressBar, ProgressStyle};
+use kcc_dsl::ir::Elem;
+use kcc_runtime::pack::{Choice, PackKernel};
+use kcc_runtime::{Arg, Device, DeviceTensor, Tensor};
+use std::time::{Duration, Instant};
+
+/// Shortest sample: well above what a clock or a pair of events resolves.
+const SAMPLE: Duration = Duration::from_millis(2);
+/// Rounds, whatever the time.
+const ROUNDS: std::ops::RangeInclusive<usize> = 3..=101;
+
+/// Arguments in memory of the device.
+pub(in super::super) struct Operands {
+    values: Vec<Value>,
+    /// Copies of the tensors, on devices with memory of their own.
+    there: Option<Vec<Option<DeviceTensor<u8>>>>,
+    device: Device,
+}
+
+impl Operands {
+    /// Brings the values to the device.
+    pub(in super::super) fn new(device: &Device, values: Vec<Value>) -> Result<Operands, Failure> {
+        let name = device.describe();
+        let own = name.starts_with("cuda") || name.starts_with("hip");
+        let copy = |v: &Value| match v {
+            Value::Tensor { tensor, .. } => {
+                let bytes = Tensor::from_slice(tensor.bytes(), &[tensor.bytes().len()])?;
+                device.upload(&bytes).map(Some)
+            }
+            Value::Scalar { .. } => Ok(None),
+        };
+        let there = if own { Some(values.iter().map(copy).collect::<Result<_, _>>()?) } else { None };
+        Ok(Operands { values, there, device: device.clone() })
+    }
+
+    /// The launch arguments.
+    pub(in super::super) fn args(&mut self) -> Result<Vec<Arg<'_>>, Failure> {
+        let Some(there) = &self.there else { return Ok(self.values.iter_mut().map(Value::arg).collect()) };
+        let device = &self.device;
+        self.values
+            .iter_mut()
+            .zip(there)
+            .map(|(value, copy)| argument(device, value, copy.as_ref()))
+            .collect()
+    }
+
+    /// Element types of the tensors and numbers.
+    pub(in super::super) fn elems(&self) -> Vec<Elem> {
+        let elem = |v: &Value| match v {
+            Value::Tensor { tensor, .. } => tensor.elem(),
+            Value::Scalar { elem, .. } => *elem,
+        };
+        self.values.iter().map(elem).collect()
+    }
+}
+
+/// A launch argument over a copy in the device's memory, if there is one.
+fn argument<'a>(
+    device: &Device,
+    value: &'a mut Value,
+    copy: Option<&'a DeviceTensor<u8>>,
+) -> Result<Arg<'a>, Failure> {
+    let (Value::Tensor { tensor, mutable }, Some(copy)) = (&*value, copy) else { return Ok(value.arg()) };
+    let dims: Vec<i64> = tensor.dims().iter().map(|d| *d as i64).collect();
+    let mut strides = vec![1; dims.len()];
+    for i in (1..dims.len()).rev() {
+        strides[i - 1] = strides[i] * dims[i].max(1);
+    }
+    // SAFETY: the copy is as long as the tensor, row-major like it, and outlives the argument; no two arguments share one.
+    Ok(unsafe { device.argument(copy.address(), tensor.elem(), &dims, &strides, *mutable) }?)
+}
+
+/// Median time of a launch of each choice, in their order; about `seconds` for all of them together.
+pub(in super::super) fn medians(
+    device: &Device,
+    kernel: &PackKernel,
+    choices: &[Choice],
+    args: &[Arg<'_>],
+    seconds: f64,
+    bar: &ProgressBar,
+) -> Result<Vec<Duration>, Failure> {
+    let sample = |choice: &Choice, times: u32| -> Result<Duration, Failure> {
+        let all = device.time(None, || (0..times).try_for_each(|_| kernel.launch_on(choice, args, None)))?;
+        Ok(all / times)
+    };
+    let mut counts = Vec::new();
+    for choice in choices {
+        sample(choice, 1)?; // memory is touched, code comes into caches
+        let one = sample(choice, 1)?;
+        counts.push((SAMPLE.as_secs_f64() / one.as_secs_f64().max(1e-9)).ceil().clamp(1.0, 1e6) as u32);
+    }
+    let mut times = vec![Vec::new(); choices.len()];
+    let (start, mut round) = (Instant::now(), 0);
+    while round < *ROUNDS.end() && (round < *ROUNDS.start() || start.elapsed().as_secs_f64() < seconds) {
+        for ((choice, count), times) in choices.iter().zip(&counts).zip(&mut times) {
+            times.push(sample(choice, *count)?);
+        }
+        round += 1;
+        let share = start.elapsed().as_secs_f64() / seconds.max(1e-9);
+        bar.set_position((bar.length().unwrap_or(0) as f64 * share.min(1.0)) as u64);
+    }
+    bar.finish_and_clear();
+    Ok(times.into_iter().map(median).collect())
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// A bar for [`medians`].
+pub(in super::super) fn bar(json: bool, what: &str) -> ProgressBar {
+    let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(1000) };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {msg}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_of_the_sorted_times() {
+        let ms = |list: &[u64]| list.iter().map(|n| Duration::from_millis(*n)).collect::<Vec<_>>();
+        assert_eq!(median(ms(&[9, 1, 5])), Duration::from_millis(5));
+        assert_eq!(median(Vec::new()), Duration::ZERO);
+    }
+}
