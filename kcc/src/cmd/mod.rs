@@ -61,8 +61,10 @@ enum Command {
     Targets,
     /// Trace, type-check and verify every kernel of a crate
     Check(check::Args),
-    /// Build, inspect, verify and compare packs of precompiled kernels
+    /// Build, inspect, time, verify and compare packs of precompiled kernels
     Pack(pack::Args),
+    /// Find the fastest instance of a kernel on this device
+    Tune(pack::tune::Args),
     /// Compile for a program that started this one; requests on standard input
     #[command(hide = true)]
     Serve,
@@ -80,6 +82,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Targets => targets::run(json),
         Command::Check(args) => check::run(&args, json),
         Command::Pack(args) => pack::run(&args, json),
+        Command::Tune(args) => pack::tune::run(&args, json),
         Command::Serve => serve::run(),
     };
     match result {

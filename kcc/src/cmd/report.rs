@@ -44,6 +44,12 @@ impl Failure {
         self
     }
 
+    /// What went wrong, without places, unless it is a bug of kcc.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let bug = self.diagnostics.iter().any(|d| d.severity == Severity::Bug);
+        (!bug).then(|| self.diagnostics.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("; "))
+    }
+
     /// Shows the failure and gives the exit code.
     pub(super) fn report(&self, json: bool) -> ExitCode {
         let bug = self.diagnostics.iter().any(|d| d.severity == Severity::Bug);

@@ -37,6 +37,8 @@ pub struct Choice {
     pub variant: usize,
     /// Position among the loaded variants.
     at: usize,
+    /// The variant's cost for these arguments.
+    pub cost: i64,
     /// Programs per axis.
     pub grid: [i64; 3],
     /// Bytes that the caller must give as workspace.
@@ -188,7 +190,10 @@ impl PackKernel {
         let v = &self.variants[at];
         let undefined = || Error::Load {
             kernel: self.name.clone(),
-            reason: format!("the grid or workspace of variant {} is undefined for these arguments", v.index),
+            reason: format!(
+                "the grid, workspace or cost of variant {} is undefined for these arguments",
+                v.index
+            ),
         };
         let mut grid = [0; 3];
         for (axis, formula) in grid.iter_mut().zip(&v.formulas.grid) {
@@ -196,7 +201,8 @@ impl PackKernel {
         }
         let workspace = v.formulas.workspace.eval(facts).ok_or_else(undefined)?;
         let workspace = u64::try_from(workspace).map_err(|_| undefined())?;
-        Ok(Choice { variant: v.index, at, grid, workspace })
+        let cost = v.formulas.cost.eval(facts).ok_or_else(undefined)?;
+        Ok(Choice { variant: v.index, at, cost, grid, workspace })
     }
 
     /// Runs the kernel and waits for its end, on at most `threads` threads of a CPU (`None`: all of the device's).

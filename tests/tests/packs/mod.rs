@@ -1,6 +1,7 @@
 //! Packs from end to end: a crate's kernels compiled into one file, loaded, chosen, run.
 
 mod standard;
+mod tuned;
 
 use kcc::jit::find_kcc;
 use kcc_runtime::pack::Pack;

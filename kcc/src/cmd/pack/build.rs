@@ -3,7 +3,7 @@
 use super::super::driver::{self, Traced};
 use super::super::input::{contiguous, label};
 use super::super::{Failure, say, serve};
-use super::{list, size};
+use super::{list, records, size};
 use indicatif::{ProgressBar, ProgressStyle};
 use kcc_compiler::link::write_atomically;
 use kcc_compiler::serve::{compiler_version, unknown_target};
@@ -32,30 +32,42 @@ pub(in super::super) struct Args {
     /// Features of the crate to turn on, separated by commas
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
+    /// Prefer what `kcc tune` found fastest on machines of the targets
+    #[arg(long)]
+    tuned: bool,
     /// Compilations at a time; all cores by default
     #[arg(long, short)]
     jobs: Option<usize>,
 }
 
 /// One file to compile.
-struct Work<'l> {
-    kernel: usize,
-    traced: &'l Kernel,
-    variant: &'l list::Variant,
+pub(super) struct Work<'l> {
+    /// Index in the list.
+    pub(super) kernel: usize,
+    pub(super) traced: &'l Kernel,
+    pub(super) variant: &'l list::Variant,
+    /// Whether only tuning can bring it into a pack.
+    pub(super) candidate: bool,
     when: Vec<String>,
+    pub(super) cost: String,
     grid: [String; 3],
-    target: String,
+    pub(super) target: String,
 }
 
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
-    let path = if args.list.is_dir() { args.list.join("kcc.toml") } else { args.list.clone() };
+    let (path, dir) = list::place(&args.list);
     let list = list::read(&path)?;
-    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for name in list.pack.targets.iter().chain(&args.target) {
         serve::target(name).ok_or_else(|| Failure::from(vec![unknown_target(name)]))?;
     }
-    let (traced, roots) = driver::trace(dir, &args.features, json)?;
-    let work = plan(&list, &traced, &args.target, &path).map_err(|f| f.rooted(&roots))?;
+    let (traced, roots) = driver::trace(&dir, &args.features, json)?;
+    let wanted = |name: &str| args.target.is_empty() || args.target.iter().any(|t| t == name);
+    let mut work = plan(&list, &traced, &|entry| entry.targets(&list.pack, &wanted), &path)
+        .map_err(|f| f.rooted(&roots))?;
+    if args.tuned {
+        records::prefer(&list, &mut work)?;
+    }
+    work.retain(|w| !w.candidate);
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(work.len() as u64) };
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
         bar.set_style(style);
@@ -79,7 +91,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         files.insert(variant.code.file.clone(), bytes);
         variants[w.kernel].push(variant);
     }
-    let manifest = manifest(&list, &work, variants);
+    let manifest = manifest(&list, work.iter(), variants);
     let writer = Writer::new(&manifest, files)
         .map_err(|e| Failure::with_help(format!("{}: {e}", path.display()), "correct the kcc.toml"))?;
     let as_folder = args.output.as_os_str().to_string_lossy().ends_with('/');
@@ -101,16 +113,17 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
 }
 
 /// What is to be compiled, in the order of the list.
-fn plan<'l>(
+pub(super) fn plan<'l>(
     list: &'l list::List,
     traced: &'l [Traced],
-    only: &[String],
+    targets: &dyn Fn(&list::Variant) -> Vec<String>,
     path: &Path,
 ) -> Result<Vec<Work<'l>>, Failure> {
     let spaceless = |s: &str| s.chars().filter(|c| !c.is_whitespace()).collect::<String>();
     let mut work: Vec<Work<'l>> = Vec::new();
     for (kernel, entry) in list.kernels.iter().enumerate() {
-        for variant in &entry.variants {
+        let all = entry.variants.iter().map(|v| (v, false)).chain(entry.candidates.iter().map(|v| (v, true)));
+        for (variant, candidate) in all {
             let wanted = spaceless(&variant.generics);
             let function = variant.function.as_ref().unwrap_or(&entry.function);
             let found = traced.iter().find(|t| t.name == *function && spaceless(&t.generics) == wanted);
@@ -151,12 +164,10 @@ fn plan<'l>(
                     "variants of one kernel take the same arguments: give it an entry of its own",
                 ));
             }
-            for target in variant.targets.as_ref().unwrap_or(&list.pack.targets) {
-                if only.is_empty() || only.contains(target) {
-                    let when = entry.when.iter().chain(&variant.when).cloned().collect();
-                    let (grid, target) = (grid.clone(), target.clone());
-                    work.push(Work { kernel, traced: found, variant, when, grid, target });
-                }
+            for target in targets(variant) {
+                let when = entry.when.iter().chain(&variant.when).cloned().collect();
+                let (grid, cost) = (grid.clone(), variant.cost.clone());
+                work.push(Work { kernel, traced: found, variant, candidate, when, cost, grid, target });
             }
         }
     }
@@ -181,7 +192,7 @@ fn parameters(kernel: &Kernel) -> impl Iterator<Item = (&str, Kind, usize)> {
     })
 }
 
-fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
+pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
     let target = serve::target(&w.target).ok_or_else(|| Failure::from(vec![unknown_target(&w.target)]))?;
     let args = if w.variant.any_strides {
         vec![ArgSpec::default(); w.traced.params.len()]
@@ -211,7 +222,7 @@ fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
         dtypes: w.traced.params.iter().map(|p| Dtype(p.kind.ty().elem())).collect(),
         args,
         when: w.when.clone(),
-        cost: w.variant.cost.clone(),
+        cost: w.cost.clone(),
         grid: w.grid.clone(),
         workspace: w.variant.workspace.clone(),
         tolerance: w.variant.tolerance.into(),
@@ -246,9 +257,13 @@ fn backend(target: &str) -> Backend {
     Backend { r#type: kind.to_owned(), archs: vec![arch], target: target.to_owned() }
 }
 
-fn manifest(list: &list::List, work: &[Work<'_>], variants: Vec<Vec<Variant>>) -> Manifest {
+pub(super) fn manifest<'w>(
+    list: &list::List,
+    work: impl Iterator<Item = &'w Work<'w>> + Clone,
+    variants: Vec<Vec<Variant>>,
+) -> Manifest {
     let kernels = list.kernels.iter().zip(variants).enumerate().filter_map(|(i, (entry, variants))| {
-        let traced = work.iter().find(|w| w.kernel == i)?.traced;
+        let traced = work.clone().find(|w| w.kernel == i)?.traced;
         let params = parameters(traced).map(|(name, kind, rank)| Param { name: name.to_owned(), kind, rank });
         Some(PackedKernel {
             name: entry.name.clone(),

@@ -21,7 +21,7 @@ use super::Failure;
 use kcc_runtime::pack::format::{Op, Tolerance};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -59,6 +59,9 @@ pub(super) struct Kernel {
     #[serde(default)]
     pub(super) when: Vec<String>,
     pub(super) variants: Vec<Variant>,
+    /// What `kcc tune` tries beside them; in a pack only where it was fastest.
+    #[serde(default)]
+    pub(super) candidates: Vec<Variant>,
 }
 
 /// One choice of const arguments.
@@ -107,6 +110,20 @@ impl From<Error> for Tolerance {
 pub(super) fn grid(list: &[String]) -> Option<[String; 3]> {
     let axis = |i: usize| list.get(i).cloned().unwrap_or_else(|| "1".into());
     (1..=3).contains(&list.len()).then(|| [axis(0), axis(1), axis(2)])
+}
+
+impl Variant {
+    /// Targets that are wanted, of those that it is for.
+    pub(super) fn targets(&self, pack: &Head, wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
+        self.targets.as_ref().unwrap_or(&pack.targets).iter().filter(|t| wanted(t)).cloned().collect()
+    }
+}
+
+/// The list's file and the crate's folder, from either.
+pub(super) fn place(given: &Path) -> (PathBuf, PathBuf) {
+    let path = if given.is_dir() { given.join("kcc.toml") } else { given.to_owned() };
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    (path, dir)
 }
 
 pub(super) fn read(path: &Path) -> Result<List, Failure> {

@@ -5,7 +5,9 @@ mod build;
 mod diff;
 mod inspect;
 mod list;
+mod records;
 mod timing;
+pub(super) mod tune;
 
 use super::{Failure, say};
 use kcc_runtime::pack::Pack;

@@ -53,6 +53,30 @@ impl Operands {
             .collect()
     }
 
+    /// Dims of the tensors; none of a number.
+    pub(in super::super) fn dims(&self) -> Vec<Vec<usize>> {
+        let dims = |v: &Value| match v {
+            Value::Tensor { tensor, .. } => tensor.dims(),
+            Value::Scalar { .. } => Vec::new(),
+        };
+        self.values.iter().map(dims).collect()
+    }
+
+    /// What launches wrote.
+    pub(in super::super) fn results(&self) -> Result<Vec<(Elem, Vec<u8>)>, Failure> {
+        let mut out = Vec::new();
+        for (i, v) in self.values.iter().enumerate() {
+            let Value::Tensor { tensor, mutable: true } = v else { continue };
+            let there = self.there.as_ref().and_then(|t| t[i].as_ref());
+            let bytes = match there {
+                Some(copy) => copy.download()?.to_vec(),
+                None => tensor.bytes().to_vec(),
+            };
+            out.push((tensor.elem(), bytes));
+        }
+        Ok(out)
+    }
+
     /// Element types of the tensors and numbers.
     pub(in super::super) fn elems(&self) -> Vec<Elem> {
         let elem = |v: &Value| match v {
