@@ -102,7 +102,12 @@ pub(in super::super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         ));
     };
     let (traced, roots) = driver::trace(&dir, &args.features, json)?;
-    let work = plan(&list, &traced, &|_| vec![target.clone()], &path).map_err(|f| f.rooted(&roots))?;
+    // A pack for other targets is tuned, too; what is listed for some others only is not.
+    let here = |v: &list::Variant| match &v.targets {
+        Some(targets) if !targets.contains(&target) => Vec::new(),
+        _ => vec![target.clone()],
+    };
+    let work = plan(&list, &traced, &here, &path).map_err(|f| f.rooted(&roots))?;
     let mut kinds: BTreeMap<Vec<&str>, Vec<&Work<'_>>> = BTreeMap::new();
     for w in &work {
         let elems: Vec<&str> = w.traced.params.iter().map(|p| p.kind.ty().elem().name()).collect();
