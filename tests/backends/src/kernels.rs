@@ -22,11 +22,16 @@ pub fn matmul(elem: Elem, m: usize, n: usize, k: usize) -> Kernel {
     b.finish().expect("valid")
 }
 
-/// One head of attention, `o = softmax(q · kᵀ) · v`: `bm` queries, blocks of `bn` keys of `width`.
+/// One head of attention, `o = softmax(q · kᵀ) · v` in `f32`: `bm` queries, blocks of `bn` keys of `width`.
 pub fn attention(elem: Elem, bm: usize, bn: usize, width: usize) -> Kernel {
+    attention_to(Elem::F32, elem, bm, bn, width)
+}
+
+/// The same with the result in this type.
+pub fn attention_to(result: Elem, elem: Elem, bm: usize, bn: usize, width: usize) -> Kernel {
     let mut b = Builder::new("attention");
     let (q, k, v) = (b.view("q", elem, 2), b.view("k", elem, 2), b.view("v", elem, 2));
-    let o = b.view_mut("o", Elem::F32, 2);
+    let o = b.view_mut("o", result, 2);
     let pid = b.program_id(0);
     let (sm, zero, step) = (b.i32(bm as i32), b.i32(0), b.i32(bn as i32));
     let m = b.mul(pid, sm);
@@ -57,6 +62,7 @@ pub fn attention(elem: Elem, bm: usize, bn: usize, width: usize) -> Kernel {
     });
     let sum = b.broadcast(out[1], &[0], &[bm, width]);
     let r = b.div(out[2], sum);
+    let r = if result == Elem::F32 { r } else { b.cast(r, result) };
     b.store(o, &[m, zero], r);
     b.finish().expect("valid")
 }

@@ -2,17 +2,18 @@
 //! the simulator has to notice, by a fault or by another result.
 
 use super::kernels::{attention, matmul};
-use super::simulate::{chip, compile, numbers, tensor_map};
+use super::simulate::{Homes, chip, compile, numbers};
 use kcc_compiler::Target;
 use kcc_dsl::eager::{EagerArg, EagerBuffer};
 use kcc_dsl::exchange::{ArgSpec, GpuMeta, GridMap};
-use kcc_dsl::ir::{Elem, Kernel};
-use kcc_simt::{Arg, Chip, Fault, Launch, Memory, Options, Program};
+use kcc_dsl::ir::{Elem, Kernel, Param};
+use kcc_simt::{Chip, Fault, Launch, Memory, Options, Program};
 
 /// A compiled kernel with its arguments, to be run again and again.
 pub struct Subject {
     program: Program,
     symbol: String,
+    params: Vec<Param>,
     meta: GpuMeta,
     chip: &'static Chip,
     grid: [u32; 3],
@@ -46,6 +47,7 @@ impl Subject {
         Subject {
             program: Program::load(&text).unwrap_or_else(|e| panic!("{e}")),
             symbol: artifact.symbol,
+            params: kernel.params.clone(),
             meta: artifact.gpu.expect("launch facts"),
             chip: chip(target).expect("a known chip"),
             grid,
@@ -93,18 +95,7 @@ impl Subject {
     fn run(&self, program: &Program, seed: u64) -> Result<Vec<u8>, Box<Fault>> {
         let mut buffers = self.buffers.clone();
         let mut memory = Memory::new();
-        let homes: Vec<u64> = buffers.iter_mut().map(|b| memory.borrow(b.bytes_mut())).collect();
-        let mut list = Vec::new();
-        for a in &self.args {
-            if let EagerArg::View { buffer, dims, strides, .. } = a {
-                list.push(Arg::Bits(homes[*buffer]));
-                list.extend(dims.iter().chain(strides).map(|d| Arg::Bits(*d as u64)));
-            }
-        }
-        list.extend(self.grid.iter().map(|g| Arg::Bits(u64::from(*g))));
-        list.push(Arg::Bits(0));
-        let maps = 0..self.meta.tensor_maps.len();
-        list.extend(maps.map(|i| Arg::Bytes(tensor_map(&self.meta, i, &self.args, &homes))));
+        let homes = Homes::new(&mut memory, &mut buffers);
         // Persistent programs: one block takes them all.
         let persistent = matches!(self.meta.grid, GridMap::Persistent { .. });
         program.run(Launch {
@@ -112,12 +103,12 @@ impl Subject {
             grid: if persistent { [1; 3] } else { self.grid },
             block: [self.meta.threads, 1, 1],
             dynamic_shared: self.meta.shared_bytes,
-            args: &list,
+            args: &homes.arguments(&self.params, &self.args, self.grid, &self.meta),
             memory: &mut memory,
             chip: self.chip,
             options: Options { max_instructions: 4_000_000, ..Options::seeded(seed) },
         })?;
-        Ok(memory.bytes(homes[homes.len() - 1]).expect("the last buffer").to_vec())
+        Ok(memory.bytes(homes.address(self.buffers.len() - 1, 0)).expect("the last buffer").to_vec())
     }
 
     /// How many deletions there are, and those that no seed notices.

@@ -1,4 +1,4 @@
-//! Random kernels on the simulator against eager mode.
+//! Random kernels against eager mode.
 //!
 //! `KCC_FUZZ_SEEDS=a..b` runs other seeds, `KCC_FUZZ_SHOW=1` prints each kernel before it runs, `KCC_FUZZ_REDUCE=1`
 //! prints the smallest kernel found for each failure.
@@ -19,25 +19,32 @@ fn asked(name: &str) -> bool {
     std::env::var_os(name).is_some()
 }
 
-/// Compiles and runs a case; the first line of what is wrong with it, if something is.
-fn attempt(case: &Case, target: &dyn Target) -> Option<String> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut actual = case.buffers.clone();
-        simulate::run(&case.kernel, case.grid, &mut actual, &case.args, target, case.seed)?;
-        case.check(&actual)
-    }));
-    match outcome {
+/// Runs a case; what is wrong with it, if something is.
+fn attempt(case: &Case, run: &dyn Fn(&Case) -> Result<(), String>) -> Option<String> {
+    match catch_unwind(AssertUnwindSafe(|| run(case))) {
         Ok(Ok(())) => None,
         Ok(Err(e)) => Some(e),
         Err(_) => Some("panic".into()),
     }
 }
 
-/// Runs the kernels of these seeds, unless the environment names others.
+/// Runs the kernels of these seeds, unless the environment names others, on a GPU's simulator.
+///
+/// # Panics
+/// As [`check`].
+pub fn run(profile: &Profile, default: Range<u64>, target: &dyn Target) {
+    check(profile, default, target.name(), &|case| {
+        let mut actual = case.buffers.clone();
+        simulate::run(&case.kernel, case.grid, &mut actual, &case.args, target, case.seed)?;
+        case.check(&actual)
+    });
+}
+
+/// The same by a function that runs a case and compares.
 ///
 /// # Panics
 /// With the seeds that failed, and how.
-pub fn run(profile: &Profile, default: Range<u64>, target: &dyn Target) {
+pub fn check(profile: &Profile, default: Range<u64>, name: &str, run: &dyn Fn(&Case) -> Result<(), String>) {
     let seeds = seeds(default);
     let mut failures = Vec::new();
     for seed in seeds.clone() {
@@ -45,15 +52,14 @@ pub fn run(profile: &Profile, default: Range<u64>, target: &dyn Target) {
         if asked("KCC_FUZZ_SHOW") {
             eprintln!("seed {seed}\n{}{:?} {:?}", listing(&case.kernel), case.grid, case.args);
         }
-        let Some(e) = attempt(&case, target) else { continue };
+        let Some(e) = attempt(&case, run) else { continue };
         failures.push(format!("seed {seed}: {e}"));
         if asked("KCC_FUZZ_REDUCE") {
-            let small = reduce(&case, |c| attempt(c, target).is_some());
-            let e = attempt(&small, target).unwrap_or_default();
+            let small = reduce(&case, |c| attempt(c, run).is_some());
+            let e = attempt(&small, run).unwrap_or_default();
             failures.push(format!("{}{:?} {:?}\n{e}", listing(&small.kernel), small.grid, small.args));
         }
     }
-    let name = target.name();
     let all = failures.join("\n");
     assert!(failures.is_empty(), "{} of {seeds:?} failed on {name}:\n{all}", failures.len());
 }

@@ -3,8 +3,8 @@
 use kcc_compiler::Target;
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::eager::{EagerArg, EagerBuffer};
-use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest, GpuMeta};
-use kcc_dsl::ir::{Elem, Kernel, ParamKind};
+use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest, GpuMeta, GridMap};
+use kcc_dsl::ir::{Elem, Kernel, Param, ParamKind};
 use kcc_simt::{Arg, Chip, Launch, Memory, Program, Stats, Swizzle, TensorMap};
 
 /// Compiles for a target.
@@ -23,7 +23,8 @@ pub fn compile(
         args: args.to_vec(),
         options: knobs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
     };
-    let result = Session::new().compile(&request, target, &Options::default());
+    let dump = std::env::var_os("KCC_TEST_DUMP").map(Into::into);
+    let result = Session::new().compile(&request, target, &Options { dump, ..Options::default() });
     result.map_err(|all| {
         let line = |d: &kcc_dsl::exchange::Diagnostic| match &d.loc {
             Some(l) => format!("{l}: {}", d.message),
@@ -57,7 +58,18 @@ pub fn chip(target: &dyn Target) -> Result<&'static Chip, String> {
     target.name().split_once(':').and_then(|(_, c)| Chip::find(c)).ok_or_else(|| "no such chip".into())
 }
 
-/// Compiles and runs all programs of a grid with what the arguments allow to rely on.
+/// How [`run_with`] compiles and runs.
+#[derive(Clone, Copy, Default)]
+pub struct How<'a> {
+    /// Options of the compiler.
+    pub knobs: &'a [(&'a str, &'a str)],
+    /// Whether views may be read and written through tensor maps, which are the runtime's to make elsewhere.
+    pub bulk: bool,
+    /// Decides the order of warps.
+    pub seed: u64,
+}
+
+/// Compiles and runs all programs of a grid with what the arguments allow to rely on, but tensor maps.
 ///
 /// # Errors
 /// What the compiler says, or the simulator's fault.
@@ -69,53 +81,129 @@ pub fn run(
     target: &dyn Target,
     seed: u64,
 ) -> Result<Stats, String> {
-    let elems: Vec<Elem> = buffers.iter().map(EagerBuffer::elem).collect();
+    let how = How { seed, ..How::default() };
+    run_with(kernel, grid, buffers, args, target, how).map(|(stats, _)| stats)
+}
+
+/// The same as it is asked for; gives the launch facts, too.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
+    kernel: &Kernel,
+    grid: [u32; 3],
+    buffers: &mut [EagerBuffer],
+    args: &[EagerArg],
+    target: &dyn Target,
+    how: How<'_>,
+) -> Result<(Stats, GpuMeta), String> {
     let mut memory = Memory::new();
-    let homes: Vec<u64> = buffers.iter_mut().map(|b| memory.borrow(b.bytes_mut())).collect();
-    let address =
-        |buffer: usize, offset: i64| homes[buffer].wrapping_add_signed(offset * elems[buffer].bytes() as i64);
+    let homes = Homes::new(&mut memory, buffers);
     let specs: Vec<ArgSpec> = args
         .iter()
         .map(|a| match a {
             EagerArg::View { buffer, offset, dims, strides, .. } => {
-                let at = address(*buffer, *offset);
-                // Tensor maps are the runtime's to make.
-                ArgSpec { tma: false, ..ArgSpec::for_gpu(at, elems[*buffer], dims, strides) }
+                let at = homes.address(*buffer, *offset);
+                let spec = ArgSpec::for_gpu(at, homes.elems[*buffer], dims, strides);
+                ArgSpec { tma: spec.tma && how.bulk, ..spec }
             }
             EagerArg::Scalar(_) => ArgSpec::default(),
         })
         .collect();
-    let artifact = compile(kernel, &specs, target, &[])?;
+    let artifact = compile(kernel, &specs, target, how.knobs)?;
     let text = String::from_utf8(artifact.bytes).map_err(|e| e.to_string())?;
     if let Ok(dir) = std::env::var("KCC_TEST_DUMP") {
         std::fs::write(format!("{dir}/{}.mlir", artifact.symbol), &text).map_err(|e| e.to_string())?;
     }
     let meta = artifact.gpu.ok_or("no launch facts")?;
     let program = Program::load(&text).map_err(|e| e.to_string())?;
-    let mut list = Vec::new();
-    for (a, p) in args.iter().zip(&kernel.params) {
-        match (a, p.kind) {
-            (EagerArg::View { buffer, offset, dims, strides, .. }, _) => {
-                list.push(Arg::Bits(address(*buffer, *offset)));
-                list.extend(dims.iter().chain(strides).map(|d| Arg::Bits(*d as u64)));
-            }
-            (EagerArg::Scalar(bits), ParamKind::Scalar(elem)) => list.push(Arg::Bits(widened(*bits, elem))),
-            (EagerArg::Scalar(bits), _) => list.push(Arg::Bits(*bits)),
-        }
-    }
-    list.extend(grid.iter().map(|g| Arg::Bits(u64::from(*g))));
-    list.push(Arg::Bits(0));
+    // Persistent programs: fewer blocks than programs, so that each takes several.
+    let blocks = match meta.grid {
+        GridMap::Persistent { .. } => [grid.iter().product::<u32>().min(2), 1, 1],
+        _ => grid,
+    };
     let launch = Launch {
         kernel: &artifact.symbol,
-        grid,
+        grid: blocks,
         block: [meta.threads, 1, 1],
         dynamic_shared: meta.shared_bytes,
-        args: &list,
+        args: &homes.arguments(&kernel.params, args, grid, &meta),
         memory: &mut memory,
         chip: chip(target)?,
-        options: kcc_simt::Options::seeded(seed),
+        options: kcc_simt::Options::seeded(how.seed),
     };
-    program.run(launch).map_err(|f| f.to_string())
+    let stats = program.run(launch).map_err(|f| f.to_string())?;
+    Ok((stats, meta))
+}
+
+/// Where buffers lie in the simulator's memory.
+pub struct Homes {
+    starts: Vec<u64>,
+    elems: Vec<Elem>,
+}
+
+impl Homes {
+    /// Lends the buffers to the memory.
+    pub fn new<'m>(memory: &mut Memory<'m>, buffers: &'m mut [EagerBuffer]) -> Homes {
+        let elems = buffers.iter().map(EagerBuffer::elem).collect();
+        let starts = buffers.iter_mut().map(|b| memory.borrow(b.bytes_mut())).collect();
+        Homes { starts, elems }
+    }
+
+    /// Address of a buffer's element.
+    pub fn address(&self, buffer: usize, element: i64) -> u64 {
+        self.starts[buffer].wrapping_add_signed(element * self.elems[buffer].bytes() as i64)
+    }
+
+    /// The launch arguments: views with dims and strides, scalars, the grid, no status buffer, tensor maps.
+    pub fn arguments(&self, params: &[Param], args: &[EagerArg], grid: [u32; 3], meta: &GpuMeta) -> Vec<Arg> {
+        let mut list = Vec::new();
+        for (a, p) in args.iter().zip(params) {
+            match (a, p.kind) {
+                (EagerArg::View { buffer, offset, dims, strides, .. }, _) => {
+                    list.push(Arg::Bits(self.address(*buffer, *offset)));
+                    list.extend(dims.iter().chain(strides).map(|d| Arg::Bits(*d as u64)));
+                }
+                (EagerArg::Scalar(bits), ParamKind::Scalar(elem)) => {
+                    list.push(Arg::Bits(widened(*bits, elem)));
+                }
+                (EagerArg::Scalar(bits), _) => list.push(Arg::Bits(*bits)),
+            }
+        }
+        list.extend(grid.iter().map(|g| Arg::Bits(u64::from(*g))));
+        list.push(Arg::Bits(0));
+        let maps = 0..meta.tensor_maps.len();
+        list.extend(maps.map(|i| Arg::Bytes(self.tensor_map(meta, i, args))));
+        list
+    }
+
+    /// The recipe's tensor map for a contiguous view.
+    fn tensor_map(&self, meta: &GpuMeta, index: usize, args: &[EagerArg]) -> Vec<u8> {
+        let recipe = &meta.tensor_maps[index];
+        let EagerArg::View { buffer, dims, strides, .. } = &args[recipe.param as usize] else {
+            panic!("a view")
+        };
+        let bytes = recipe.elem.bytes() as u64;
+        let axes: Vec<usize> = recipe.axes.iter().map(|a| usize::from(*a)).collect();
+        let swizzle = match recipe.swizzle {
+            32 => Swizzle::B32,
+            64 => Swizzle::B64,
+            128 => Swizzle::B128,
+            _ => Swizzle::None,
+        };
+        let map = TensorMap {
+            address: self.starts[*buffer],
+            element: bytes as u32,
+            float: recipe.elem.is_float(),
+            bfloat: recipe.elem == Elem::BF16,
+            dims: axes.iter().map(|a| dims[*a] as u64).collect(),
+            strides: axes[1..].iter().map(|a| strides[*a] as u64 * bytes).collect(),
+            box_dims: recipe.box_dims.clone(),
+            swizzle,
+            fill_nan: false,
+        };
+        map.encode().expect("a valid tensor map").to_vec()
+    }
 }
 
 /// A scalar's bits as the kernel takes them.
@@ -138,30 +226,4 @@ pub fn numbers(n: usize, seed: u32) -> Vec<f32> {
         (x >> 16) as i32 % 17 - 8
     };
     (0..n).map(|_| next() as f32 / 8.0).collect()
-}
-
-/// The recipe's tensor map for a contiguous view at an address.
-pub fn tensor_map(meta: &GpuMeta, index: usize, args: &[EagerArg], homes: &[u64]) -> Vec<u8> {
-    let recipe = &meta.tensor_maps[index];
-    let EagerArg::View { buffer, dims, strides, .. } = &args[recipe.param as usize] else { panic!("a view") };
-    let bytes = recipe.elem.bytes() as u64;
-    let axes: Vec<usize> = recipe.axes.iter().map(|a| usize::from(*a)).collect();
-    let swizzle = match recipe.swizzle {
-        32 => Swizzle::B32,
-        64 => Swizzle::B64,
-        128 => Swizzle::B128,
-        _ => Swizzle::None,
-    };
-    let map = TensorMap {
-        address: homes[*buffer],
-        element: bytes as u32,
-        float: recipe.elem.is_float(),
-        bfloat: recipe.elem == Elem::BF16,
-        dims: axes.iter().map(|a| dims[*a] as u64).collect(),
-        strides: axes[1..].iter().map(|a| strides[*a] as u64 * bytes).collect(),
-        box_dims: recipe.box_dims.clone(),
-        swizzle,
-        fill_nan: false,
-    };
-    map.encode().expect("a valid tensor map").to_vec()
 }

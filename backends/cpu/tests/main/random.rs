@@ -1,58 +1,18 @@
-//! Random kernels against eager mode.
-//!
-//! `KCC_FUZZ_SEEDS=a..b` runs other seeds, `KCC_FUZZ_SHOW=1` prints each kernel before it runs, `KCC_FUZZ_REDUCE=1`
-//! prints the smallest kernel found for each failure.
+//! Random kernels against eager mode; see [`kcc_backend_tests::random`].
 
 use crate::harness::{compile, specs};
-use kcc_dsl::fuzz::{Case, Profile, generate, listing, reduce};
+use kcc_backend_tests::random::check;
+use kcc_dsl::fuzz::Profile;
+use std::ops::Range;
 
-fn seeds(default: std::ops::Range<u64>) -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("KCC_FUZZ_SEEDS") else { return default };
-    let (a, b) = text.split_once("..").expect("KCC_FUZZ_SEEDS=a..b");
-    a.parse().expect("a number")..b.parse().expect("a number")
-}
-
-fn asked(name: &str) -> bool {
-    std::env::var_os(name).is_some()
-}
-
-/// Compiles and runs a case; the first line of what is wrong with it, if something is.
-fn attempt(case: &Case, target: &str) -> Option<String> {
-    let outcome = std::panic::catch_unwind(|| {
-        let k = compile(&case.kernel, &specs(&case.kernel, &case.args), target)?;
+fn run(profile: &Profile, default: Range<u64>, target: &str) {
+    check(profile, default, target, &|case| {
+        let first = |e: String| e.lines().next().unwrap_or_default().to_owned();
+        let k = compile(&case.kernel, &specs(&case.kernel, &case.args), target).map_err(first)?;
         let mut actual = case.buffers.clone();
         k.run(case.grid, &mut actual, &case.args);
-        case.check(&actual)
+        case.check(&actual).map_err(first)
     });
-    match outcome {
-        Ok(Ok(())) => None,
-        Ok(Err(e)) => Some(e.lines().next().unwrap_or_default().to_string()),
-        Err(_) => Some("panic".into()),
-    }
-}
-
-fn run(profile: &Profile, default: std::ops::Range<u64>, target: &str) {
-    let seeds = seeds(default);
-    let mut failures = Vec::new();
-    for seed in seeds.clone() {
-        let case = generate(seed, profile).expect("the generator makes valid kernels");
-        if asked("KCC_FUZZ_SHOW") {
-            eprintln!("seed {seed}\n{}{:?} {:?}", listing(&case.kernel), case.grid, case.args);
-        }
-        let Some(e) = attempt(&case, target) else { continue };
-        failures.push(format!("seed {seed}: {e}"));
-        if asked("KCC_FUZZ_REDUCE") {
-            let small = reduce(&case, |c| attempt(c, target).is_some());
-            let e = attempt(&small, target).unwrap_or_default();
-            failures.push(format!("{}{:?} {:?}\n{e}", listing(&small.kernel), small.grid, small.args));
-        }
-    }
-    assert!(
-        failures.is_empty(),
-        "{} of {seeds:?} failed on {target}:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Products end to end: kernels of the tile IR to code that the assembler takes, without spills.
 
 use super::assemble::assemble_for;
-use kcc_compiler::session::{Options, Session};
-use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
-use kcc_dsl::ir::{BinaryOp, Builder, Elem, Kernel, ReduceOp, Type, UnaryOp};
-use kcc_nvidia::Nvidia;
+use super::open;
+use kcc_backend_tests::kernels::attention_to;
+use kcc_backend_tests::simulate::compile_ideal;
+use kcc_dsl::ir::{Builder, Elem, Kernel};
 
 /// `c = a · b` in blocks of `bm` by `bn`, steps of `bk`.
 pub fn matmul(elem: Elem, (bm, bn, bk): (usize, usize, usize)) -> Kernel {
@@ -30,69 +30,11 @@ pub fn matmul(elem: Elem, (bm, bn, bk): (usize, usize, usize)) -> Kernel {
     b.finish().expect("valid")
 }
 
-/// One head of attention: `o = softmax(q · kᵀ) · v`, keys in blocks of `bn`.
-pub fn attention(elem: Elem, (bm, bn, width): (usize, usize, usize)) -> Kernel {
-    let mut b = Builder::new("attention");
-    let (q, k, v) = (b.view("q", elem, 2), b.view("k", elem, 2), b.view("v", elem, 2));
-    let o = b.view_mut("o", elem, 2);
-    let pid = b.program_id(0);
-    let (sm, zero, step) = (b.i32(bm as i32), b.i32(0), b.i32(bn as i32));
-    let m = b.mul(pid, sm);
-    let len = b.dim(k, 0);
-    let queries = b.load(q, &[m, zero], &[bm, width]);
-    let most = b.full(Elem::F32, &[bm], -1e30);
-    let sum = b.full(Elem::F32, &[bm], 0.0);
-    let acc = b.full(Elem::F32, &[bm, width], 0.0);
-    let out = b.for_([zero, len, step], &[most, sum, acc], |b, n, c| {
-        let keys = b.load(k, &[n, zero], &[bn, width]);
-        let keys = b.transpose(keys, &[1, 0]);
-        let none = b.full(Elem::F32, &[bm, bn], 0.0);
-        let s = b.dot(queries, keys, none);
-        let top = b.reduce(ReduceOp::Max, s, 1);
-        let top = b.binary(BinaryOp::Max, c[0], top);
-        let wide = b.broadcast(top, &[0], &[bm, bn]);
-        let p = b.sub(s, wide);
-        let p = b.unary(UnaryOp::Exp2, p);
-        let scale = b.sub(c[0], top);
-        let scale = b.unary(UnaryOp::Exp2, scale);
-        let row = b.reduce(ReduceOp::Sum, p, 1);
-        let sum = b.fma(c[1], scale, row);
-        let scale = b.broadcast(scale, &[0], &[bm, width]);
-        let acc = b.mul(c[2], scale);
-        let values = b.load(v, &[n, zero], &[bn, width]);
-        let p = b.cast(p, elem);
-        vec![top, sum, b.dot(p, values, acc)]
-    });
-    let sum = b.broadcast(out[1], &[0], &[bm, width]);
-    let r = b.div(out[2], sum);
-    let r = b.cast(r, elem);
-    b.store(o, &[m, zero], r);
-    b.finish().expect("valid")
-}
-
 /// Code of a kernel whose views are contiguous and aligned.
 pub fn compile(kernel: &Kernel, target: &str, knobs: &[(&str, &str)]) -> String {
-    let args = kernel.params.iter().map(|p| match p.kind.ty() {
-        Type::View { rank, .. } => ArgSpec::ideal(rank),
-        Type::Tile(_) => ArgSpec::default(),
-    });
-    let artifact = compile_artifact(kernel, target, knobs, &args.collect::<Vec<_>>());
+    let artifact = compile_ideal(kernel, &open(target), knobs);
+    let artifact = artifact.unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
     String::from_utf8(artifact.bytes).expect("code is text")
-}
-
-/// A kernel compiled for arguments of which this is known.
-pub fn compile_artifact(kernel: &Kernel, target: &str, knobs: &[(&str, &str)], args: &[ArgSpec]) -> Artifact {
-    let request = CompileRequest {
-        kernel: kernel.clone(),
-        target: target.into(),
-        args: args.to_vec(),
-        options: knobs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
-    };
-    let chip = Nvidia::open(target).expect("a known chip");
-    let dump = std::env::var_os("KCC_TEST_DUMP").map(Into::into);
-    let options = Options { dump, ..Options::default() };
-    let artifact = Session::new().compile(&request, &chip, &options);
-    artifact.unwrap_or_else(|e| panic!("{}: {e:?}", kernel.name))
 }
 
 fn count(text: &str, what: &str) -> usize {
@@ -112,7 +54,7 @@ fn a_product_reads_matrices_and_copies_ahead() {
 
 #[test]
 fn attention_keeps_probabilities_in_registers() {
-    let ptx = compile(&attention(Elem::BF16, (64, 64, 64)), "nvidia:sm_80", &[("warps", "4")]);
+    let ptx = compile(&attention_to(Elem::BF16, Elem::BF16, 64, 64, 64), "nvidia:sm_80", &[("warps", "4")]);
     // 8 columns of fragments by 4 steps, twice.
     assert_eq!(count(&ptx, "mma.sync"), 2 * 8 * 4, "{ptx}");
     assemble_for(&ptx, "sm_80");

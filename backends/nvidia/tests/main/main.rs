@@ -8,9 +8,15 @@ mod mutate;
 mod passes;
 mod random;
 mod reports;
-mod sim;
 mod simulate;
 mod stages;
 mod wide;
 mod wide_kernels;
 mod wide_sim;
+
+use kcc_nvidia::Nvidia;
+
+/// A target of the backend.
+fn open(name: &str) -> Nvidia {
+    Nvidia::open(name).expect("a known chip")
+}

@@ -1,159 +1,28 @@
-//! Mutations: each barrier, wait, fence, arrival and commit that the compiler put into a kernel is deleted in turn, and
-//! the simulator has to notice, by a fault or by another result.
+//! Deleted barriers, waits, fences, arrivals and commits are noticed; see [`kcc_backend_tests::mutate`].
 
-use super::sim::compile;
-use super::wide_kernels::{attention, matmul};
-use super::wide_sim::{map, numbers, view};
-use kcc_dsl::eager::{EagerArg, EagerBuffer};
-use kcc_dsl::exchange::{ArgSpec, GpuMeta, GridMap};
-use kcc_dsl::ir::{Elem, Kernel};
-use kcc_simt::{Arg, Chip, Fault, Launch, Memory, Options, Program};
-use std::collections::BTreeMap;
-
-/// A compiled kernel with its arguments, to be run again and again.
-struct Subject {
-    program: Program,
-    symbol: String,
-    meta: GpuMeta,
-    chip: &'static Chip,
-    grid: [u32; 3],
-    buffers: Vec<EagerBuffer>,
-    args: Vec<EagerArg>,
-}
-
-impl Subject {
-    fn new(
-        kernel: &Kernel,
-        arch: &str,
-        grid: [u32; 3],
-        buffers: Vec<EagerBuffer>,
-        args: Vec<EagerArg>,
-        knobs: &[(&str, &str)],
-    ) -> Subject {
-        let hopper = arch == "sm_90a";
-        let specs: Vec<ArgSpec> = args
-            .iter()
-            .map(|a| match a {
-                EagerArg::View { buffer, dims, strides, .. } => {
-                    let spec = ArgSpec::for_gpu(4096, buffers[*buffer].elem(), dims, strides);
-                    ArgSpec { tma: spec.tma && hopper, ..spec }
-                }
-                EagerArg::Scalar(_) => ArgSpec::default(),
-            })
-            .collect();
-        let knobs: BTreeMap<String, String> = knobs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        let artifact = compile(kernel, &specs, &format!("sim:{arch}"), &knobs).expect("it compiles");
-        let text = String::from_utf8(artifact.bytes).expect("the module is text");
-        Subject {
-            program: Program::load(&text).unwrap_or_else(|e| panic!("{e}")),
-            symbol: artifact.symbol,
-            meta: artifact.gpu.expect("launch facts"),
-            chip: Chip::find(arch).expect("a known chip"),
-            grid,
-            buffers,
-            args,
-        }
-    }
-
-    /// The bytes of the last buffer after a run.
-    fn run(&self, program: &Program, seed: u64) -> Result<Vec<u8>, Box<Fault>> {
-        let mut buffers = self.buffers.clone();
-        let mut memory = Memory::new();
-        let homes: Vec<u64> = buffers.iter_mut().map(|b| memory.borrow(b.bytes_mut())).collect();
-        let mut list = Vec::new();
-        for a in &self.args {
-            if let EagerArg::View { buffer, dims, strides, .. } = a {
-                list.push(Arg::Bits(homes[*buffer]));
-                list.extend(dims.iter().chain(strides).map(|d| Arg::Bits(*d as u64)));
-            }
-        }
-        list.extend(self.grid.iter().map(|g| Arg::Bits(u64::from(*g))));
-        list.push(Arg::Bits(0));
-        let maps = 0..self.meta.tensor_maps.len();
-        list.extend(maps.map(|i| Arg::Bytes(map(&self.meta, i, &self.args, &homes))));
-        // Persistent programs: one block takes them all.
-        let persistent = matches!(self.meta.grid, GridMap::Persistent { .. });
-        program.run(Launch {
-            kernel: &self.symbol,
-            grid: if persistent { [1; 3] } else { self.grid },
-            block: [self.meta.threads, 1, 1],
-            dynamic_shared: self.meta.shared_bytes,
-            args: &list,
-            memory: &mut memory,
-            chip: self.chip,
-            options: Options { max_instructions: 4_000_000, ..Options::seeded(seed) },
-        })?;
-        Ok(memory.bytes(homes[homes.len() - 1]).expect("the last buffer").to_vec())
-    }
-
-    /// How many deletions there are, and those that no seed notices.
-    fn survivors(&self) -> (usize, Vec<String>) {
-        let right = self.run(&self.program, 0).unwrap_or_else(|fault| panic!("{fault}"));
-        let unnoticed = self
-            .program
-            .unnoticed(|mutant, seed| self.run(mutant, seed).map_or(true, |bytes| bytes != right));
-        let survivors = unnoticed.iter().map(|site| {
-            let loc = site.loc.as_ref().map_or_else(String::new, ToString::to_string);
-            format!("{} {} {loc}", site.index, site.kind)
-        });
-        let survivors = survivors.collect();
-        (self.program.sync_sites().len(), survivors)
-    }
-}
+use super::open;
+use kcc_backend_tests::mutate::Subject;
+use kcc_dsl::ir::Elem;
 
 /// Enough steps to go round every ring.
 const STEPS: i64 = 648;
 
-fn product(arch: &str, elem: Elem, k: i64, block: (usize, usize, usize), knobs: &[(&str, &str)]) -> Subject {
-    // One block. Rows of operands are shorter than those of the result, which lies in their
-    // place at the end: other warps have read there.
-    let (m, n) = (60i64, 56i64);
-    let kernel = matmul(elem, block.0, block.1, block.2);
-    let buffers = vec![
-        EagerBuffer::from_f32(elem, &numbers((m * k) as usize, 1)),
-        EagerBuffer::from_f32(elem, &numbers((k * n) as usize, 2)),
-        EagerBuffer::zeros(Elem::F32, (m * n) as usize),
-    ];
-    let args = vec![view(0, &[m, k], false), view(1, &[k, n], false), view(2, &[m, n], true)];
-    let grid = [(m as usize).div_ceil(block.0) as u32, (n as usize).div_ceil(block.1) as u32, 1];
-    Subject::new(&kernel, arch, grid, buffers, args, knobs)
-}
-
-fn weighing(arch: &str, rows: usize, knobs: &[(&str, &str)]) -> Subject {
-    let (len, width) = (600usize, 64usize);
-    let kernel = attention(Elem::BF16, rows, 64, width);
-    let mut buffers: Vec<EagerBuffer> =
-        (0..3).map(|i| EagerBuffer::from_f32(Elem::BF16, &numbers(len * width, 20 + i))).collect();
-    buffers.push(EagerBuffer::zeros(Elem::F32, 60 * width));
-    // One block of 60 queries.
-    let dims = |i: usize| [if i == 0 || i == 3 { 60 } else { len as i64 }, width as i64];
-    let args: Vec<EagerArg> = (0..4).map(|i| view(i, &dims(i), i == 3)).collect();
-    Subject::new(&kernel, arch, [1, 1, 1], buffers, args, knobs)
-}
-
-/// `most` is the number of deletions that may pass unnoticed: those of waits for a turn, which are there for speed only.
-fn check(name: &str, subject: &Subject, most: usize) {
-    let (sites, survivors) = subject.survivors();
-    let noticed = sites - survivors.len();
-    assert!(survivors.len() <= most, "{name}: {noticed} of {sites} deletions noticed, not: {survivors:#?}");
-    println!("{name}: {noticed} of {sites} deletions noticed");
-}
-
 #[test]
 fn deleted_synchronisation_of_products_is_noticed() {
     let roles = [("warps", "4")];
-    check("with roles", &product("sm_90a", Elem::BF16, STEPS, (64, 64, 32), &roles), 0);
+    Subject::product(&open("sim:sm_90a"), Elem::BF16, STEPS, (64, 64, 32), &roles).check("with roles", 0);
     let plain = [("warps", "4"), ("specialise", "0")];
-    check("without roles", &product("sm_90a", Elem::F16, STEPS, (64, 64, 32), &plain), 0);
+    Subject::product(&open("sim:sm_90a"), Elem::F16, STEPS, (64, 64, 32), &plain).check("without roles", 0);
     // Fewer steps than buffers: what orders one program's end and the next one's is not the ring.
     let persistent = [("warps", "4"), ("persistent", "1")];
-    check("persistent", &product("sm_90a", Elem::BF16, 136, (64, 16, 64), &persistent), 0);
-    check("sm_80", &product("sm_80", Elem::BF16, STEPS, (64, 64, 32), &roles), 0);
+    Subject::product(&open("sim:sm_90a"), Elem::BF16, 136, (64, 16, 64), &persistent).check("persistent", 0);
+    Subject::product(&open("sim:sm_80"), Elem::BF16, STEPS, (64, 64, 32), &roles).check("sm_80", 0);
 }
 
 #[test]
 fn deleted_synchronisation_of_attention_is_noticed() {
-    check("sm_90a", &weighing("sm_90a", 64, &[("warps", "4")]), 0);
-    check("sm_90a, two groups", &weighing("sm_90a", 128, &[("warps", "8")]), 2);
-    check("sm_80", &weighing("sm_80", 64, &[("warps", "4")]), 0);
+    Subject::weighing(&open("sim:sm_90a"), 600, 64, &[("warps", "4")]).check("sm_90a", 0);
+    // The two are waits for a turn, which are there for speed only.
+    Subject::weighing(&open("sim:sm_90a"), 600, 128, &[("warps", "8")]).check("sm_90a, two groups", 2);
+    Subject::weighing(&open("sim:sm_80"), 600, 64, &[("warps", "4")]).check("sm_80", 0);
 }

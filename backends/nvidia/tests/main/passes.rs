@@ -3,7 +3,8 @@
 //! `tests/filetests/<pass>.<case>.ktg` is what the pass gets, `….out` what it makes of it. `BLESS=1` rewrites what comes
 //! out; `BLESS=inputs` makes the inputs anew too, from the kernels below by the passes that run before.
 
-use super::{dots, wide_kernels};
+use super::dots;
+use kcc_backend_tests::kernels;
 use kcc_compiler::Target;
 use kcc_compiler::gpu::GpuOptions;
 use kcc_compiler::ktg::{Func, import, print, read, verify};
@@ -38,15 +39,15 @@ fn old_product() -> Kernel {
 }
 
 fn old_attention() -> Kernel {
-    dots::attention(Elem::BF16, (64, 64, 64))
+    kernels::attention_to(Elem::BF16, Elem::BF16, 64, 64, 64)
 }
 
 fn product() -> Kernel {
-    wide_kernels::matmul(Elem::BF16, 64, 64, 64)
+    kernels::matmul(Elem::BF16, 64, 64, 64)
 }
 
 fn attention() -> Kernel {
-    wide_kernels::attention(Elem::BF16, 128, 64, 64)
+    kernels::attention(Elem::BF16, 128, 64, 64)
 }
 
 const fn case(

@@ -1,16 +1,16 @@
 //! Assertions and prints through the status buffer, on the simulator.
 
-use super::sim;
+use super::open;
+use kcc_backend_tests::simulate;
 use kcc_dsl::eager::EagerBuffer;
 use kcc_dsl::exchange::{ArgSpec, gpu::STATUS_BYTES};
 use kcc_dsl::ir::{Builder, Elem, Kernel};
 use kcc_simt::{Arg, Chip, Launch, Memory, Options, Program};
-use std::collections::BTreeMap;
 
 /// Runs one block with a status buffer of so many bytes of records; gives the buffer.
 fn status(kernel: &Kernel, x: &mut EagerBuffer, extent: i64, records: usize) -> Vec<u8> {
     let artifact =
-        sim::compile(kernel, &[ArgSpec::ideal(1)], "sim:sm_80", &BTreeMap::new()).expect("compiles");
+        simulate::compile(kernel, &[ArgSpec::ideal(1)], &open("sim:sm_80"), &[]).expect("compiles");
     let meta = artifact.gpu.expect("launch facts");
     let program = Program::load(std::str::from_utf8(&artifact.bytes).expect("text")).expect("loads");
     let mut buffer = vec![0u8; STATUS_BYTES as usize + records];

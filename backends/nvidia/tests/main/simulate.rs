@@ -1,6 +1,9 @@
 //! Compiled kernels on the simulator, against sums in `f64`.
 
-use super::dots::{attention, compile_artifact, matmul};
+use super::dots::matmul;
+use super::open;
+use kcc_backend_tests::kernels::attention_to;
+use kcc_backend_tests::simulate::compile;
 use kcc_dsl::exchange::Artifact;
 use kcc_dsl::ir::{Elem, Kernel};
 use kcc_simt::{Arg, Chip, Launch, Memory, Options, Program, Stats};
@@ -155,7 +158,8 @@ fn check_matmul(
     let wanted = product(&a, &b);
     let grid = [m.div_ceil(tile.0) as u32, n.div_ceil(tile.1) as u32, 1];
     let matrices = [a, b, c];
-    let artifact = compile_artifact(&kernel, target, knobs, &matrices.each_ref().map(Matrix::spec));
+    let artifact = compile(&kernel, &matrices.each_ref().map(Matrix::spec), &open(target), knobs)
+        .unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
     for seed in 0..3 {
         let (got, _) = run(&artifact, grid, &matrices, seed);
         for (i, (g, w)) in got.iter().zip(&wanted).enumerate() {
@@ -235,12 +239,13 @@ fn attention_is_right() {
     for (elem, target, width) in
         [(Elem::BF16, "sim:sm_80", 64), (Elem::F16, "sim:sm_89", 32), (Elem::F32, "sim:sm_80", 32)]
     {
-        let kernel = attention(elem, (64, 32, width));
+        let kernel = attention_to(elem, elem, 64, 32, width);
         let make = |rows, seed| Matrix::numbers(elem, [rows, width], seed);
         let (q, k, v) = (make(70, 1), make(128, 2), make(128, 3));
         let wanted = softmax_times(&q, &k, &v);
         let matrices = [q, k, v, Matrix::zeros(elem, [70, width])];
-        let artifact = compile_artifact(&kernel, target, &[], &matrices.each_ref().map(Matrix::spec));
+        let artifact = compile(&kernel, &matrices.each_ref().map(Matrix::spec), &open(target), &[])
+            .unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
         let (got, _) = run(&artifact, [2, 1, 1], &matrices, 7);
         for (g, w) in got.iter().zip(&wanted) {
             // Probabilities and the result are rounded to the element type: 2^-8 of at most 1 each in bf16; the rest is

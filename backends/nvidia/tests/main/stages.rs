@@ -1,6 +1,7 @@
 //! Stages of the GPU level as text: what is dumped reads back, and an edited stage is compiled on from.
 
-use super::dots::{attention, matmul};
+use super::dots::matmul;
+use kcc_backend_tests::kernels::attention_to;
 use kcc_compiler::ktg::{print, read};
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
@@ -52,7 +53,7 @@ fn reads_back(kernel: &Kernel, target: &str) {
 fn every_stage_of_products_and_attention_reads_back() {
     for target in ["nvidia:sm_80", "nvidia:sm_90a"] {
         reads_back(&matmul(Elem::F16, (64, 64, 32)), target);
-        reads_back(&attention(Elem::BF16, (64, 64, 64)), target);
+        reads_back(&attention_to(Elem::BF16, Elem::BF16, 64, 64, 64), target);
     }
 }
 

@@ -1,96 +1,17 @@
 //! Whole kernels for sm_90a: products and attention through wgmma, TMA rings and warps in roles, as the assembler sees them.
 
 use super::assemble::assemble;
-use kcc_compiler::session::{Options, Session};
-use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
-use kcc_dsl::ir::{BinaryOp, Builder, Elem, Kernel, ParamKind, Precision, ReduceOp, UnaryOp};
-use kcc_nvidia::Nvidia;
-use std::collections::BTreeMap;
+use super::dots::compile;
+use kcc_backend_tests::kernels::{attention, matmul};
+use kcc_dsl::ir::{Elem, Kernel};
 
-/// `c = a · b`, blocks of `m` by `n` in steps of `k`. Operands of `f32` are rounded to tf32; `i8` is summed in `i32`.
-pub fn matmul(elem: Elem, m: usize, n: usize, k: usize) -> Kernel {
-    let sum = if elem == Elem::I8 { Elem::I32 } else { Elem::F32 };
-    let mut b = Builder::new("matmul");
-    let (x, y) = (b.view("a", elem, 2), b.view("b", elem, 2));
-    let c = b.view_mut("c", sum, 2);
-    let (pm, pn) = (b.program_id(0), b.program_id(1));
-    let (sm, sn) = (b.i32(m as i32), b.i32(n as i32));
-    let (row, column) = (b.mul(pm, sm), b.mul(pn, sn));
-    let (zero, end, step) = (b.i32(0), b.dim(x, 1), b.i32(k as i32));
-    let acc = b.full(sum, &[m, n], 0.0);
-    let out = b.for_([zero, end, step], &[acc], |b, i, carried| {
-        let left = b.load(x, &[row, i], &[m, k]);
-        let right = b.load(y, &[i, column], &[k, n]);
-        vec![b.dot_with(left, right, carried[0], Precision::Tf32)]
-    });
-    b.store(c, &[row, column], out[0]);
-    b.finish().expect("valid")
-}
-
-/// One head of attention: `bm` queries, blocks of `bn` keys of `width`.
-pub fn attention(elem: Elem, bm: usize, bn: usize, width: usize) -> Kernel {
-    let mut b = Builder::new("attention");
-    let (q, k, v) = (b.view("q", elem, 2), b.view("k", elem, 2), b.view("v", elem, 2));
-    let o = b.view_mut("o", Elem::F32, 2);
-    let pid = b.program_id(0);
-    let (sm, zero, step) = (b.i32(bm as i32), b.i32(0), b.i32(bn as i32));
-    let m = b.mul(pid, sm);
-    let len = b.dim(k, 0);
-    let queries = b.load(q, &[m, zero], &[bm, width]);
-    let most = b.full(Elem::F32, &[bm], -1e30);
-    let sum = b.full(Elem::F32, &[bm], 0.0);
-    let acc = b.full(Elem::F32, &[bm, width], 0.0);
-    let out = b.for_([zero, len, step], &[most, sum, acc], |b, n, c| {
-        let keys = b.load(k, &[n, zero], &[bn, width]);
-        let keys = b.transpose(keys, &[1, 0]);
-        let none = b.full(Elem::F32, &[bm, bn], 0.0);
-        let s = b.dot(queries, keys, none);
-        let top = b.reduce(ReduceOp::Max, s, 1);
-        let top = b.binary(BinaryOp::Max, c[0], top);
-        let wide = b.broadcast(top, &[0], &[bm, bn]);
-        let p = b.sub(s, wide);
-        let p = b.unary(UnaryOp::Exp2, p);
-        let scale = b.sub(c[0], top);
-        let scale = b.unary(UnaryOp::Exp2, scale);
-        let row = b.reduce(ReduceOp::Sum, p, 1);
-        let sum = b.fma(c[1], scale, row);
-        let scale = b.broadcast(scale, &[0], &[bm, width]);
-        let acc = b.mul(c[2], scale);
-        let values = b.load(v, &[n, zero], &[bn, width]);
-        let p = b.cast(p, elem);
-        vec![top, sum, b.dot(p, values, acc)]
-    });
-    let sum = b.broadcast(out[1], &[0], &[bm, width]);
-    let r = b.div(out[2], sum);
-    b.store(o, &[m, zero], r);
-    b.finish().expect("valid")
-}
-
-/// Compiles for arguments that are as good as they can be.
-pub fn compile(kernel: &Kernel, target: &str, options: &[(&str, &str)]) -> Artifact {
-    let args = kernel.params.iter().map(|p| match p.kind {
-        ParamKind::View { rank, .. } => ArgSpec::ideal(rank),
-        ParamKind::Scalar(_) => ArgSpec::default(),
-    });
-    let request = CompileRequest {
-        kernel: kernel.clone(),
-        target: target.into(),
-        args: args.collect(),
-        options: options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>(),
-    };
-    let dump = std::env::var_os("KCC_TEST_DUMP").map(Into::into);
-    let target = Nvidia::open(target).expect("a known chip");
-    let done = Session::new().compile(&request, &target, &Options { dump, ..Options::default() });
-    done.unwrap_or_else(|e| panic!("{e:?}"))
-}
-
-fn text(artifact: &Artifact) -> String {
-    String::from_utf8(artifact.bytes.clone()).expect("PTX is text")
+fn ptx(kernel: &Kernel) -> String {
+    compile(kernel, "nvidia:sm_90a", &[])
 }
 
 #[test]
 fn a_product_runs_ahead_of_its_copies() {
-    let ptx = text(&compile(&matmul(Elem::BF16, 128, 256, 64), "nvidia:sm_90a", &[]));
+    let ptx = ptx(&matmul(Elem::BF16, 128, 256, 64));
     for what in
         ["wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16", "cp.async.bulk.tensor.2d", "setmaxnreg"]
     {
@@ -101,7 +22,7 @@ fn a_product_runs_ahead_of_its_copies() {
 
 #[test]
 fn attention_keeps_its_weights_in_registers() {
-    let ptx = text(&compile(&attention(Elem::BF16, 128, 128, 128), "nvidia:sm_90a", &[]));
+    let ptx = ptx(&attention(Elem::BF16, 128, 128, 128));
     assert!(ptx.contains("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16"), "{ptx}");
     assemble(&ptx);
 }
