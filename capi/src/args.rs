@@ -174,13 +174,13 @@ fn rank(given: i32) -> Result<usize, Failure> {
     rank.ok_or_else(|| Failure::invalid(format!("a rank of {given}: a tensor has 0 to {MAX_RANK} axes")))
 }
 
-/// Strides of a row-major tensor without gaps.
-fn row_major(dims: &[i64]) -> Axes {
-    let mut strides = Axes::from_elem(1, dims.len());
-    for i in (1..dims.len()).rev() {
-        strides[i - 1] = strides[i].saturating_mul(dims[i].max(1));
-    }
-    strides
+/// Strides; `None` for NULL.
+///
+/// # Safety
+/// As for [`axes`].
+unsafe fn strides(at: *const i64, rank: usize) -> Result<Option<Axes>, Failure> {
+    // SAFETY: as the caller vouches.
+    if at.is_null() { Ok(None) } else { unsafe { axes(at, rank, "strides") }.map(Some) }
 }
 
 /// Where arguments go.
@@ -241,14 +241,9 @@ unsafe fn one<'a>(target: &Target<'_>, arg: &kcc_arg, param: &Param) -> Result<A
             let t = unsafe { arg.value.tensor };
             let (elem, rank) = (elem(t.dtype)?, rank(t.rank)?);
             // SAFETY: as the caller vouches.
-            let dims = unsafe { axes(t.dims, rank, "dims")? };
-            let strides = match t.strides.is_null() {
-                true => row_major(&dims),
-                // SAFETY: as the caller vouches.
-                false => unsafe { axes(t.strides, rank, "strides")? },
-            };
+            let (dims, strides) = unsafe { (axes(t.dims, rank, "dims")?, strides(t.strides, rank)?) };
             // SAFETY: as the caller vouches.
-            Ok(unsafe { target.device.argument(t.data as u64, elem, &dims, &strides, mutable)? })
+            Ok(unsafe { target.device.argument(t.data as u64, elem, &dims, strides.as_deref(), mutable)? })
         }
         KCC_ARG_SCALAR => {
             // SAFETY: `kind` says which member is there.
@@ -294,14 +289,8 @@ unsafe fn dlpack<'a>(target: &Target<'_>, t: *const DlTensor, mutable: bool) -> 
     };
     let rank = rank(t.ndim)?;
     // SAFETY: as the caller vouches.
-    let dims = unsafe { axes(t.shape, rank, "shape")? };
-    let strides = match t.strides.is_null() {
-        true => row_major(&dims),
-        // SAFETY: as the caller vouches.
-        false => unsafe { axes(t.strides, rank, "strides")? },
-    };
+    let (dims, strides) = unsafe { (axes(t.shape, rank, "shape")?, strides(t.strides, rank)?) };
+    let address = (t.data as u64).wrapping_add(t.byte_offset);
     // SAFETY: as the caller vouches.
-    Ok(unsafe {
-        target.device.argument((t.data as u64).wrapping_add(t.byte_offset), elem, &dims, &strides, mutable)?
-    })
+    Ok(unsafe { target.device.argument(address, elem, &dims, strides.as_deref(), mutable)? })
 }

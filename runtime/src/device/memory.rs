@@ -89,7 +89,8 @@ impl Device {
         Ok(DeviceViewMut::over(address, self.place(), dims, strides)?)
     }
 
-    /// A launch argument over memory of this device that somebody else owns, its element type known at run time only.
+    /// A launch argument over memory of this device that somebody else owns, its element type known at run time only. Without
+    /// strides it is row-major without gaps.
     ///
     /// # Safety
     /// As [`Device::view`]; if `mutable`, as [`Device::view_mut`].
@@ -102,7 +103,7 @@ impl Device {
         address: u64,
         elem: kcc_dsl::ir::Elem,
         dims: &[i64],
-        strides: &[i64],
+        strides: Option<&[i64]>,
         mutable: bool,
     ) -> Result<Arg<'a>> {
         Ok(Arg::over(address, elem, dims, strides, mutable, self.place())?)

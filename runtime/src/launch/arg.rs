@@ -144,11 +144,14 @@ impl<'a> Arg<'a> {
         address: u64,
         elem: Elem,
         dims: &[i64],
-        strides: &[i64],
+        strides: Option<&[i64]>,
         mutable: bool,
         place: Place,
     ) -> Result<Arg<'a>, ViewError> {
-        let layout = Layout::strided(dims, strides)?;
+        let layout = match strides {
+            Some(strides) => Layout::strided(dims, strides)?,
+            None => Layout::contiguous(dims)?,
+        };
         if address == 0 && !layout.is_empty() {
             return Err(ViewError::Null);
         }
@@ -156,7 +159,7 @@ impl<'a> Arg<'a> {
             return Err(ViewError::Unaligned { address: address as usize, elem });
         }
         if mutable && !layout.is_injective() {
-            return Err(ViewError::Overlap { dims: dims.to_vec(), strides: strides.to_vec() });
+            return Err(ViewError::Overlap { dims: dims.to_vec(), strides: layout.strides.to_vec() });
         }
         Ok(Arg::new(Raw::View(RawView {
             ptr: std::ptr::with_exposed_provenance_mut(address as usize),

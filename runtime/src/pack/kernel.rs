@@ -37,8 +37,6 @@ pub struct Choice {
     pub variant: usize,
     /// Position among the loaded variants.
     at: usize,
-    /// The variant's cost for these arguments.
-    pub cost: i64,
     /// Programs per axis.
     pub grid: [i64; 3],
     /// Bytes that the caller must give as workspace.
@@ -132,7 +130,7 @@ impl PackKernel {
         let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
         let mut best: Option<(i64, usize)> = None;
         for (at, v) in self.variants.iter().enumerate() {
-            if !v.fits(args) || !v.formulas.when.iter().all(|w| w.holds(&facts)) {
+            if !v.right(args, &facts) {
                 continue;
             }
             let Some(cost) = v.formulas.cost.eval(&facts) else { continue };
@@ -144,16 +142,20 @@ impl PackKernel {
         self.planned(at, &facts)
     }
 
-    /// Every variant that may be chosen for these arguments, as [`PackKernel::choose`] without a look at the cost; in the order of
-    /// preference among equal costs.
+    /// Every variant that may be chosen for these arguments, that of least cost, which [`PackKernel::choose`] gives, first.
     ///
     /// # Errors
-    /// A grid or a workspace is undefined for these arguments.
+    /// There is none; a grid or a workspace is undefined for these arguments.
     pub fn choices(&self, args: &[Arg<'_>]) -> Result<Vec<Choice>> {
         let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
-        let right = |v: &Ready| v.fits(args) && v.formulas.when.iter().all(|w| w.holds(&facts));
-        let found = self.variants.iter().enumerate().filter(|(_, v)| right(v));
-        found.map(|(at, _)| self.planned(at, &facts)).collect()
+        let right = self.variants.iter().enumerate().filter(|(_, v)| v.right(args, &facts));
+        let mut found: Vec<(i64, usize)> =
+            right.filter_map(|(at, v)| Some((v.formulas.cost.eval(&facts)?, at))).collect();
+        if found.is_empty() {
+            return Err(self.none_fits(args));
+        }
+        found.sort_unstable();
+        found.into_iter().map(|(_, at)| self.planned(at, &facts)).collect()
     }
 
     /// How the variant of an earlier choice would run with other arguments: as [`PackKernel::choose`], without a look at the
@@ -164,7 +166,7 @@ impl PackKernel {
     pub fn choose_again(&self, choice: &Choice, args: &[Arg<'_>]) -> Result<Choice> {
         let v = self.chosen(choice)?;
         let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
-        if !v.fits(args) || !v.formulas.when.iter().all(|w| w.holds(&facts)) {
+        if !v.right(args, &facts) {
             let given: Vec<String> = args.iter().map(shown).collect();
             return Err(Error::Load {
                 kernel: self.name.clone(),
@@ -190,10 +192,7 @@ impl PackKernel {
         let v = &self.variants[at];
         let undefined = || Error::Load {
             kernel: self.name.clone(),
-            reason: format!(
-                "the grid, workspace or cost of variant {} is undefined for these arguments",
-                v.index
-            ),
+            reason: format!("the grid or workspace of variant {} is undefined for these arguments", v.index),
         };
         let mut grid = [0; 3];
         for (axis, formula) in grid.iter_mut().zip(&v.formulas.grid) {
@@ -201,8 +200,7 @@ impl PackKernel {
         }
         let workspace = v.formulas.workspace.eval(facts).ok_or_else(undefined)?;
         let workspace = u64::try_from(workspace).map_err(|_| undefined())?;
-        let cost = v.formulas.cost.eval(facts).ok_or_else(undefined)?;
-        Ok(Choice { variant: v.index, at, cost, grid, workspace })
+        Ok(Choice { variant: v.index, at, grid, workspace })
     }
 
     /// Runs the kernel and waits for its end, on at most `threads` threads of a CPU (`None`: all of the device's).
@@ -274,6 +272,11 @@ fn shown(arg: &Arg<'_>) -> String {
 }
 
 impl Ready {
+    /// Whether the variant may be chosen.
+    fn right(&self, args: &[Arg<'_>], facts: &[ArgFacts<'_>]) -> bool {
+        self.fits(args) && self.formulas.when.iter().all(|w| w.holds(facts))
+    }
+
     /// Whether element types, ranks and layouts are what the code takes.
     fn fits(&self, args: &[Arg<'_>]) -> bool {
         let params = &self.formulas.params;

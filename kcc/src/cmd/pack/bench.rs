@@ -1,32 +1,20 @@
 //! `kcc pack bench`: the variants of a pack that the present device runs, timed on given arguments.
 
-use super::super::dump::pair;
 use super::super::values;
 use super::super::{Failure, say};
-use super::timing::{self, Operands};
+use super::timing::{self, Operands, Problem};
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use kcc_dsl::ir::{Elem, Param, ParamKind};
 use kcc_runtime::pack::Pack;
 use kcc_runtime::pack::format::{Kind, Variant};
-use kcc_runtime::{Builder, Device};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(in super::super) struct Args {
     /// A pack: a file or a folder
     pack: PathBuf,
-    /// The kernel, by its name in the pack
-    #[arg(long, short)]
-    kernel: String,
-    /// An argument, as for `kcc run`: `x=random:64x64`, `y=empty:64x64`, `scale=0.5`
-    #[arg(long = "arg", short, value_parser = pair)]
-    args: Vec<(String, String)>,
-    /// Where to run: `cpu`, `cpu:THREADS`, `cuda:INDEX`, `hip:INDEX`
-    #[arg(long, short, default_value = "cpu")]
-    device: String,
-    /// Only variants with this among their element types
-    #[arg(long)]
-    dtype: Option<String>,
+    #[command(flatten)]
+    problem: Problem,
     /// Time spent on each combination of element types
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
@@ -49,39 +37,34 @@ fn params(kernel: &kcc_runtime::pack::format::Kernel, variant: &Variant) -> Vec<
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let pack = Pack::open(&args.pack)?;
     let known: Vec<&str> = pack.manifest().kernels.iter().map(|k| k.name.as_str()).collect();
-    let entry = pack.manifest().kernels.iter().find(|k| k.name == args.kernel).ok_or_else(|| {
-        let what = format!("{} has no kernel `{}`", args.pack.display(), args.kernel);
-        Failure::with_help(what, format!("there are {}", known.join(", ")))
-    })?;
-    let device: Device = Builder::open(&args.device)?.no_disk_cache().build();
-    let kernel = pack.kernel(&args.kernel, &device)?;
+    let problem = &args.problem;
+    let entry = pack.manifest().kernels.iter().find(|k| k.name == problem.kernel);
+    let entry = entry.ok_or_else(|| problem.no_kernel(&args.pack, &known))?;
+    let device = problem.device()?;
+    let kernel = pack.kernel(&problem.kernel, &device)?;
     let mut kinds: Vec<Vec<Elem>> = Vec::new();
     for at in kernel.variants() {
         let elems: Vec<Elem> = entry.variants[at].dtypes.iter().map(|d| d.0).collect();
-        let wanted = args.dtype.as_deref().is_none_or(|d| elems.iter().any(|e| e.name() == d));
-        if wanted && !kinds.contains(&elems) {
+        if problem.wants(elems.iter().copied()) && !kinds.contains(&elems) {
             kinds.push(elems);
         }
     }
     if kinds.is_empty() {
-        let what =
-            format!("no variant of `{}` has {}", args.kernel, args.dtype.as_deref().unwrap_or("a type"));
-        return Err(Failure::with_help(what, "`kcc pack inspect` shows what there is"));
+        return Err(problem.no_instance("`kcc pack inspect` shows what there is"));
     }
     let mut rows = Vec::new();
     for elems in kinds {
         let of = |v: &&Variant| v.dtypes.iter().map(|d| d.0).eq(elems.iter().copied());
         let Some(sample) = entry.variants.iter().find(of) else { continue };
-        let values = values::parse(&params(entry, sample), &args.args)?;
+        let values = values::parse(&params(entry, sample), &problem.args)?;
         let mut operands = Operands::new(&device, values)?;
-        debug_assert_eq!(operands.elems(), elems);
         let list = operands.args()?;
-        let (chosen, choices) = (kernel.choose(&list)?, kernel.choices(&list)?);
-        let bar = timing::bar(json, &args.kernel);
+        let choices = kernel.choices(&list)?;
+        let bar = timing::bar(json, &problem.kernel);
         let times = timing::medians(&device, &kernel, &choices, &list, args.seconds, &bar)?;
-        let default = choices.iter().position(|c| c.variant == chosen.variant).map_or(0, |i| i);
-        for (choice, time) in choices.iter().zip(&times) {
-            rows.push((choice.variant, *time, times[default], choice.variant == chosen.variant));
+        // The first is the one that is chosen.
+        for (i, (choice, time)) in choices.iter().zip(&times).enumerate() {
+            rows.push((choice.variant, *time, times[0], i == 0));
         }
     }
     if json {
@@ -94,7 +77,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             })
             .collect();
         say(
-            serde_json::json!({ "ok": true, "kernel": args.kernel, "device": device.describe(), "variants": list }),
+            serde_json::json!({ "ok": true, "kernel": problem.kernel, "device": device.describe(), "variants": list }),
         );
         return Ok(());
     }
@@ -115,7 +98,11 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    say(format!("{} on {}; speed: relative to the variant that is chosen", args.kernel, device.describe()));
+    say(format!(
+        "{} on {}; speed: relative to the variant that is chosen",
+        problem.kernel,
+        device.describe()
+    ));
     say(table);
     Ok(())
 }

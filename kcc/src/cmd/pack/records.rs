@@ -61,7 +61,8 @@ pub(super) fn hash(w: &Work<'_>) -> Result<String, Failure> {
     Ok(checksum(&facts.map_err(|e| Failure::input(e.to_string()))?))
 }
 
-fn element_types(w: &Work<'_>) -> Vec<String> {
+/// Element types of an instance's arguments.
+pub(super) fn element_types(w: &Work<'_>) -> Vec<String> {
     w.traced.params.iter().map(|p| p.kind.ty().elem().name().to_owned()).collect()
 }
 

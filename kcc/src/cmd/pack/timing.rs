@@ -6,17 +6,60 @@
 //! In turns, because a machine's speed changes with time: all variants meet the same weather.
 
 use super::super::Failure;
+use super::super::dump::pair;
 use super::super::values::Value;
 use indicatif::{ProgressBar, ProgressStyle};
 use kcc_dsl::ir::Elem;
 use kcc_runtime::pack::{Choice, PackKernel};
-use kcc_runtime::{Arg, Device, DeviceTensor, Tensor};
+use kcc_runtime::{Arg, Builder, Device, DeviceTensor, Tensor};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Shortest sample: well above what a clock or a pair of events resolves.
 const SAMPLE: Duration = Duration::from_millis(2);
 /// Rounds, whatever the time.
 const ROUNDS: std::ops::RangeInclusive<usize> = 3..=101;
+
+/// What both commands are asked.
+#[derive(clap::Args)]
+pub(in super::super) struct Problem {
+    /// The kernel, by its name in the pack or the list
+    #[arg(long, short)]
+    pub(super) kernel: String,
+    /// An argument, as for `kcc run`: `x=random:64x64`, `y=empty:64x64`, `scale=0.5`
+    #[arg(long = "arg", short, value_parser = pair)]
+    pub(super) args: Vec<(String, String)>,
+    /// Where to run: `cpu`, `cpu:THREADS`, `cuda:INDEX`, `hip:INDEX`
+    #[arg(long, short, default_value = "cpu")]
+    device: String,
+    /// Only instances with this among their element types
+    #[arg(long)]
+    dtype: Option<String>,
+}
+
+impl Problem {
+    /// The device. Its code comes from packs: nothing is kept.
+    pub(super) fn device(&self) -> Result<Device, Failure> {
+        Ok(Builder::open(&self.device)?.no_disk_cache().build())
+    }
+
+    /// Whether instances with these element types are asked for.
+    pub(super) fn wants(&self, mut elems: impl Iterator<Item = Elem>) -> bool {
+        self.dtype.as_deref().is_none_or(|name| elems.any(|e| e.name() == name))
+    }
+
+    /// The kernel is not among these.
+    pub(super) fn no_kernel(&self, place: &Path, known: &[&str]) -> Failure {
+        let what = format!("{} has no kernel `{}`", place.display(), self.kernel);
+        Failure::with_help(what, format!("there are {}", known.join(", ")))
+    }
+
+    /// No instance is wanted.
+    pub(super) fn no_instance(&self, help: &str) -> Failure {
+        let dtype = self.dtype.as_deref().unwrap_or("a type");
+        Failure::with_help(format!("no variant of `{}` has {dtype}", self.kernel), help)
+    }
+}
 
 /// Arguments in memory of the device.
 pub(in super::super) struct Operands {
@@ -76,15 +119,6 @@ impl Operands {
         }
         Ok(out)
     }
-
-    /// Element types of the tensors and numbers.
-    pub(in super::super) fn elems(&self) -> Vec<Elem> {
-        let elem = |v: &Value| match v {
-            Value::Tensor { tensor, .. } => tensor.elem(),
-            Value::Scalar { elem, .. } => *elem,
-        };
-        self.values.iter().map(elem).collect()
-    }
 }
 
 /// A launch argument over a copy in the device's memory, if there is one.
@@ -95,12 +129,8 @@ fn argument<'a>(
 ) -> Result<Arg<'a>, Failure> {
     let (Value::Tensor { tensor, mutable }, Some(copy)) = (&*value, copy) else { return Ok(value.arg()) };
     let dims: Vec<i64> = tensor.dims().iter().map(|d| *d as i64).collect();
-    let mut strides = vec![1; dims.len()];
-    for i in (1..dims.len()).rev() {
-        strides[i - 1] = strides[i] * dims[i].max(1);
-    }
     // SAFETY: the copy is as long as the tensor, row-major like it, and outlives the argument; no two arguments share one.
-    Ok(unsafe { device.argument(copy.address(), tensor.elem(), &dims, &strides, *mutable) }?)
+    Ok(unsafe { device.argument(copy.address(), tensor.elem(), &dims, None, *mutable) }?)
 }
 
 /// Median time of a launch of each choice, in their order; about `seconds` for all of them together.

@@ -6,20 +6,18 @@
 //! The record says so for a range of shapes, each dim within a power of two; `kcc pack build --tuned` prefers the winner there.
 
 use super::super::driver;
-use super::super::dump::pair;
 use super::super::input::label;
 use super::super::values;
 use super::super::{Failure, say};
 use super::build::{Work, compile, manifest, plan};
 use super::list;
 use super::records::{self, Record, Timed};
-use super::timing::{self, Operands};
+use super::timing::{self, Operands, Problem};
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use kcc_dsl::ir::Elem;
-use kcc_runtime::jit::ChildCompiler;
+use kcc_runtime::Device;
 use kcc_runtime::pack::format::Variant;
 use kcc_runtime::pack::{Pack, Writer};
-use kcc_runtime::{Builder, Device};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -27,18 +25,8 @@ use std::path::PathBuf;
 pub(in super::super) struct Args {
     /// A kcc.toml, or the folder of a crate that has one
     list: PathBuf,
-    /// The kernel, by its name in the list
-    #[arg(long, short)]
-    kernel: String,
-    /// An argument, as for `kcc run`: `x=random:64x64`, `y=empty:64x64`, `scale=0.5`
-    #[arg(long = "arg", short, value_parser = pair)]
-    args: Vec<(String, String)>,
-    /// Where to run: `cpu`, `cpu:THREADS`, `cuda:INDEX`, `hip:INDEX`
-    #[arg(long, short, default_value = "cpu")]
-    device: String,
-    /// Only instances with this among their element types
-    #[arg(long)]
-    dtype: Option<String>,
+    #[command(flatten)]
+    problem: Problem,
     /// Features of the crate to turn on, separated by commas
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
@@ -84,20 +72,16 @@ fn contestant<'w, 'l>(w: &'w Work<'l>, cache: u64) -> Result<Entry<'w, 'l>, Fail
 pub(in super::super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let (path, dir) = list::place(&args.list);
     let mut list = list::read(&path)?;
-    let known: Vec<String> = list.kernels.iter().map(|k| k.name.clone()).collect();
-    list.kernels.retain(|k| k.name == args.kernel);
-    if list.kernels.is_empty() {
-        let what = format!("{} has no kernel `{}`", path.display(), args.kernel);
-        return Err(Failure::with_help(what, format!("there are {}", known.join(", "))));
+    let problem = &args.problem;
+    if !list.kernels.iter().any(|k| k.name == problem.kernel) {
+        let known: Vec<&str> = list.kernels.iter().map(|k| k.name.as_str()).collect();
+        return Err(problem.no_kernel(&path, &known));
     }
-    let builder = Builder::open(&args.device)?;
-    let device = match std::env::current_exe() {
-        Ok(exe) => builder.compiler(ChildCompiler::shared(&exe)).build(),
-        Err(_) => builder.build(),
-    };
+    list.kernels.retain(|k| k.name == problem.kernel);
+    let device = problem.device()?;
     let Some(target) = device.target()?.map(str::to_owned) else {
         return Err(Failure::with_help(
-            format!("device `{}` compiles nothing: there is nothing to tune", args.device),
+            format!("device `{}` compiles nothing: there is nothing to tune", device.describe()),
             "tune on a CPU or a GPU",
         ));
     };
@@ -108,17 +92,14 @@ pub(in super::super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         _ => vec![target.clone()],
     };
     let work = plan(&list, &traced, &here, &path).map_err(|f| f.rooted(&roots))?;
-    let mut kinds: BTreeMap<Vec<&str>, Vec<&Work<'_>>> = BTreeMap::new();
+    let mut kinds: BTreeMap<Vec<String>, Vec<&Work<'_>>> = BTreeMap::new();
     for w in &work {
-        let elems: Vec<&str> = w.traced.params.iter().map(|p| p.kind.ty().elem().name()).collect();
-        if args.dtype.as_deref().is_none_or(|d| elems.contains(&d)) {
-            kinds.entry(elems).or_default().push(w);
+        if problem.wants(w.traced.params.iter().map(|p| p.kind.ty().elem())) {
+            kinds.entry(records::element_types(w)).or_default().push(w);
         }
     }
     if kinds.is_empty() {
-        let what =
-            format!("no variant of `{}` has {}", args.kernel, args.dtype.as_deref().unwrap_or("a type"));
-        return Err(Failure::with_help(what, "see the list, or `kcc check`"));
+        return Err(problem.no_instance("see the list, or `kcc check`"));
     }
     let cache = second_level_cache();
     for (_, works) in kinds {
@@ -153,7 +134,7 @@ fn one(
             device.describe()
         )));
     };
-    let values = values::parse(&first.traced.params, &args.args)?;
+    let values = values::parse(&first.traced.params, &args.problem.args)?;
     let mut operands = Operands::new(device, values)?;
     let manifest = manifest(list, entries.iter().map(|(w, _)| *w), vec![variants]);
     let bytes = Writer::new(&manifest, files).map_err(Failure::input)?.zip().map_err(Failure::input)?;
@@ -165,9 +146,7 @@ fn one(
     let choices = kernel.choices(&operands.args()?)?;
     let listed = |v: usize| !works[v].candidate;
     // The default: what would be chosen of the list's variants.
-    let default = choices.iter().filter(|c| listed(c.variant)).min_by_key(|c| c.cost);
-    let Some(default) = default.copied() else {
-        kernel.choose(&operands.args()?)?;
+    let Some(default) = choices.iter().find(|c| listed(c.variant)).copied() else {
         return Err(Failure::input(format!("no variant of `{}` takes these arguments", entry.name)));
     };
     // All must give what the default gives.
