@@ -126,6 +126,11 @@ impl Lower<'_> {
         Held::Tile(buffer)
     }
 
+    /// What an operation gives: the buffer that was filled, or for a single element its register.
+    pub(super) fn given(&mut self, buffer: Option<(u32, TileType)>, t: &TileType, single: Reg) -> Held {
+        buffer.map_or(Held::Scalar(single.into()), |b| self.sealed(b, t))
+    }
+
     /// A register with a first value.
     pub(super) fn variable(&mut self, value: Val) -> Reg {
         let r = self.reg();

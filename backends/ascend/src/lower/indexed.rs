@@ -1,7 +1,7 @@
 //! Accesses with an index for each element: one copy each.
 
 use super::elements::Source;
-use super::values::{Held, ViewValue};
+use super::values::ViewValue;
 use super::{BLOCK, Lower};
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
@@ -93,10 +93,7 @@ impl Lower<'_> {
             }
             Ok(())
         })?;
-        let held = match dst {
-            Some(d) => self.sealed(d, &t),
-            None => Held::Scalar(value.into()),
-        };
+        let held = self.given(dst, &t, value);
         self.set(r, held);
         Ok(())
     }

@@ -160,10 +160,7 @@ impl Lower<'_> {
             }
             Ok(())
         })?;
-        let held = match dst {
-            Some(d) => self.sealed(d, &out),
-            None => Held::Scalar(place.into()),
-        };
+        let held = self.given(dst, &out, place);
         self.set(r, held);
         Ok(())
     }
@@ -244,10 +241,7 @@ impl Lower<'_> {
             Ok(())
         })?;
         for (((r, d), t), acc) in op.results.iter().zip(dsts).zip(&outs).zip(&accs) {
-            let held = match d {
-                Some(d) => self.sealed(d, t),
-                None => Held::Scalar((*acc).into()),
-            };
+            let held = self.given(d, t, *acc);
             self.set(*r, held);
         }
         Ok(())

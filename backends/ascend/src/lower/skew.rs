@@ -345,18 +345,14 @@ impl Lower<'_> {
         self.dwell(&region.args[1..], &homes);
         self.head(region, s)?;
         self.loc = op.loc;
-        let (mut hs, mut ys) = (Vec::new(), Vec::new());
-        let late = |v: &ValueId| self.is_behind(region, s, *v);
-        let behind_yields: Vec<bool> = region.yields.iter().map(late).collect();
-        for (i, y) in region.yields.iter().enumerate() {
-            if !behind_yields[i] {
-                hs.push(homes[i]);
-                ys.push(*y);
-            }
-        }
-        if vector {
-            self.settle_all(&hs, &ys)?;
-        }
+        // What this part of the turn yields goes to its homes.
+        let settle = |l: &mut Self, behind: bool| {
+            let part =
+                homes.iter().zip(&region.yields).filter(|(_, y)| l.is_behind(region, s, **y) == behind);
+            let (homes, yields): (Vec<Home>, Vec<ValueId>) = part.map(|(h, y)| (*h, *y)).unzip();
+            if vector { l.settle_all(&homes, &yields) } else { Ok(()) }
+        };
+        settle(self, false)?;
         let head = self.close();
         guarded(head, ahead).into_iter().for_each(|s| self.push(s));
         let kept: Vec<Held> = if vector {
@@ -375,16 +371,7 @@ impl Lower<'_> {
         }
         self.tail(region, s)?;
         self.loc = op.loc;
-        let (mut hs, mut ys) = (Vec::new(), Vec::new());
-        for (i, y) in region.yields.iter().enumerate() {
-            if behind_yields[i] {
-                hs.push(homes[i]);
-                ys.push(*y);
-            }
-        }
-        if vector {
-            self.settle_all(&hs, &ys)?;
-        }
+        settle(self, true)?;
         let tail = self.close();
         guarded(tail, after).into_iter().for_each(|s| self.push(s));
         // What later tails need of this turn's head; what is older moves on, also where there is no head.
