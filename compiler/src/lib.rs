@@ -23,5 +23,5 @@ pub mod verify;
 pub use error::{Error, at, bug, nowhere};
 pub use serve::{compiler_version, serve};
 pub use session::{Options, Session};
-pub use target::{Lowered, Target};
+pub use target::{Direct, Lowered, See, Target};
 pub use timings::Timings;

@@ -11,6 +11,7 @@ use crate::ktg::{self, Func};
 use crate::mlir;
 use crate::passes::gpu::PASSES as GPU_PASSES;
 use crate::passes::{Level, Pass, canonicalize, cse, dce, hoist};
+use crate::target::Target;
 use crate::timings::Timings;
 use crate::verify;
 use kcc_dsl::exchange::ArgSpec;
@@ -39,12 +40,31 @@ pub const STAGES: &[Stage] =
 pub type Observer<'o> =
     dyn FnMut(usize, &str, &dyn Fn() -> String) -> Result<Option<(String, String)>, Error> + 'o;
 
-/// Names of the stages in dumps: `00-import`, `01-canonicalize`, … For a GPU those of its level come before `lower`.
-pub fn names(gpu: bool) -> Vec<String> {
+/// Names of a target's stages in dumps: `00-import`, `01-canonicalize`, … `lower`; its own, or those of the GPU level, come after
+/// those of kt.
+pub fn names(target: &dyn Target) -> Vec<String> {
     let passes = STAGES.iter().flat_map(|s| s.passes).map(|p| p.name);
-    let level = [GPU_IMPORT].into_iter().chain(GPU_PASSES.iter().map(|p| p.name)).filter(|_| gpu);
-    let all = ["import"].into_iter().chain(passes).chain(level).chain(["lower"]);
-    all.enumerate().map(|(i, name)| numbered(i, name)).collect()
+    let mut all: Vec<&str> = ["import"].into_iter().chain(passes).collect();
+    match target.direct() {
+        Some(own) => all.extend(own.stages().iter().map(|(name, _)| *name)),
+        None => {
+            if target.gpu().is_some() {
+                all.extend([GPU_IMPORT].into_iter().chain(GPU_PASSES.iter().map(|p| p.name)));
+            }
+            all.push("lower");
+        }
+    }
+    all.into_iter().enumerate().map(|(i, name)| numbered(i, name)).collect()
+}
+
+/// Number of the first stage after those of kt.
+pub fn after_kt() -> usize {
+    1 + STAGES.iter().map(|s| s.passes.len()).sum::<usize>()
+}
+
+/// Whether no later pass of kt has the name of the stage of that number.
+pub fn is_last(number: usize, name: &str) -> bool {
+    STAGES.iter().flat_map(|s| s.passes).skip(number).all(|p| p.name != name)
 }
 
 /// The stage that brings a kernel to the GPU level.

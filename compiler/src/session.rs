@@ -13,7 +13,7 @@ use crate::llvm::{Output, Way, emit_by};
 use crate::pipeline::{self, numbered};
 use crate::target::Target;
 use crate::timings::Timings;
-use crate::{import, ktg, lower, mlir, verify};
+use crate::{import, lower, mlir, verify};
 use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest, Diagnostic};
 use kcc_dsl::ir::{Kernel, LocId};
 use std::collections::BTreeMap;
@@ -39,9 +39,43 @@ pub struct Options<'o> {
 
 /// What a stage's name in an option refers to: its full name, or the last stage whose name follows the number.
 fn is_stage(wanted: &str, number: usize, name: &str) -> bool {
-    let full = numbered(number, name);
-    let last = || pipeline::names(true).iter().rfind(|n| n[3..] == *name).is_some_and(|n| *n == full);
-    wanted == full || (wanted == name && (name == "lower" || last()))
+    wanted == numbered(number, name) || (wanted == name && pipeline::is_last(number, name))
+}
+
+/// Shows stages to the options, and keeps the text of the one to stop after.
+struct Watch<'o> {
+    options: &'o Options<'o>,
+    stopped: Option<String>,
+}
+
+impl<'o> Watch<'o> {
+    fn new(options: &'o Options<'o>) -> Watch<'o> {
+        Watch { options, stopped: None }
+    }
+
+    fn see(
+        &mut self,
+        number: usize,
+        name: &str,
+        extension: &str,
+        text: &dyn Fn() -> String,
+    ) -> Result<Option<(String, String)>, Error> {
+        let edited = observe(self.options, number, name, extension, text)?;
+        if self.stopped.is_none()
+            && self.options.stop_after.as_deref().is_some_and(|s| is_stage(s, number, name))
+        {
+            self.stopped = Some(edited.as_ref().map_or_else(text, |(t, _)| t.clone()));
+        }
+        Ok(edited)
+    }
+
+    /// What came of the stages: where one was to stop after, its text, whatever came later.
+    fn end<T>(self, done: Result<T, Error>) -> Result<T, End> {
+        match self.stopped {
+            Some(text) => Err(End::Stopped(text)),
+            None => Ok(done?),
+        }
+    }
 }
 
 /// Compiles kernels. It holds nothing: contexts are pooled per process, so any number of sessions may run at once.
@@ -103,8 +137,18 @@ impl Session {
     /// # Errors
     /// As [`Session::compile`].
     pub fn check(&self, kernel: &Kernel, target: Option<&dyn Target>) -> Result<(), Vec<Diagnostic>> {
+        let asked = |t: &dyn Target| {
+            t.check(kernel)?;
+            // What a target says of a kernel as it goes its own way is known at once.
+            let Some(own) = t.direct() else { return Ok(()) };
+            let args: Vec<ArgSpec> = kernel.params.iter().map(|p| ArgSpec::dense(p.kind)).collect();
+            let see = &mut |_: usize, _: &dyn Fn() -> String| Ok(None);
+            own.compile(kernel, &args, &BTreeMap::new(), &mut Timings::default(), see).map(|_| ())
+        };
+        let place = kernel.locs.get(LocId::default().0 as usize);
+        let located = |e: Error| place.map_or(e.clone(), |l| e.or_at(l));
         verify::check(kernel)
-            .and_then(|()| target.map_or(Ok(()), |t| t.check(kernel)))
+            .and_then(|()| target.map_or(Ok(()), |t| asked(t).map_err(located)))
             .map_err(|e| e.diagnostics())
     }
 }
@@ -129,6 +173,7 @@ fn observe(
     options: &Options,
     number: usize,
     name: &str,
+    extension: &str,
     text: &dyn Fn() -> String,
 ) -> Result<Option<(String, String)>, Error> {
     if options.observer.is_some() || options.dump.is_some() {
@@ -137,12 +182,6 @@ fn observe(
             see(&numbered(number, name), &text);
         }
         if let Some(dir) = &options.dump {
-            let extension = match name {
-                "llvm-ir" => "ll",
-                "assembly" => "s",
-                _ if text.starts_with(ktg::print::WORD) => "ktg",
-                _ => "mlir",
-            };
             let path = dir.join(format!("{}.{extension}", numbered(number, name)));
             write_atomically(&path, text.as_bytes())?;
         }
@@ -170,7 +209,7 @@ fn compile(
         })?;
     }
     let unknown = |wanted: &str| {
-        let names = pipeline::names(target.gpu().is_some());
+        let names = pipeline::names(target);
         let known = names.iter().any(|n| n == wanted || &n[3..] == wanted);
         (!known).then(|| {
             nowhere()
@@ -189,6 +228,7 @@ fn compile(
         bytes: Vec::new(),
         cpu: Default::default(),
         gpu: None,
+        npu: None,
         timings: Vec::new(),
     };
     match stages(input, args, knobs, target, options, &mut clock, &mut artifact) {
@@ -219,27 +259,39 @@ fn stages(
     }
     let mut args = args.to_vec();
     args.resize(kernel.params.len(), ArgSpec::default());
-    clock.time("check", || target.check(&kernel)).map_err(located)?;
-    let number = pipeline::names(target.gpu().is_some()).len() - 1;
-    let mut lowered = match target.gpu() {
-        None => clock.time("lower", || target.lower(&kernel, &args, knobs)).map_err(located)?,
-        Some(gpu) => {
-            let func = to_func(&kernel, &args, knobs, gpu, options, clock).map_err(|e| match e {
-                End::Failed(e) => End::Failed(located(e)),
-                stopped => stopped,
-            })?;
-            clock.time("lower", || lower::gpu::lower(&func, gpu)).map_err(located)?
+    clock.time("check", || target.check(&kernel)).map_err(&located)?;
+    let number = pipeline::names(target).len() - 1;
+    let located = |e: End| match e {
+        End::Failed(e) => End::Failed(located(e)),
+        stopped => stopped,
+    };
+    let lowered = match (target.direct(), target.gpu()) {
+        (Some(own), _) => {
+            let first = pipeline::after_kt();
+            let mut watch = Watch::new(options);
+            let done = own.compile(&kernel, &args, knobs, clock, &mut |i, text| {
+                let (name, extension) = own.stages().get(i).copied().unwrap_or(("code", "txt"));
+                watch.see(first + i, name, extension, text)
+            });
+            let lowered = watch.end(done).map_err(located)?;
+            (artifact.symbol, artifact.npu) = (lowered.symbol, lowered.npu);
+            return Ok(lowered.text.into_bytes());
+        }
+        (None, None) => clock.time("lower", || target.lower(&kernel, &args, knobs)),
+        (None, Some(gpu)) => {
+            let func = to_func(&kernel, &args, knobs, gpu, options, clock).map_err(located)?;
+            clock.time("lower", || lower::gpu::lower(&func, gpu))
         }
     };
+    let mut lowered = lowered.map_err(|e| located(e.into()))?;
     artifact.symbol.clone_from(&lowered.symbol);
     artifact.cpu = lowered.cpu.clone();
     artifact.gpu = lowered.gpu.clone();
-    if let Some((edited, _)) = observe(options, number, "lower", &|| lowered.text.clone())? {
+    let mut watch = Watch::new(options);
+    if let Some((edited, _)) = watch.see(number, "lower", "mlir", &|| lowered.text.clone())? {
         lowered.text = edited;
     }
-    if options.stop_after.as_deref().is_some_and(|s| is_stage(s, number, "lower")) {
-        return Err(End::Stopped(lowered.text));
-    }
+    watch.end(Ok(()))?;
     let machine = target.machine();
     let mlir_passes = format!("{}{}", target.mlir_passes(), target.option_passes(knobs));
     let way = Way {
@@ -249,11 +301,12 @@ fn stages(
         prepare: &|context| target.prepare(context),
     };
     if options.dump.is_some() || options.observer.is_some() {
-        for (i, (name, output)) in
-            [("llvm-ir", Output::LlvmIr), ("assembly", Output::Assembly)].into_iter().enumerate()
-        {
+        let last = [("llvm-ir", "ll", Output::LlvmIr), ("assembly", "s", Output::Assembly)];
+        for (i, (name, extension, output)) in last.into_iter().enumerate() {
             let bytes = emit_by(&lowered.text, &way, output, &mut Timings::default())?;
-            observe(options, number + 1 + i, name, &|| String::from_utf8_lossy(&bytes).into_owned())?;
+            observe(options, number + 1 + i, name, extension, &|| {
+                String::from_utf8_lossy(&bytes).into_owned()
+            })?;
         }
     }
     let output = options.output.unwrap_or(target.output());
@@ -279,7 +332,8 @@ fn to_kernel(input: Input, options: &Options, clock: &mut Timings) -> Result<Ker
     let module = clock.time("parse", || mlir::parse(&context, &text, file));
     let mut module = if from_us { module.map_err(|e| e.into_bug("import"))? } else { module? };
     let mut replaced = None;
-    if let Some((edited, name)) = observe(options, 0, "import", &|| mlir::print(&module))? {
+    let mut watch = Watch::new(options);
+    if let Some((edited, name)) = watch.see(0, "import", "mlir", &|| mlir::print(&module))? {
         module = mlir::parse(&context, &edited, &name)?;
         replaced = Some(name);
     }
@@ -290,22 +344,12 @@ fn to_kernel(input: Input, options: &Options, clock: &mut Timings) -> Result<Ker
     } else {
         checked?
     };
-    let stop = |number, name: &str| options.stop_after.as_deref().is_some_and(|s| is_stage(s, number, name));
-    if stop(0, "import") {
-        return Err(End::Stopped(mlir::print(&module)));
-    }
-    let mut stopped = None;
+    watch.end(Ok(()))?;
+    let mut watch = Watch::new(options);
     let done = pipeline::run(&context, module, 1, clock, &mut |number, name, text| {
-        let edited = observe(options, number, name, text)?;
-        if stopped.is_none() && stop(number, name) {
-            stopped = Some(edited.as_ref().map_or_else(text, |(t, _)| t.clone()));
-        }
-        Ok(edited)
+        watch.see(number, name, "mlir", text)
     });
-    match stopped {
-        Some(text) => Err(End::Stopped(text)),
-        None => Ok(done?.1),
-    }
+    Ok(watch.end(done)?.1)
 }
 
 /// Through the stages of the GPU level.
@@ -318,18 +362,10 @@ fn to_func(
     clock: &mut Timings,
 ) -> Result<Func, End> {
     let knobs = GpuOptions::parse(knobs)?;
-    let first = pipeline::names(false).len() - 1;
-    let stop = |number, name: &str| options.stop_after.as_deref().is_some_and(|s| is_stage(s, number, name));
-    let mut stopped = None;
-    let done = pipeline::run_gpu(kernel, args, target, &knobs, first, clock, &mut |number, name, text| {
-        let edited = observe(options, number, name, text)?;
-        if stopped.is_none() && stop(number, name) {
-            stopped = Some(edited.as_ref().map_or_else(text, |(t, _)| t.clone()));
-        }
-        Ok(edited)
-    });
-    match stopped {
-        Some(text) => Err(End::Stopped(text)),
-        None => Ok(done?),
-    }
+    let mut watch = Watch::new(options);
+    let done =
+        pipeline::run_gpu(kernel, args, target, &knobs, pipeline::after_kt(), clock, &mut |n, name, text| {
+            watch.see(n, name, "ktg", text)
+        });
+    watch.end(done)
 }

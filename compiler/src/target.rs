@@ -3,7 +3,8 @@
 use crate::error::{Error, bug};
 use crate::gpu::GpuTarget;
 use crate::llvm::{Machine, Output};
-use kcc_dsl::exchange::{ArgSpec, CpuMeta, GpuMeta};
+use crate::timings::Timings;
+use kcc_dsl::exchange::{ArgSpec, CpuMeta, GpuMeta, NpuMeta};
 use kcc_dsl::ir::Kernel;
 use std::collections::BTreeMap;
 
@@ -18,6 +19,31 @@ pub struct Lowered {
     pub cpu: CpuMeta,
     /// Facts for the launcher of a GPU kernel.
     pub gpu: Option<GpuMeta>,
+    /// Facts for the launcher of an NPU kernel.
+    pub npu: Option<NpuMeta>,
+}
+
+/// Receives the number of a stage among a target's own, and its text; returns a text that takes its place, with the name of its
+/// file.
+pub type See<'s> = dyn FnMut(usize, &dyn Fn() -> String) -> Result<Option<(String, String)>, Error> + 's;
+
+/// The way of a target whose code is no LLVM module: it has programs of its own, from the kernel down to what its loader takes.
+pub trait Direct {
+    /// Names of its stages, in order, each with the extension of its files. They follow those of kt in dumps.
+    fn stages(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Compiles a kernel, whose stages `see` is shown. [`Lowered::text`] is the code.
+    ///
+    /// # Errors
+    /// What the target cannot do, an option that is unknown or has a bad value, an edited file; bugs.
+    fn compile(
+        &self,
+        kernel: &Kernel,
+        args: &[ArgSpec],
+        options: &BTreeMap<String, String>,
+        clock: &mut Timings,
+        see: &mut See,
+    ) -> Result<Lowered, Error>;
 }
 
 /// A backend, for one resolved target.
@@ -32,7 +58,7 @@ pub trait Target: Send + Sync {
     fn check(&self, kernel: &Kernel) -> Result<(), Error>;
 
     /// Lowers a kernel that [`Target::check`] accepted. `args` has one entry per parameter. Never called where
-    /// [`Target::gpu`] gives a GPU, whose kernels are lowered through the GPU level.
+    /// [`Target::gpu`] gives a GPU, whose kernels are lowered through the GPU level, or [`Target::direct`] a way.
     ///
     /// # Errors
     /// An unknown option or one with a bad value; bugs.
@@ -51,13 +77,20 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// The target's own way, if its code is no LLVM module. Then what follows is not asked for.
+    fn direct(&self) -> Option<&dyn Direct> {
+        None
+    }
+
     /// Adds to a context what the target's own dialects need; called before its text is parsed.
     fn prepare(&self, context: &melior::Context) {
         let _ = context;
     }
 
     /// MLIR pipeline that leaves only the `llvm` dialect.
-    fn mlir_passes(&self) -> &str;
+    fn mlir_passes(&self) -> &str {
+        ""
+    }
 
     /// What goes behind [`Target::mlir_passes`] for these options: nothing, or passes with a comma before each.
     fn option_passes(&self, options: &BTreeMap<String, String>) -> &str {
@@ -66,10 +99,14 @@ pub trait Target: Send + Sync {
     }
 
     /// LLVM pipeline.
-    fn llvm_passes(&self) -> &str;
+    fn llvm_passes(&self) -> &str {
+        ""
+    }
 
     /// The machine to generate code for.
-    fn machine(&self) -> Machine;
+    fn machine(&self) -> Machine {
+        Machine::default()
+    }
 
     /// What is loaded, from the object that was generated.
     ///

@@ -99,12 +99,13 @@ const fn a2(name: &'static str, groups: u32) -> Chip {
 }
 
 /// The chips known.
-pub const CHIPS: [Chip; 2] = [a2("ascend910b", 24), a2("ascend910b4", 20)];
+pub const CHIPS: [Chip; 4] =
+    [a2("ascend910b", 24), a2("ascend910b4", 20), a2("ascend910c", 24), a2("ascend910c4", 20)];
 
 impl Chip {
     /// The chip of that name.
     pub fn find(name: &str) -> Option<&'static Chip> {
-        static ROWS: [Chip; 2] = CHIPS;
+        static ROWS: [Chip; 4] = CHIPS;
         ROWS.iter().find(|c| c.name == name)
     }
 

@@ -5,9 +5,11 @@
 
 pub mod frame;
 pub mod gpu;
+pub mod npu;
 
-use crate::ir::{Kernel, Loc};
+use crate::ir::{Kernel, Loc, ParamKind};
 pub use gpu::{GpuArg, GpuMeta, GridMap, TensorMap};
+pub use npu::{NpuBlocks, NpuMeta};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,12 +34,24 @@ pub struct ArgSpec {
     pub tma: bool,
 }
 
+impl ArgSpec {
+    /// What holds of a parameter's argument whose last axis is contiguous, if nothing else is known.
+    pub fn dense(kind: ParamKind) -> ArgSpec {
+        let unit_axis = match kind {
+            ParamKind::View { rank, .. } => rank.checked_sub(1).map(|a| a as u8),
+            ParamKind::Scalar(_) => None,
+        };
+        ArgSpec { unit_axis, ..ArgSpec::default() }
+    }
+}
+
 /// A request to compile one kernel for one target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CompileRequest {
     /// The recorded kernel.
     pub kernel: Kernel,
-    /// Target name: `cpu:native`, `cpu:x86-64-v3`, `cpu:x86-64-v4`, `cpu:znver4`, `nvidia:sm_90a`, `sim:sm_90a`, …
+    /// Target name: `cpu:native`, `cpu:x86-64-v3`, `cpu:x86-64-v4`, `cpu:znver4`, `nvidia:sm_90a`, `sim:sm_90a`,
+    /// `sim:ascend910b`, …
     pub target: String,
     /// One entry per parameter.
     pub args: Vec<ArgSpec>,
@@ -84,12 +98,15 @@ pub struct Artifact {
     /// Exported symbol.
     pub symbol: String,
     /// CPU: an ELF relocatable object without undefined symbols other than `memcpy`, `memset`, `memmove`. GPU: PTX text or a
-    /// cubin; for a simulated target (`sim:sm_90a`), the lowered module in MLIR's generic form.
+    /// cubin; for a simulated GPU (`sim:sm_90a`), the lowered module in MLIR's generic form. NPU: AscendC source; for a
+    /// simulated one (`sim:ascend910b`), the program of its cores as text.
     pub bytes: Vec<u8>,
     /// Launch facts on a CPU.
     pub cpu: CpuMeta,
     /// Launch facts on a GPU.
     pub gpu: Option<GpuMeta>,
+    /// Launch facts on an NPU.
+    pub npu: Option<NpuMeta>,
     /// Time per stage, in order, in microseconds.
     pub timings: Vec<(String, u64)>,
 }

@@ -8,7 +8,7 @@
 use crate::device::{Code, CompiledKernel, Device, Loaded};
 use crate::drivers::cpu::{self, detect};
 use crate::error::{Error, Result};
-use kcc_dsl::exchange::{ArgSpec, Artifact, CpuMeta, GpuMeta};
+use kcc_dsl::exchange::{ArgSpec, Artifact, CpuMeta, GpuMeta, NpuMeta};
 use kcc_dsl::ir::{Kernel, Param};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -38,6 +38,9 @@ pub struct Manifest {
     /// Launch facts on a GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuMeta>,
+    /// Launch facts on an NPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npu: Option<NpuMeta>,
 }
 
 impl Manifest {
@@ -53,6 +56,7 @@ impl Manifest {
             symbol: artifact.symbol.clone(),
             cpu: artifact.cpu.clone(),
             gpu: artifact.gpu.clone(),
+            npu: artifact.npu.clone(),
         }
     }
 

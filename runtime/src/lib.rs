@@ -4,7 +4,7 @@
 //! KernelDef ── launch ──▶ checks ──▶ memory cache ──▶ CPU driver: programs on a thread pool
 //!                                     │ miss
 //!                                     trace ──▶ disk cache ──▶ compiler (child process, or linked in)
-//! GPUs, real (`cuda`) and simulated (`sim:…`), go the same way to their own drivers.
+//! GPUs, real (`cuda`, `hip`) and simulated (`sim:…`), and NPUs go the same way to their own drivers.
 //! Device::eager() runs the kernel's own function instead, with every access checked.
 //! ```
 
@@ -17,6 +17,7 @@ mod launch;
 pub mod pack;
 mod stats;
 mod tensor;
+mod timeline;
 
 pub use device::{Builder, CompiledKernel, Device, Recorded};
 pub use drivers::cpu::detect;
@@ -28,3 +29,4 @@ pub use stats::{Compilation, Origin, Stats};
 pub use tensor::{
     ALIGN, DeviceTensor, DeviceView, DeviceViewMut, DynTensor, MAX_RANK, Tensor, TensorView, TensorViewMut,
 };
+pub use timeline::{PipeTime, Timeline};

@@ -35,6 +35,7 @@ fn variant(code: &[u8], file: &str) -> Variant {
         },
         cpu: Some(Default::default()),
         gpu: None,
+        npu: None,
     }
 }
 

@@ -97,6 +97,7 @@ impl Target for Cpu {
                 prints: out.prints,
             },
             gpu: None,
+            npu: None,
         })
     }
 

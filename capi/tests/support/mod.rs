@@ -106,6 +106,7 @@ fn variant(object: &[u8], symbol: &str, dtypes: &[&str], unit_axis: bool) -> Var
             ..CpuMeta::default()
         }),
         gpu: None,
+        npu: None,
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Output {
     LlvmIr,
     /// The module after the MLIR passes, in MLIR's generic form with locations: what a simulator takes.
     Dialect,
+    /// Text of the target's own, which no LLVM module becomes: that of [`crate::Direct`].
+    Own,
 }
 
 /// The way from text to code.
@@ -113,7 +115,7 @@ fn finish(
     let file = match output {
         Output::Object => FileType::Object,
         Output::Assembly => FileType::Assembly,
-        Output::Dialect => return Err(bug("the dialect is not code")),
+        Output::Dialect | Output::Own => return Err(bug("this is not code of LLVM's")),
         Output::LlvmIr => {
             return Ok(translated.print_to_string().to_string_lossy().into_owned().into_bytes());
         }

@@ -55,14 +55,14 @@ impl Report {
     }
 
     /// The timeline in Chrome's trace format (open it at `chrome://tracing` or in Perfetto): a process for each core, a thread for
-    /// each pipe, microseconds by the chip's clock.
+    /// each pipe, microseconds by the chip's clock; an instruction is named with its source line.
     ///
     /// # Errors
     /// None that a program can cause.
     pub fn chrome_trace(&self, locs: &[kcc_dsl::ir::Loc]) -> Result<String, serde_json::Error> {
         #[derive(Serialize)]
-        struct Event<'a> {
-            name: &'a str,
+        struct Event {
+            name: String,
             ph: &'static str,
             #[serde(skip_serializing_if = "Option::is_none")]
             ts: Option<f64>,
@@ -80,17 +80,35 @@ impl Report {
                 CoreKind::Vector => format!("group {group}: vector {sub}"),
             };
             let args = BTreeMap::from([("name", name)]);
-            events.push(Event { name: "process_name", ph: "M", ts: None, dur: None, pid, tid: 0, args });
+            events.push(Event {
+                name: "process_name".into(),
+                ph: "M",
+                ts: None,
+                dur: None,
+                pid,
+                tid: 0,
+                args,
+            });
             for p in Pipe::ALL {
                 let args = BTreeMap::from([("name", p.name().to_owned())]);
                 let tid = p as usize;
-                events.push(Event { name: "thread_name", ph: "M", ts: None, dur: None, pid, tid, args });
+                events.push(Event {
+                    name: "thread_name".into(),
+                    ph: "M",
+                    ts: None,
+                    dur: None,
+                    pid,
+                    tid,
+                    args,
+                });
             }
         }
         for s in &self.timeline {
-            let source = locs.get(s.loc.0 as usize).map(ToString::to_string).unwrap_or_default();
+            let loc = locs.get(s.loc.0 as usize);
+            let source = loc.map(ToString::to_string).unwrap_or_default();
+            let line = loc.map(|l| format!(" {}:{}", l.file.rsplit('/').next().unwrap_or_default(), l.line));
             events.push(Event {
-                name: &s.name,
+                name: s.name.clone() + &line.unwrap_or_default(),
                 ph: "X",
                 ts: Some(s.start as f64 * micro),
                 dur: Some(s.cycles as f64 * micro),

@@ -22,7 +22,8 @@ pub(super) struct Args {
     /// What to compile for; see `kcc targets`. May be given several times
     #[arg(long, short, default_value = "cpu:native")]
     target: Vec<String>,
-    /// What to write; by default what the target's loader takes: an object, PTX, or the simulator's module
+    /// What to write; by default what the target's loader takes: an object, PTX, or the simulator's module or
+    /// program
     #[arg(long, short, value_enum)]
     emit: Option<Emit>,
     /// A folder; or, for one kernel and one target, a file
@@ -50,6 +51,8 @@ enum Emit {
     Cubin,
     /// LLVM IR
     LlvmIr,
+    /// NPU: the program of the chip's cores
+    Davinci,
     /// MLIR as lowered for the target
     Mlir,
     /// Tile IR, as this program reads it
@@ -64,7 +67,33 @@ impl Emit {
             Output::Assembly => Emit::Ptx,
             Output::LlvmIr => Emit::LlvmIr,
             Output::Dialect => Emit::Mlir,
+            Output::Own => Emit::Davinci,
         }
+    }
+
+    /// Whether a target has it.
+    fn check(self, target: &dyn Target) -> Result<(), Failure> {
+        let own = target.direct().is_some();
+        let has = match self {
+            Emit::Obj => target.output() == Output::Object,
+            Emit::So => target.output() == Output::Object && target.gpu().is_none(),
+            Emit::Kt => true,
+            Emit::Davinci => own,
+            _ => !own,
+        };
+        if has {
+            return Ok(());
+        }
+        let (what, others) = match self {
+            Emit::Obj | Emit::So => ("object files", "ptx, cubin, llvm-ir or mlir"),
+            Emit::Davinci => ("programs of NPU cores", "obj, asm, llvm-ir or mlir"),
+            _ => ("LLVM modules", "kt or davinci"),
+        };
+        let others = if own { "kt or davinci" } else { others };
+        Err(Failure::with_help(
+            format!("there are no {what} for {}", target.name()),
+            format!("leave --emit out, or choose {others}"),
+        ))
     }
 
     fn extension(self) -> &'static str {
@@ -75,6 +104,7 @@ impl Emit {
             Emit::Ptx => "ptx",
             Emit::Cubin => "cubin",
             Emit::LlvmIr => "ll",
+            Emit::Davinci => "davinci",
             Emit::Mlir | Emit::Kt => "mlir",
         }
     }
@@ -84,6 +114,7 @@ impl Emit {
             Emit::Obj | Emit::So => (Some(Output::Object), None),
             Emit::Asm | Emit::Ptx | Emit::Cubin => (Some(Output::Assembly), None),
             Emit::LlvmIr => (Some(Output::LlvmIr), None),
+            Emit::Davinci => (Some(Output::Own), None),
             Emit::Mlir if usual == Output::Dialect => (Some(usual), None),
             Emit::Mlir => (None, Some("lower".to_owned())),
             Emit::Kt => (None, Some("import".to_owned())),
@@ -117,7 +148,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             let specs = if args.any_strides {
                 vec![ArgSpec::default(); kernel.params.len()]
             } else {
-                contiguous(kernel, target.name())
+                contiguous(kernel, &**target)
             };
             let emit = args.emit.unwrap_or(Emit::usual(target.output()));
             bar.set_message(label(&kernel.name, &kernel.generics));
@@ -127,13 +158,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
                 args: specs.clone(),
                 options: args.options.iter().cloned().collect(),
             };
-            let foreign = target.gpu().is_some() && emit == Emit::So;
-            if matches!(emit, Emit::Obj | Emit::So) && (target.output() != Output::Object || foreign) {
-                return Err(Failure::with_help(
-                    format!("there are no object files for {}", target.name()),
-                    "leave --emit out, or choose ptx, cubin, llvm-ir or mlir",
-                ));
-            }
+            emit.check(&**target)?;
             let mut artifact = Session::new()
                 .compile(&request, &**target, &emit.options(target.output()))
                 .map_err(|d| Failure::from(d).rooted(&kernels.roots))?;
@@ -203,7 +228,7 @@ fn write(
         Emit::So => shared_object(&artifact.bytes, path)?,
         _ => write_atomically(path, &artifact.bytes)?,
     }
-    if matches!(emit, Emit::Obj | Emit::So | Emit::Ptx | Emit::Cubin) {
+    if matches!(emit, Emit::Obj | Emit::So | Emit::Ptx | Emit::Cubin | Emit::Davinci) {
         let manifest = Manifest::new(kernel, specs, artifact);
         let text = serde_json::to_string_pretty(&manifest).map_err(|e| Failure::input(e.to_string()))?;
         write_atomically(&path.with_extension("json"), text.as_bytes())?;

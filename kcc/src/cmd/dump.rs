@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         serve::target(&args.target).ok_or_else(|| Failure::from(vec![unknown_target(&args.target)]))?;
     let (kernel, roots) = args.input.read_one(json)?;
     let request = CompileRequest {
-        args: contiguous(&kernel, target.name()),
+        args: contiguous(&kernel, &*target),
         kernel,
         target: target.name().to_owned(),
         options: args.options.iter().cloned().collect(),

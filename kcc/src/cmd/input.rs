@@ -3,6 +3,7 @@
 use super::Failure;
 use super::driver::{self, Traced};
 use clap::Args;
+use kcc_compiler::Target;
 use kcc_compiler::session::read_module_text;
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::{Kernel, ParamKind};
@@ -34,16 +35,13 @@ pub(super) fn label(name: &str, generics: &str) -> String {
 }
 
 /// Contiguous arguments: the last axis of every view has stride 1. For a GPU, they are also aligned, and under 2 GiB.
-pub(super) fn contiguous(kernel: &Kernel, target: &str) -> Vec<ArgSpec> {
-    let cpu = target.starts_with("cpu");
-    let unit = |rank: usize| rank.checked_sub(1).map(|a| a as u8);
+pub(super) fn contiguous(kernel: &Kernel, target: &dyn Target) -> Vec<ArgSpec> {
     kernel
         .params
         .iter()
         .map(|p| match p.kind {
-            ParamKind::View { rank, .. } if cpu => ArgSpec { unit_axis: unit(rank), ..ArgSpec::default() },
-            ParamKind::View { rank, .. } => ArgSpec::ideal(rank),
-            ParamKind::Scalar(_) => ArgSpec::default(),
+            ParamKind::View { rank, .. } if target.gpu().is_some() => ArgSpec::ideal(rank),
+            kind => ArgSpec::dense(kind),
         })
         .collect()
 }

@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod serve;
 mod targets;
+mod timeline;
 mod values;
 
 use clap::{Parser, Subcommand};

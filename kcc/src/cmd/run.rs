@@ -3,11 +3,11 @@
 use super::dump::pair;
 use super::input::Input;
 use super::values::{self, Value, to_f64};
-use super::{Failure, npy, say};
+use super::{Failure, npy, say, timeline};
 use comfy_table::{Table, presets::NOTHING};
 use kcc_dsl::ir::{Elem, Kernel};
 use kcc_runtime::jit::ChildCompiler;
-use kcc_runtime::{Arg, Builder, CompiledKernel, Device};
+use kcc_runtime::{Arg, Builder, CompiledKernel, Device, Timeline};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// An argument: `x=random:64x64[:SEED]`, `x=zeros:8`, `x=ones:8`, `x=iota:8`, `y=empty:8`, `x=in.npy`, `scale=0.5`
     #[arg(long = "arg", short, value_parser = pair)]
     args: Vec<(String, String)>,
-    /// Where to run: `cpu`, `cpu:THREADS`, `eager`, `cuda:INDEX`, `sim:sm_90a` (the simulator)
+    /// Where to run: `cpu`, `cpu:THREADS`, `eager`, `cuda:INDEX`, `hip:INDEX`, `sim:sm_90a`, `sim:ascend910b` (simulators)
     #[arg(long, short, default_value = "cpu")]
     device: String,
     /// What to compile for on a CPU; see `kcc targets`
@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// Folder for a .npy file per written argument
     #[arg(long, short)]
     out: Option<PathBuf>,
+    /// File for a timeline of what each pipe did, in Chrome's trace format; on a simulated NPU
+    #[arg(long)]
+    trace: Option<PathBuf>,
     /// Launches to time
     #[arg(long, default_value_t = 1)]
     repeat: usize,
@@ -60,7 +63,10 @@ fn grid(text: &str) -> Result<Grid, String> {
 
 /// The device; its compiler is this program.
 fn device(args: &Args) -> Result<Device, Failure> {
-    let builder = Builder::open(&args.device)?.target(&args.target);
+    let mut builder = Builder::open(&args.device)?.target(&args.target);
+    if args.trace.is_some() {
+        builder = builder.trace();
+    }
     Ok(match std::env::current_exe() {
         Ok(exe) => builder.compiler(ChildCompiler::shared(&exe)).build(),
         Err(_) => builder.build(),
@@ -101,6 +107,7 @@ fn execute(args: &Args, kernel: &Kernel, json: bool) -> Result<(), Failure> {
     }
     times.sort_unstable();
     let median = times[times.len() / 2];
+    let timeline = args.trace.as_deref().map(|file| timeline::write(&device, file)).transpose()?;
     let mut errors = vec![None; values.len()];
     if args.check {
         let eager = Device::eager();
@@ -122,7 +129,7 @@ fn execute(args: &Args, kernel: &Kernel, json: bool) -> Result<(), Failure> {
         }
     }
     let compile_ms = device.stats().compile_time().as_secs_f64() * 1e3;
-    summary(kernel, &values, &errors, compile_ms, median, json);
+    summary(kernel, &values, &errors, compile_ms, median, timeline.as_ref(), json);
     for ((p, v), e) in kernel.params.iter().zip(&values).zip(&errors) {
         let (Value::Tensor { tensor, .. }, Some(e)) = (v, e) else { continue };
         let limit = args.tolerance.unwrap_or_else(|| tolerance(tensor.elem()));
@@ -169,6 +176,7 @@ fn summary(
     errors: &[Option<f64>],
     compile_ms: f64,
     median: Duration,
+    timeline: Option<&Timeline>,
     json: bool,
 ) {
     let mut rows = Vec::new();
@@ -194,7 +202,7 @@ fn summary(
             .collect();
         say(serde_json::json!({
             "ok": true, "kernel": kernel.symbol(), "compile_ms": compile_ms,
-            "seconds": median.as_secs_f64(), "outputs": outputs,
+            "seconds": median.as_secs_f64(), "outputs": outputs, "simulated": timeline.map(timeline::json),
         }));
         return;
     }
@@ -214,6 +222,9 @@ fn summary(
     }
     say(table);
     say(format!("compiled in {compile_ms:.1} ms, ran in {:.3} ms", median.as_secs_f64() * 1e3));
+    if let Some(timeline) = timeline {
+        timeline::show(timeline);
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use kcc_amd::Amd;
+use kcc_ascend::Ascend;
 use kcc_compiler::Target;
 use kcc_compiler::serve::serve;
 use kcc_cpu::Cpu;
@@ -16,7 +17,10 @@ pub(super) fn target(name: &str) -> Option<Box<dyn Target>> {
     if let Some(gpu) = Nvidia::open(name) {
         return Some(Box::new(gpu));
     }
-    Some(Box::new(Amd::open(name)?))
+    if let Some(gpu) = Amd::open(name) {
+        return Some(Box::new(gpu));
+    }
+    Some(Box::new(Ascend::open(name)?))
 }
 
 pub(super) fn run() -> Result<(), Failure> {

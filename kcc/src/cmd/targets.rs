@@ -3,6 +3,7 @@
 use super::{Failure, say};
 use comfy_table::{Table, presets::NOTHING};
 use kcc_amd::chips::CHIPS as AMDS;
+use kcc_ascend::chips::CHIPS as NPUS;
 use kcc_cpu::chips::{CHIPS, native};
 use kcc_nvidia::chips::CHIPS as GPUS;
 use kcc_runtime::detect;
@@ -28,6 +29,7 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
                     ]
                 }),
         )
+        .chain(NPUS.iter().map(|c| (format!("sim:ascend{}", c.name), true, false, c.summary)))
         .collect();
     if json {
         let list: Vec<_> = rows

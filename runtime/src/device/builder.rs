@@ -4,9 +4,13 @@ use super::cpu::Cpu;
 use super::gpu::Gpu;
 use super::store::Store;
 use super::{Device, Inner, Kind};
+#[cfg(feature = "sim")]
+use crate::drivers::ascend;
 use crate::drivers::cpu::detect;
 use crate::drivers::dry::Dry;
 use crate::drivers::gpu::Driver;
+#[cfg(feature = "sim")]
+use crate::drivers::sim::{self, How};
 use crate::error::{Error, Result};
 use crate::jit::{Compiler, DiskCache, default_cache_dir};
 use crate::launch::PrintHandler;
@@ -30,6 +34,8 @@ pub struct Builder {
     compiler: Option<Arc<dyn Compiler>>,
     print: Option<PrintHandler>,
     seed: Option<u64>,
+    #[cfg_attr(not(feature = "sim"), allow(dead_code))]
+    trace: bool,
 }
 
 enum Choice {
@@ -37,7 +43,29 @@ enum Choice {
     Eager,
     Gpu(Arc<dyn Driver>),
     #[cfg(feature = "sim")]
-    Sim(crate::drivers::sim::Sim),
+    Sim(Simulator),
+}
+
+/// A simulated chip.
+#[cfg(feature = "sim")]
+enum Simulator {
+    Gpu(&'static kcc_simt::Chip),
+    Npu(&'static kcc_davinci::Chip),
+}
+
+#[cfg(feature = "sim")]
+impl Simulator {
+    fn find(name: &str) -> Option<Simulator> {
+        let npu = || kcc_davinci::Chip::find(name).map(Simulator::Npu);
+        kcc_simt::Chip::find(name).map(Simulator::Gpu).or_else(npu)
+    }
+
+    fn open(self, how: How) -> Arc<dyn Driver> {
+        match self {
+            Simulator::Gpu(chip) => Arc::new(sim::Sim::new(chip, how)),
+            Simulator::Npu(chip) => Arc::new(ascend::sim::Sim::new(chip, how)),
+        }
+    }
 }
 
 enum Cache {
@@ -56,6 +84,7 @@ impl Builder {
             compiler: None,
             print: None,
             seed: None,
+            trace: false,
         }
     }
 
@@ -120,9 +149,15 @@ impl Builder {
         self
     }
 
-    /// What decides, on a simulated GPU, the order of warps and when copies land: KCC_SIM_SEED, or 0, if not given.
+    /// What decides, on a simulated GPU, the order of warps and when copies land, on a simulated NPU that of pipes: KCC_SIM_SEED, or 0, if not given.
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Keeps what a simulated NPU did in its last launch: [`Device::timeline`].
+    pub fn trace(mut self) -> Builder {
+        self.trace = true;
         self
     }
 
@@ -157,7 +192,7 @@ impl Builder {
             Choice::Sim(chip) => {
                 let named = || std::env::var("KCC_SIM_SEED").ok().and_then(|s| s.trim().parse().ok());
                 let seed = self.seed.or_else(named).unwrap_or(0);
-                Kind::Gpu(Box::new(Gpu::new(Arc::new(chip.seeded(seed)), store)))
+                Kind::Gpu(Box::new(Gpu::new(chip.open(How { seed, trace: self.trace }), store)))
             }
             Choice::Gpu(driver) => Kind::Gpu(Box::new(Gpu::new(driver, store))),
         };
@@ -168,7 +203,7 @@ impl Builder {
 
 #[cfg(feature = "sim")]
 fn simulator(name: &str, chip: &str) -> Result<Builder> {
-    let sim = crate::drivers::sim::Sim::open(chip);
+    let sim = Simulator::find(chip);
     sim.map(|s| Builder::new(Choice::Sim(s))).ok_or_else(|| Error::UnknownDevice { name: name.into() })
 }
 

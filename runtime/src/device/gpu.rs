@@ -1,4 +1,4 @@
-//! GPU devices, real and simulated: one driver, and kernels compiled for its chip.
+//! GPUs and NPUs, real and simulated: one driver, and kernels compiled for its chip.
 
 use super::Launching;
 use super::loaded::{Code, Loaded};

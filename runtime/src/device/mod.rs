@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cpu     compiled code on a thread pool          eager    the kernel's own function, every access checked
-//! cuda    compiled code on an NVIDIA GPU          sim:…    the same code on the SIMT simulator
+//! cuda    compiled code on an NVIDIA GPU          sim:…    code of GPUs and NPUs on their simulators
 //! ```
 
 mod builder;
@@ -22,6 +22,7 @@ use crate::launch::{
     Arg, Facts, IntoGrid, Label, LaunchOptions, Place, PrintHandler, Stream, check, check_grid,
 };
 use crate::stats::Stats;
+use crate::timeline::Timeline;
 use cpu::Cpu;
 use gpu::Gpu;
 use kcc_dsl::KernelFn;
@@ -115,7 +116,8 @@ impl Device {
 
     /// The device of that name: `cpu`, `cpu:2` (two threads), `eager`, `cuda` or `cuda:1` (the second GPU; feature `cuda`),
     /// `hip` or `hip:1` (AMD's; feature `hip`), `sim:sm_80`, `sim:sm_89`, `sim:sm_90a`, `sim:sm_100a`, `sim:gfx90a`, `sim:gfx942`,
-    /// `sim:gfx950` or `sim:gfx1100` (the simulator; feature `sim`).
+    /// `sim:gfx950` or `sim:gfx1100` (the simulator of GPUs; feature `sim`), `sim:ascend910b`, `sim:ascend910b4`, `sim:ascend910c` or
+    /// `sim:ascend910c4` (that of NPUs, with 24 and 20 groups of cores).
     ///
     /// # Errors
     /// No such device.
@@ -131,11 +133,20 @@ impl Device {
         self.loader().map(Loader::target).transpose()
     }
 
-    /// Most bytes of shared memory that a block of a GPU's threads can have: what limits the tiles of a kernel there. `None` on a
-    /// CPU and on the eager device, which have no such limit.
+    /// Most bytes of shared memory that a block of a GPU's threads can have, of the unified buffer of an NPU's vector core: what limits
+    /// the tiles of a kernel there. `None` on a CPU and on the eager device, which have no such limit.
     pub fn shared_bytes(&self) -> Option<u64> {
         match &self.0.kind {
             Kind::Gpu(gpu) => gpu.driver().shared_bytes(),
+            _ => None,
+        }
+    }
+
+    /// What the last launch did, on a simulated NPU that was opened with [`Builder::trace`]; `None` elsewhere, and before any
+    /// launch.
+    pub fn timeline(&self) -> Option<Timeline> {
+        match &self.0.kind {
+            Kind::Gpu(gpu) => gpu.driver().timeline(),
             _ => None,
         }
     }
@@ -168,7 +179,7 @@ impl Device {
     /// Which facts about arguments this device's compiler uses.
     pub(crate) fn facts(&self) -> Facts {
         match &self.0.kind {
-            Kind::Gpu(_) => Facts::Gpu,
+            Kind::Gpu(gpu) => gpu.driver().facts(),
             _ => Facts::Cpu,
         }
     }

@@ -1,5 +1,7 @@
 //! What runs kernels: one driver per kind of device. Only this folder talks to devices.
 
+#[cfg(feature = "sim")]
+pub(crate) mod ascend;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;

@@ -17,6 +17,15 @@ use smallvec::SmallVec;
 /// Multiprocessors of a simulated chip: few, so that persistent programs take several turns.
 const PROCESSORS: u32 = 3;
 
+/// How a simulator runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// Decides in what order what may happen in any order does.
+    pub(crate) seed: u64,
+    /// Keeps a timeline, where the simulator has one.
+    pub(crate) trace: bool,
+}
+
 /// A simulated chip.
 pub(crate) struct Sim {
     chip: &'static Chip,
@@ -25,15 +34,9 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
-    /// The simulator of that chip (`sm_90a`), if there is one.
-    pub(crate) fn open(chip: &str) -> Option<Sim> {
-        let chip = Chip::find(chip)?;
-        Some(Sim { chip, target: format!("sim:{}", chip.name), seed: 0 })
-    }
-
     /// The seed decides the order of warps and when copies land.
-    pub(crate) fn seeded(self, seed: u64) -> Sim {
-        Sim { seed, ..self }
+    pub(crate) fn new(chip: &'static Chip, how: How) -> Sim {
+        Sim { chip, target: format!("sim:{}", chip.name), seed: how.seed }
     }
 }
 
@@ -190,12 +193,16 @@ fn error(label: &Label<'_>, chip: &Chip, seed: u64, fault: &Fault) -> Error {
     for place in &fault.places {
         message.push_str(&format!("; at {place}"));
     }
+    mistake(kernel, fault.loc().map(loc), message, seed)
+}
+
+/// A mistake of the compiler that a simulator found.
+pub(crate) fn mistake(kernel: String, loc: Option<Loc>, message: String, seed: u64) -> Error {
     let help = format!(
         "kernels cannot cause this: it is a mistake of the compiler, please report it with the output of `kcc dump` and \
          KCC_SIM_SEED={seed}"
     );
-    let diagnostic =
-        Diagnostic { severity: Severity::Bug, loc: fault.loc().map(loc), message, help: Some(help) };
+    let diagnostic = Diagnostic { severity: Severity::Bug, loc, message, help: Some(help) };
     Error::Stopped { kernel, diagnostic: Box::new(diagnostic) }
 }
 
@@ -253,12 +260,17 @@ mod tests {
             bytes: text.into_bytes(),
             cpu: Default::default(),
             gpu: Some(meta),
+            npu: None,
             timings: vec![],
         }
     }
 
+    fn sim(chip: &str, seed: u64) -> Sim {
+        Sim::new(Chip::find(chip).expect("a chip of that name"), How { seed, ..How::default() })
+    }
+
     fn run(artifact: &Artifact, n: usize) -> Result<Vec<f32>> {
-        let sim = Sim::open("sm_90a").expect("a chip of that name").seeded(3);
+        let sim = sim("sm_90a", 3);
         launch(&*sim.load("twice", artifact)?, n)
     }
 
@@ -286,7 +298,7 @@ mod tests {
             .replace("nvvm.kernel", "rocdl.kernel");
         artifact.bytes = text.into_bytes();
         for chip in ["gfx90a", "gfx942", "gfx950", "gfx1100"] {
-            let module = Sim::open(chip).expect("a chip of that name").load("twice", &artifact).unwrap();
+            let module = sim(chip, 0).load("twice", &artifact).unwrap();
             assert_eq!(launch(&*module, 5).unwrap(), [0.0, 2.0, 4.0, 6.0, 8.0], "{chip}");
         }
     }

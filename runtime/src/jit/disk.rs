@@ -207,6 +207,7 @@ mod tests {
             bytes: vec![n as u8; n],
             cpu: Default::default(),
             gpu: None,
+            npu: None,
             timings: vec![("a".into(), 1)],
         }
     }

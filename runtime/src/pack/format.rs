@@ -7,7 +7,7 @@
 //! Field names that Hugging Face's `kernels` metadata has (`name`, `version`, `license`, `python-depends`,
 //! `backend` with `type` and `archs`) mean here what they mean there.
 
-use kcc_dsl::exchange::{ArgSpec, CpuMeta, GpuMeta};
+use kcc_dsl::exchange::{ArgSpec, CpuMeta, GpuMeta, NpuMeta};
 use kcc_dsl::ir::{Elem, Loc};
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +125,9 @@ pub struct Variant {
     /// Facts for launching on a GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuMeta>,
+    /// Facts for launching on an NPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npu: Option<NpuMeta>,
 }
 
 /// What code runs on.

@@ -91,6 +91,7 @@ fn device_code(
         bytes,
         cpu: variant.cpu.clone().unwrap_or_default(),
         gpu: variant.gpu.clone(),
+        npu: variant.npu.clone(),
         timings: Vec::new(),
     };
     if !device.runs(&target)? {

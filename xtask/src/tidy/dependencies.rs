@@ -36,7 +36,7 @@ const RULES: [Rule; 13] = [
     Rule {
         package: "kcc-runtime",
         always: &["kcc-dsl"],
-        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-simt"],
+        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-simt", "kcc-davinci"],
         llvm: false,
     },
     Rule { package: "kcc-capi", always: &["kcc-dsl", "kcc-runtime"], optional: &[], llvm: false },
@@ -49,7 +49,7 @@ const RULES: [Rule; 13] = [
     Rule {
         package: "kcc",
         always: &["kcc-dsl", "kcc-macros", "kcc-runtime"],
-        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-amd", "kcc-kernels"],
+        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-amd", "kcc-ascend", "kcc-kernels"],
         llvm: false,
     },
 ];

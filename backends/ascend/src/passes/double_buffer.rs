@@ -75,6 +75,24 @@ pub(crate) fn apply(program: &mut Program, slots: &Slots) {
     }
 }
 
+/// The slots that a program's buffers have, with the loops that alternate them: what [`choose`] would choose, and what lies in the
+/// place of such a buffer.
+pub(crate) fn given(program: &Program) -> Slots {
+    let has = |b: &u32| program.buffers[*b as usize].slots > 1;
+    let mut slots: Slots = choose(program).into_iter().filter(|(b, _)| has(b)).collect();
+    let home = |i: usize| (program.buffers[i].space, program.buffers[i].address);
+    let homes: Vec<_> = slots.iter().map(|(b, s)| (home(*b as usize), *s)).collect();
+    for i in 0..program.buffers.len() {
+        let b = i as u32;
+        if let (true, false) = (has(&b), slots.contains_key(&b))
+            && let Some((_, s)) = homes.iter().find(|(h, _)| h.1.is_some() && *h == home(i))
+        {
+            slots.insert(b, *s);
+        }
+    }
+    slots
+}
+
 /// Takes the slots of a buffer of a memory back; whether there was one. The largest of those that are not brought in goes first:
 /// they hide less.
 pub(crate) fn give_up(program: &Program, slots: &mut Slots, space: Space) -> bool {

@@ -122,6 +122,7 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
         text,
         symbol: func.symbol.clone(),
         cpu: CpuMeta::default(),
+        npu: None,
         gpu: Some(GpuMeta {
             arch: facts.arch.clone(),
             warp: facts.lanes,

@@ -197,7 +197,7 @@ pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
     let args = if w.variant.any_strides {
         vec![ArgSpec::default(); w.traced.params.len()]
     } else {
-        contiguous(w.traced, target.name())
+        contiguous(w.traced, &*target)
     };
     let request = CompileRequest {
         kernel: w.traced.clone(),
@@ -236,6 +236,7 @@ pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
         },
         cpu: (kind == CodeKind::Object).then(|| artifact.cpu.clone()),
         gpu: artifact.gpu.clone(),
+        npu: artifact.npu.clone(),
     };
     Ok((variant, artifact.bytes))
 }

@@ -25,11 +25,12 @@ pub(crate) use status::Status;
 
 use crate::device::Launching;
 use crate::error::{Error, Result};
-use crate::launch::{Label, Place, Stream};
+use crate::launch::{Facts, Label, Place, Stream};
+use crate::timeline::Timeline;
 use kcc_dsl::exchange::{Artifact, GpuMeta};
 use std::sync::Arc;
 
-/// A device that runs the code of a GPU backend.
+/// A device that runs the code of a GPU or NPU backend.
 pub(crate) trait Driver: Send + Sync {
     /// Name for people, with the target: `cuda:0 (NVIDIA H100, nvidia:sm_90a)`.
     fn describe(&self) -> String;
@@ -42,6 +43,16 @@ pub(crate) trait Driver: Send + Sync {
 
     /// Most bytes of shared memory that a block of threads can have; `None` if that is not known.
     fn shared_bytes(&self) -> Option<u64>;
+
+    /// Which facts about arguments its compiler uses.
+    fn facts(&self) -> Facts {
+        Facts::Gpu
+    }
+
+    /// What the last launch did, of a simulator that was asked to trace.
+    fn timeline(&self) -> Option<Timeline> {
+        None
+    }
 
     /// Loads compiled code.
     fn load(&self, kernel: &str, artifact: &Artifact) -> Result<Box<dyn Module>>;

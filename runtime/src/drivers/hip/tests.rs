@@ -90,6 +90,7 @@ fn artifact(f: impl FnOnce(&mut Artifact, &mut GpuMeta)) -> Artifact {
         bytes: b"\x7fELF and so on".to_vec(),
         cpu: Default::default(),
         gpu: None,
+        npu: None,
         timings: vec![],
     };
     f(&mut artifact, &mut meta);

@@ -1,0 +1,70 @@
+//! The stages from a kernel to the program of the chip's cores, each of which can be shown, and replaced by an edited one.
+
+use crate::{lower, passes};
+use kcc_compiler::{Error, Timings};
+use kcc_davinci::Chip;
+use kcc_davinci::ir::Program;
+use kcc_dsl::exchange::ArgSpec;
+use kcc_dsl::ir::Kernel;
+
+/// Names of the stages, with the extension of their files.
+pub const STAGES: [(&str, &str); 4] = [
+    ("lower", "davinci"),
+    ("double_buffer", "davinci"),
+    ("assign_addresses", "davinci"),
+    ("order", "davinci"),
+];
+
+/// Receives the number of a stage and its result; returns what takes its place.
+pub type Watch<'w> = dyn FnMut(usize, &Program) -> Result<Option<Program>, Error> + 'w;
+
+/// Lowers a kernel for a chip: a program with addresses and in order.
+///
+/// # Errors
+/// What the chip or this backend cannot do, with its place and what to write instead; those of `watch`.
+pub fn compile_by(
+    kernel: &Kernel,
+    args: &[ArgSpec],
+    chip: &Chip,
+    clock: &mut Timings,
+    watch: &mut Watch,
+) -> Result<Program, Error> {
+    let mut args = args.to_vec();
+    args.resize(kernel.params.len(), ArgSpec::default());
+    let (mut program, answers) = clock.time("lower", || lower::lower(kernel, &args, chip.name))?;
+    if let Some(new) = watch(0, &program)? {
+        program = new;
+    }
+    let mut slots = passes::double_buffer::choose(&program);
+    passes::double_buffer::apply(&mut program, &slots);
+    if let Some(new) = watch(1, &program)? {
+        program = new;
+        slots = passes::double_buffer::given(&program);
+    }
+    clock.time("assign_addresses", || place(&mut program, &mut slots, chip))?;
+    if let Some(new) = watch(2, &program)? {
+        program = new;
+        slots = passes::double_buffer::given(&program);
+    }
+    clock.time("order", || passes::order::run(&mut program, &slots, &answers, chip))?;
+    if let Some(new) = watch(3, &program)? {
+        program = new;
+    }
+    Ok(program)
+}
+
+/// Gives buffers addresses; where they do not fit, second slots are given up.
+fn place(program: &mut Program, slots: &mut passes::order::Slots, chip: &Chip) -> Result<(), Error> {
+    loop {
+        passes::double_buffer::apply(program, slots);
+        let mut all = slots.clone();
+        match passes::assign_addresses::run(program, &mut all, chip) {
+            Ok(()) => {
+                *slots = all;
+                return Ok(());
+            }
+            Err((space, _)) if passes::double_buffer::give_up(program, slots, space) => {}
+            Err((_, e)) => return Err(e),
+        }
+    }
+}
