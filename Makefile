@@ -46,7 +46,7 @@ lint: ## formatting, clippy and documentation, warnings are errors
 bench: ## time kcc and its peers in one run; BENCH=quick for a small subset
 	@scripts/setup.sh toolchain model bench
 	@cargo build --release -p kcc --features cli
-	@cargo build --release -p kcc-bench
+	@cargo build --release -p kcc-bench -p kcc-capi
 	@KCC="$(TARGET)/release/kcc" .cache/venv/bench/bin/python benches/run.py --ours "$(TARGET)/release/kcc-bench" \
 		$(if $(filter quick,$(BENCH)),--quick) $(ARGS)
 

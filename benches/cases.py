@@ -10,10 +10,11 @@ THREADS = (1, 2)
 @dataclass(frozen=True)
 class Case:
     name: str
-    unit: str  # what `work` counts: "flop", "byte", "sentence" or "compilation"
+    unit: str  # what `work` counts: "flop", "byte", "sentence", "compilation", "pack" or "launch"
     bars: dict  # dtype -> least ratio peer time / our time; absent: no bar
     per_dtype: dict  # dtype -> work
     quick: bool = False
+    limit: float = None  # seconds that one may take, where no peer does the same
 
     def work(self, dtype):
         return self.per_dtype[dtype]
@@ -52,6 +53,8 @@ CASES = [
     Case("minilm.64", "sentence", {"f32": 1.2}, _flop(64)),
     Case("compile.matmul", "compilation", {"bf16": 10.0}, _flop(1), quick=True),
     Case("compile.attention", "compilation", {"bf16": 10.0}, _flop(1), quick=True),
+    Case("pack.open", "pack", {}, _flop(1), quick=True, limit=1e-3),
+    Case("pack.launch", "launch", {}, _flop(1000), quick=True, limit=1e-3),
 ]
 
 BY_NAME = {case.name: case for case in CASES}

@@ -11,7 +11,8 @@ from statistics import median
 
 from cases import BY_NAME, CASES, DTYPES
 
-SCALE = {"flop": (1e9, "GFLOP/s"), "byte": (1e9, "GB/s"), "sentence": (1, "sentences/s"), "compilation": (1, "compilations/s")}
+SCALE = {"flop": (1e9, "GFLOP/s"), "byte": (1e9, "GB/s"), "sentence": (1, "sentences/s"), "compilation": (1, "compilations/s"),
+         "pack": (1, "packs/s"), "launch": (1e6, "M launches/s")}
 
 
 def settle(records):
@@ -37,6 +38,9 @@ def rows(ours, peers):
         case = BY_NAME[name]
         ratio = peer["median_s"] / us["median_s"] if us and peer else None
         bar = case.bars.get(dtype)
+        if case.limit and us:
+            peer, bar = {"median_s": case.limit, "impl": "the limit"}, 1.0
+            ratio = case.limit / us["median_s"]
         yield {
             "name": name, "dtype": dtype, "threads": threads, "unit": case.unit, "work": case.work(dtype),
             "ours_s": us and us["median_s"], "peer_s": peer and peer["median_s"], "peer": peer and peer["impl"],

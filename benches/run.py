@@ -66,6 +66,16 @@ def ours(binary, name, dtype, threads, seconds):
         return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
 
 
+def loader(folder):
+    """Bytes of a program with nothing but the loader of packs in it, and what it may have; None where there is no C compiler."""
+    with tempfile.TemporaryDirectory() as scratch:
+        program, root = Path(scratch) / "loader", HERE.parent
+        source, include = root / "examples/c/axpby.c", root / "capi/include"
+        command = ["cc", "-O2", str(source), "-I", str(include), str(folder / "libkcc_runtime.a"), "-Wl,--gc-sections", "-s", "-o", str(program)]
+        done = subprocess.run([*command, "-lpthread", "-ldl", "-lm"], capture_output=True, text=True)
+        return (program.stat().st_size, 5_000_000) if done.returncode == 0 else None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ours", required=True, help="the kcc-bench binary")
@@ -105,6 +115,10 @@ def main():
         settled = report.settle(records)
         (args.results / f"{side}.json").write_text("".join(json.dumps(r) + "\n" for r in settled))
     report.write(args.results)
+    if size := loader(Path(args.ours).parent):
+        print(f"a program with the loader of packs: {size[0] / 1e6:.2f} MB, at most {size[1] / 1e6:.0f}")
+        if size[0] > size[1]:
+            sys.exit("bench: the loader has grown past its limit")
 
 
 main()

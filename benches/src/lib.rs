@@ -7,6 +7,7 @@ mod attention;
 mod compile;
 mod dense;
 mod model;
+mod pack;
 mod rows;
 
 use anyhow::{Result, bail};
@@ -15,7 +16,7 @@ use kcc_kernels::cases::input::Random;
 use kcc_runtime::{Device, Tensor};
 
 /// Every case by name.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 16] = [
     "matmul.1024",
     "matmul.2048",
     "attention.d64.full",
@@ -30,13 +31,15 @@ pub const NAMES: [&str; 14] = [
     "minilm.64",
     "compile.matmul",
     "compile.attention",
+    "pack.open",
+    "pack.launch",
 ];
 
 /// Something that can be run again and again.
 pub struct Bench {
     /// Runs it once and waits for its end.
     pub run: Box<dyn FnMut() -> Result<()>>,
-    /// How much one run does: flop, bytes, sentences or compilations, as the README says.
+    /// How much one run does: flop, bytes, sentences, compilations, packs or launches, as the README says.
     pub work: u64,
 }
 
@@ -76,6 +79,8 @@ fn of_type<T: kcc_minilm::Element>(name: &str, device: &Device) -> Result<Option
         // Where its products run on matrix units.
         "compile.matmul" if T::ELEM.bytes() == 2 => compile::matmul::<T>()?,
         "compile.attention" if T::ELEM.bytes() == 2 => compile::attention::<T>()?,
+        "pack.open" if T::ELEM == kcc_runtime::Elem::F32 => pack::open(&device)?,
+        "pack.launch" if T::ELEM == kcc_runtime::Elem::F32 => pack::launch(&device)?,
         _ => return Ok(None),
     }))
 }

@@ -117,5 +117,36 @@ fn the_code_of_the_page_on_python_runs() {
 
 #[test]
 fn a_newcomer_can_follow_the_guide() {
-    guide::follow("getting-started.md");
+    let expected = ["eager", "cpu", "[1.0, 3.0, 5.0, 7.0]", "first.kpack", "st.global", "[1. 3. 5. 7.]"];
+    guide::follow("getting-started.md", "numpy", &expected);
+}
+
+#[test]
+fn the_page_on_vllm_can_be_followed() {
+    guide::follow("vllm.md", "torch", &["vllm.kpack", "as torch computes it"]);
+}
+
+/// A program with the loader, stripped: this build is optimised less than a release, so it is larger.
+#[test]
+fn a_program_with_the_loader_is_small() {
+    let archive = library().with_file_name("libkcc_runtime.a");
+    let (source, out) = (root().join("examples/c/axpby.c"), folder().join("small"));
+    let include = root().join("capi/include");
+    let paths = [&source, &archive, &out].map(|p| p.to_str().unwrap());
+    let flags = [
+        "-O2",
+        "-Wl,--gc-sections",
+        "-s",
+        "-I",
+        include.to_str().unwrap(),
+        paths[0],
+        paths[1],
+        "-o",
+        paths[2],
+    ];
+    run("cc", &[&flags[..], &["-lpthread", "-ldl", "-lm"]].concat(), &[]);
+    let said = run(paths[2], &[pack()], &[]);
+    assert!(said.ends_with("y[1][2] = 21\n"), "{said}");
+    let bytes = std::fs::metadata(&out).unwrap().len();
+    assert!(bytes < 5_000_000, "{bytes} bytes");
 }

@@ -101,6 +101,7 @@ impl Device {
             generics: manifest.generics,
             params: manifest.params,
             specs: manifest.args.into(),
+            source: None,
             code,
         })
     }

@@ -359,6 +359,14 @@ impl Error {
         Error::Argument { kernel: kernel.into(), argument: argument.into(), problem: Box::new(problem) }
     }
 
+    /// Names the line of the author's source in an error about code, where it is known.
+    pub(crate) fn at_source(mut self, loc: Option<&Loc>) -> Self {
+        if let (Error::Load { reason, .. } | Error::Limit { reason, .. }, Some(loc)) = (&mut self, loc) {
+            reason.push_str(&format!("; the kernel is written at {loc}"));
+        }
+        self
+    }
+
     /// Code that was loaded for another device.
     pub(crate) fn other_device(kernel: &str) -> Self {
         Error::Load { kernel: kernel.into(), reason: "compiled for another device".into() }

@@ -9,6 +9,8 @@
 //! ```
 
 pub mod aot;
+#[cfg(test)]
+mod counting;
 mod device;
 mod drivers;
 mod error;
@@ -22,6 +24,7 @@ mod timeline;
 pub use device::{Builder, CompiledKernel, Device, Recorded};
 pub use drivers::cpu::detect;
 pub use error::{ArgumentProblem, Error, Result, ViewError};
+pub use kcc_dsl::ir::Elem;
 pub use launch::{
     Arg, Argument, Arguments, Extent, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler, Stream,
 };

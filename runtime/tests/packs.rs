@@ -32,6 +32,7 @@ fn variant(code: &[u8], file: &str) -> Variant {
             kind: CodeKind::Object,
             symbol: "softmax".into(),
             minimum_driver: None,
+            fallback: None,
         },
         cpu: Some(Default::default()),
         gpu: None,
@@ -230,6 +231,127 @@ fn a_kernel_that_is_not_there_or_not_for_the_device_is_an_error() {
     assert!(reason.contains("there are softmax"), "{reason}");
     let Err(Error::Load { reason, .. }) = pack.kernel("softmax", &Device::eager()) else { panic!("loaded") };
     assert!(reason.contains("code for cpu:x86-64-v3; the device is eager"), "{reason}");
+}
+
+/// A change of the first variant.
+fn with_variant(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    with_manifest(|j| change(&mut j["kernels"][0]["variants"][0]))
+}
+
+#[test]
+fn source_text_is_code_of_a_target_that_this_program_may_not_run() {
+    let source = with_variant(|v| {
+        v["code"]["kind"] = "source".into();
+        v["backend"] = serde_json::json!({ "type": "npu", "archs": ["2201"], "target": "ascend:2201" });
+        v.as_object_mut().unwrap().remove("cpu");
+    });
+    assert_eq!(refusal(&source), "accepted");
+    let pack = Pack::from_bytes(source).unwrap();
+    let Err(Error::Load { reason, .. }) = pack.kernel("softmax", &Device::cpu()) else { panic!("loaded") };
+    assert!(reason.contains("code for ascend:2201"), "{reason}");
+}
+
+#[test]
+fn only_text_stands_in_for_machine_code() {
+    let code = serde_json::to_value(&manifest().kernels[0].variants[0].code).unwrap();
+    let of = |kind: &str, change: fn(&mut serde_json::Value)| {
+        let mut fallback = code.clone();
+        fallback["kind"] = kind.into();
+        change(&mut fallback);
+        refusal(&with_variant(|v| v["code"]["fallback"] = fallback))
+    };
+    assert!(of("ptx", |_| {}).contains("`fallback` is PTX for a cubin, and has none itself"));
+    let gpu = |fallback: serde_json::Value| {
+        refusal(&with_variant(|v| {
+            v["code"]["kind"] = "cubin".into();
+            v["code"]["fallback"] = fallback;
+            let views = vec![kcc_dsl::exchange::GpuArg::View { rank: 2, elem: kcc_dsl::ir::Elem::F32 }; 2];
+            v["gpu"] = serde_json::to_value(kcc_dsl::exchange::GpuMeta { args: views, ..Default::default() })
+                .unwrap();
+        }))
+    };
+    let ptx = |change: fn(&mut serde_json::Value)| {
+        let mut fallback = code.clone();
+        fallback["kind"] = "ptx".into();
+        change(&mut fallback);
+        fallback
+    };
+    assert_eq!(gpu(ptx(|_| {})), "accepted");
+    assert!(gpu(ptx(|f| f["file"] = "../x".into())).contains("is not within the pack's `bin/`"));
+    assert!(gpu(ptx(|f| f["sha256"] = "0".repeat(64).into())).contains("does not have its checksum"));
+    assert!(gpu(ptx(|f| f["fallback"] = f.clone())).contains("has none itself"));
+}
+
+#[test]
+fn arguments_of_a_gpu_must_be_the_parameters() {
+    use kcc_dsl::exchange::{GpuArg, GpuMeta};
+    use kcc_dsl::ir::Elem;
+    let view = GpuArg::View { rank: 2, elem: Elem::F32 };
+    for args in [
+        vec![view],
+        vec![view, GpuArg::View { rank: 1, elem: Elem::F32 }],
+        vec![view, GpuArg::View { rank: 2, elem: Elem::F16 }],
+        vec![view, GpuArg::Scalar(Elem::F32)],
+    ] {
+        let gpu = serde_json::to_value(GpuMeta { args, ..Default::default() }).unwrap();
+        let message = refusal(&with_variant(|v| v["gpu"] = gpu));
+        assert!(message.contains("`gpu.args` does not fit the parameters"), "{message}");
+    }
+}
+
+/// Machine code of the C tests, under the name that the manifest has.
+fn object() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, object) =
+        (concat!(env!("CARGO_MANIFEST_DIR"), "/../capi/tests/c/kernels.c"), dir.path().join("a.o"));
+    let flags =
+        ["-c", "-O2", "-ffreestanding", "-fPIC", "-fno-stack-protector", "-fcf-protection=none", "-o"];
+    assert!(
+        std::process::Command::new("cc").args(flags).arg(&object).arg(source).status().unwrap().success()
+    );
+    std::fs::read(object).unwrap()
+}
+
+/// What loading code says that is whole by its checksum.
+fn loaded(code: &[u8]) -> Result<(), String> {
+    let mut manifest = manifest();
+    let v = &mut manifest.kernels[0].variants[0];
+    *v = variant(code, FILE);
+    v.code.symbol = "copy_f32".into();
+    let files = BTreeMap::from([(FILE.to_owned(), code.to_vec())]);
+    let pack = Pack::from_bytes(Writer::new(&manifest, files).unwrap().zip().unwrap()).unwrap();
+    pack.kernel("softmax", &Device::cpu()).map(drop).map_err(|e| e.to_string())
+}
+
+#[test]
+fn code_for_another_processor_is_refused() {
+    let mut code = object();
+    assert_eq!(loaded(&code), Ok(()));
+    // e_machine: AArch64 instead of x86-64.
+    assert_eq!(code[18..20], [62, 0]);
+    code[18] = 183;
+    let e = loaded(&code).unwrap_err();
+    assert!(e.contains("x86-64"), "{e}");
+}
+
+#[test]
+fn changed_code_with_a_right_checksum_does_no_harm_before_it_runs() {
+    let whole = object();
+    let mut state = 1u64;
+    for _ in 0..400 {
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize
+        };
+        let mut code = whole.clone();
+        for _ in 0..1 + next() % 4 {
+            let at = next() % code.len();
+            code[at] = [0, 1, 0x7f, 0xff, next() as u8][next() % 5];
+        }
+        code.truncate(code.len() - if next() % 4 == 0 { next() % code.len() } else { 0 });
+        // An error or code in memory; a crash would end the test.
+        let _ = loaded(&code);
+    }
 }
 
 proptest! {

@@ -97,6 +97,7 @@ fn variant(object: &[u8], symbol: &str, dtypes: &[&str], unit_axis: bool) -> Var
             kind: CodeKind::Object,
             symbol: symbol.into(),
             minimum_driver: None,
+            fallback: None,
         },
         cpu: Some(CpuMeta {
             asserts: vec![(

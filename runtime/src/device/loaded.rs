@@ -5,7 +5,7 @@ use crate::drivers::{cpu, gpu};
 use crate::error::Result;
 use crate::launch::{Arg, IntoGrid, Label, Stream, check, check_grid};
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::Param;
+use kcc_dsl::ir::{Loc, Param};
 use smallvec::SmallVec;
 
 /// Code in the memory of a device.
@@ -21,6 +21,8 @@ pub(crate) struct Loaded {
     pub(crate) params: Vec<Param>,
     /// Facts that the code relies on.
     pub(crate) specs: SmallVec<[ArgSpec; 8]>,
+    /// Where the author wrote the kernel.
+    pub(crate) source: Option<Loc>,
     pub(crate) code: Code,
 }
 

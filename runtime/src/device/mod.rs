@@ -323,7 +323,7 @@ impl Device {
             }
             (Runnable::Code(loaded), Kind::Gpu(gpu)) => {
                 self.0.launches.fetch_add(1, Relaxed);
-                gpu.run(loaded, &launch)
+                gpu.run(loaded, &launch).map_err(|e| e.at_source(loaded.source.as_ref()))
             }
             (Runnable::Native(kernel), _) => {
                 self.run_eager(&Body::Native(kernel), &runnable.label(), grid, args)

@@ -164,7 +164,8 @@ impl Store {
                     .compile(&request)
                     .map_err(fail)?
                     .map_err(|diagnostics| Error::Compile { kernel: label.clone(), diagnostics })?;
-                let code = loader.load(&label, &artifact)?;
+                let source = request.kernel.locs.first();
+                let code = loader.load(&label, &artifact).map_err(|e| e.at_source(source))?;
                 if let Some((disk, key)) = key
                     && let Err(e) = disk.put(&key, &artifact)
                 {
@@ -180,6 +181,7 @@ impl Store {
             generics: request.kernel.generics,
             params: request.kernel.params,
             specs: specs.into(),
+            source: request.kernel.locs.into_iter().next(),
             code,
         }))
     }

@@ -12,7 +12,7 @@ use super::Key;
 use kcc_dsl::exchange::Artifact;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,9 +86,8 @@ impl DiskCache {
     /// The entry of a key, if there is a whole one.
     pub fn get(&self, key: &Key) -> Option<Artifact> {
         let path = self.object(key);
-        let found = unseal(&path)?;
-        let old = |t: SystemTime| t.elapsed().is_ok_and(|age| age > RENEW);
-        if std::fs::metadata(&path).and_then(|m| m.modified()).is_ok_and(old) {
+        let (found, written) = unseal(&path)?;
+        if written.is_some_and(|t| t.elapsed().is_ok_and(|age| age > RENEW)) {
             // In vain where the folder is read-only; nothing depends on it.
             let _ = std::fs::File::options()
                 .append(true)
@@ -144,7 +143,7 @@ impl DiskCache {
 
     /// What [`DiskCache::remember`] wrote under this name.
     pub(super) fn recall(&self, name: &str) -> Option<String> {
-        unseal(&self.dir.join("compilers").join(name).with_extension("kcc"))
+        unseal(&self.dir.join("compilers").join(name).with_extension("kcc")).map(|(text, _)| text)
     }
 
     /// Keeps a text under a name.
@@ -169,16 +168,19 @@ fn seal<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     Ok(())
 }
 
-fn unseal<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    if std::fs::metadata(path).ok()?.len() > MAX_FILE {
-        return None;
-    }
-    let bytes = std::fs::read(path).ok()?;
+/// A file's content, and when it was written. The file is looked at once, when it is open.
+fn unseal<T: DeserializeOwned>(path: &Path) -> Option<(T, Option<SystemTime>)> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let meta = file.metadata().ok()?;
+    let length = usize::try_from(meta.len()).ok().filter(|_| meta.len() <= MAX_FILE)?;
+    let mut bytes = vec![0; length];
+    // One that grows meanwhile is not whole.
+    file.read_exact(&mut bytes).ok()?;
     let (hash, payload) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
     if Sha256::digest(payload).as_slice() != hash {
         return None;
     }
-    postcard::from_bytes(payload).ok()
+    Some((postcard::from_bytes(payload).ok()?, meta.modified().ok()))
 }
 
 #[cfg(test)]

@@ -187,6 +187,23 @@ pub struct Code {
     /// Lowest driver that loads it, as the vendor numbers drivers: `12.4`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_driver: Option<String>,
+    /// For machine code: what is loaded where the driver refuses it. It has none itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Box<Code>>,
+}
+
+impl Code {
+    /// The file, and what stands in for it.
+    pub fn files(&self) -> impl Iterator<Item = &Code> {
+        std::iter::successors(Some(self), |code| code.fallback.as_deref())
+    }
+}
+
+impl Manifest {
+    /// Every file of code that the manifest names; variants may share one.
+    pub fn files(&self) -> impl Iterator<Item = &Code> {
+        self.kernels.iter().flat_map(|k| &k.variants).flat_map(|v| v.code.files())
+    }
 }
 
 /// Form of code.
@@ -201,4 +218,6 @@ pub enum CodeKind {
     Cubin,
     /// An AMD code object.
     Hsaco,
+    /// Source text, which a vendor's tool chain compiles where the pack is used. Its launch facts are its target's.
+    Source,
 }

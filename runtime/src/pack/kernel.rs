@@ -6,7 +6,7 @@
 //! Choosing allocates nothing and takes no lock.
 
 use super::Pack;
-use super::expr::{ArgFacts, scalar_value};
+use super::expr::ArgFacts;
 use super::format;
 use super::validate::Formulas;
 use crate::detect;
@@ -84,25 +84,39 @@ fn device_code(
     formulas: &Formulas,
     device: &Device,
 ) -> Result<Option<CompiledKernel>> {
-    let target = variant.backend.target.clone();
-    let artifact = |bytes| Artifact {
-        target: target.clone(),
-        symbol: variant.code.symbol.clone(),
-        bytes,
-        cpu: variant.cpu.clone().unwrap_or_default(),
-        gpu: variant.gpu.clone(),
-        npu: variant.npu.clone(),
-        timings: Vec::new(),
-    };
-    if !device.runs(&target)? {
+    let target = &variant.backend.target;
+    if !device.runs(target)? {
         return Ok(None);
     }
-    let code = device.load_code(&entry.name, &artifact(pack.code(&variant.code)?.into_owned()))?;
+    let load = |code: &format::Code| {
+        let artifact = Artifact {
+            target: target.clone(),
+            symbol: code.symbol.clone(),
+            bytes: pack.code(code)?.into_owned(),
+            cpu: variant.cpu.clone().unwrap_or_default(),
+            gpu: variant.gpu.clone(),
+            npu: variant.npu.clone(),
+            timings: Vec::new(),
+        };
+        device.load_code(&entry.name, &artifact)
+    };
+    let code = match (load(&variant.code), &variant.code.fallback) {
+        // A driver may be older than the machine code, and know how to compile the text.
+        (Err(refused @ Error::Load { .. }), Some(fallback)) => load(fallback).map_err(|e| match e {
+            Error::Load { kernel, reason } => {
+                Error::Load { kernel, reason: format!("{reason} (before that: {refused})") }
+            }
+            e => e,
+        }),
+        (loaded, _) => loaded,
+    };
+    let code = code.map_err(|e| e.at_source(entry.source.as_ref()))?;
     Ok(Some(device.own(Loaded {
         name: entry.name.clone(),
         generics: variant.generics.clone(),
         params: formulas.params.clone(),
         specs: variant.args.iter().cloned().collect(),
+        source: entry.source.clone(),
         code,
     })))
 }
@@ -242,26 +256,47 @@ impl PackKernel {
         Ok(if choice.grid.contains(&0) && code.idle(args)? { None } else { Some(code) })
     }
 
-    /// Says why no variant fits: the arguments as given, and what there is.
+    /// Says why no variant fits: the arguments as given, and what stands in the way of those variants that come closest.
     fn none_fits(&self, args: &[Arg<'_>]) -> Error {
+        let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
         let given: Vec<String> = args.iter().map(shown).collect();
+        let obstacles = || self.variants.iter().filter_map(|v| v.obstacle(args, &facts));
+        let closest = obstacles().map(|o| o.0).max();
         let mut unique: Vec<String> = Vec::new();
-        for v in &self.variants {
-            let kinds: Vec<String> = v.formulas.params.iter().map(|p| p.kind.ty().to_string()).collect();
-            let known = format!("({})", kinds.join(", "));
-            if !unique.contains(&known) {
-                unique.push(known);
+        for (_, text) in obstacles().filter(|o| Some(o.0) == closest) {
+            if !unique.contains(&text) {
+                unique.push(text);
             }
         }
-        Error::Load {
-            kernel: self.name.clone(),
-            reason: format!(
-                "no variant takes ({}); there are {}, under the conditions that `kcc pack inspect` shows",
-                given.join(", "),
-                unique.join(", ")
-            ),
-        }
+        let why = match closest {
+            Some(Closeness::Condition) => format!("{} does not hold", listed(&unique, "nor")),
+            Some(Closeness::Layout) => format!("it needs {}", listed(&unique, "or")),
+            _ => format!("there are {}", unique.join(", ")),
+        };
+        let reason = format!("no variant takes ({}): {why}", given.join(", "));
+        Error::Load { kernel: self.name.clone(), reason }
     }
+}
+
+/// How far a variant is from taking some arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Closeness {
+    /// Other element types or ranks.
+    Types,
+    /// Other strides, or alignments.
+    Layout,
+    /// Its `when`, which does not hold or is undefined.
+    Condition,
+}
+
+/// Some of them, in words.
+fn listed(all: &[String], word: &str) -> String {
+    const SHOWN: usize = 4;
+    let mut text = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(&format!(", {word} "));
+    if all.len() > SHOWN {
+        text.push_str(&format!(", {word} {} more that `kcc pack inspect` shows,", all.len() - SHOWN));
+    }
+    text
 }
 
 /// An argument in words.
@@ -278,28 +313,63 @@ impl Ready {
         self.fits(args) && self.formulas.when.iter().all(|w| w.holds(facts))
     }
 
+    /// What keeps the variant from taking the arguments, if anything does.
+    fn obstacle(&self, args: &[Arg<'_>], facts: &[ArgFacts<'_>]) -> Option<(Closeness, String)> {
+        let params = &self.formulas.params;
+        let typed = params.len() == args.len() && params.iter().zip(args).all(|(p, a)| same_type(p, a));
+        if !typed {
+            let kinds: Vec<String> = params.iter().map(|p| p.kind.ty().to_string()).collect();
+            return Some((Closeness::Types, format!("({})", kinds.join(", "))));
+        }
+        let mut all = params.iter().zip(&self.specs).zip(args);
+        if let Some(((p, spec), arg)) = all.find(|((_, spec), arg)| !laid_out(spec, arg)) {
+            let what = match spec.unit_axis {
+                Some(axis) if !unit_axis_holds(spec, arg) => {
+                    format!("stride 1 along axis {axis} of `{}`", p.name)
+                }
+                _ => format!("other alignments or sizes of `{}`", p.name),
+            };
+            return Some((Closeness::Layout, what));
+        }
+        let failed = self.formulas.when.iter().find(|w| !w.holds(facts))?;
+        Some((Closeness::Condition, format!("`{}`", failed.text())))
+    }
+
     /// Whether element types, ranks and layouts are what the code takes.
     fn fits(&self, args: &[Arg<'_>]) -> bool {
         let params = &self.formulas.params;
         params.len() == args.len()
-            && params.iter().zip(&self.specs).zip(args).all(|((p, spec), arg)| match (p.kind, &arg.raw) {
-                (ParamKind::View { elem, rank, mutable }, Raw::View(v)) => {
-                    elem == v.elem
-                        && rank == v.layout.rank()
-                        && (!mutable || v.mutable)
-                        && spec.unit_axis.is_none_or(|a| v.layout.strides.get(usize::from(a)) == Some(&1))
-                        && spec_holds(spec, arg)
-                }
-                (ParamKind::Scalar(elem), Raw::Scalar { elem: given, .. }) => elem == *given,
-                _ => false,
-            })
+            && params
+                .iter()
+                .zip(&self.specs)
+                .zip(args)
+                .all(|((p, spec), arg)| same_type(p, arg) && laid_out(spec, arg))
     }
 }
 
-/// Whether the facts beyond the contiguous axis, which only code for GPUs relies on, hold.
-fn spec_holds(spec: &ArgSpec, arg: &Arg<'_>) -> bool {
+/// Whether kind, element type and rank are the parameter's.
+fn same_type(param: &Param, arg: &Arg<'_>) -> bool {
+    match (param.kind, &arg.raw) {
+        (ParamKind::View { elem, rank, mutable }, Raw::View(v)) => {
+            elem == v.elem && rank == v.layout.rank() && (!mutable || v.mutable)
+        }
+        (ParamKind::Scalar(elem), Raw::Scalar { elem: given, .. }) => elem == *given,
+        _ => false,
+    }
+}
+
+fn unit_axis_holds(spec: &ArgSpec, arg: &Arg<'_>) -> bool {
+    match &arg.raw {
+        Raw::View(v) => spec.unit_axis.is_none_or(|a| v.layout.strides.get(usize::from(a)) == Some(&1)),
+        Raw::Scalar { .. } => true,
+    }
+}
+
+/// Whether strides and the facts beyond them, which only code for GPUs relies on, hold.
+fn laid_out(spec: &ArgSpec, arg: &Arg<'_>) -> bool {
     let plain = ArgSpec { unit_axis: spec.unit_axis, ..ArgSpec::default() };
-    *spec == plain || spec.allows(&ArgSpec { unit_axis: spec.unit_axis, ..arg.gpu_spec() })
+    let further = || spec.allows(&ArgSpec { unit_axis: spec.unit_axis, ..arg.gpu_spec() });
+    unit_axis_holds(spec, arg) && (*spec == plain || matches!(arg.raw, Raw::Scalar { .. }) || further())
 }
 
 fn facts<'a>(arg: &'a Arg<'_>) -> ArgFacts<'a> {
@@ -307,6 +377,6 @@ fn facts<'a>(arg: &'a Arg<'_>) -> ArgFacts<'a> {
         Raw::View(v) => {
             ArgFacts::View { address: v.ptr as u64, dims: &v.layout.dims, strides: &v.layout.strides }
         }
-        Raw::Scalar { elem, bits } => ArgFacts::Scalar(scalar_value(*elem, *bits)),
+        Raw::Scalar { elem, bits } => ArgFacts::scalar(*elem, *bits),
     }
 }

@@ -11,9 +11,12 @@ mod archive;
 pub mod expr;
 pub mod format;
 mod kernel;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod write;
 
+pub use crate::drivers::gpu::minimum_driver;
 pub use kernel::{Choice, PackKernel};
 pub use validate::Checked;
 pub use write::{Writer, checksum};
@@ -75,10 +78,7 @@ impl Pack {
     /// # Errors
     /// The first file that is missing or changed.
     pub fn verify(&self) -> Result<()> {
-        for variant in self.manifest().kernels.iter().flat_map(|k| &k.variants) {
-            self.code(&variant.code)?;
-        }
-        Ok(())
+        self.manifest().files().try_for_each(|code| self.code(code).map(drop))
     }
 
     /// Loads a kernel's variants for a device.

@@ -2,7 +2,8 @@
 
 use super::archive::is_inside;
 use super::expr::{Expr, ExprError};
-use super::format::{CodeKind, FORMAT, FORMAT_VERSION, Kernel, Kind, Manifest, Variant};
+use super::format::{Code, CodeKind, FORMAT, FORMAT_VERSION, Kernel, Kind, Manifest, Variant};
+use kcc_dsl::exchange::GpuArg;
 use kcc_dsl::ir::{self, ParamKind};
 use std::collections::HashSet;
 
@@ -81,6 +82,32 @@ pub(super) fn manifest(text: &[u8]) -> Result<Checked, String> {
     Checked::new(serde_json::from_slice(text).map_err(json)?)
 }
 
+/// A file, and what stands in for it.
+fn code(code: &Code) -> Result<(), String> {
+    if !is_inside(&code.file) || !code.file.starts_with("bin/") {
+        return Err(format!("the code's path `{}` is not within the pack's `bin/`", code.file));
+    }
+    if code.sha256.len() != 64 || !code.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err("its sha256 is not 64 lower-case hexadecimal digits".into());
+    }
+    let Some(fallback) = &code.fallback else { return Ok(()) };
+    if (code.kind, fallback.kind) != (CodeKind::Cubin, CodeKind::Ptx) || fallback.fallback.is_some() {
+        return Err("`fallback` is PTX for a cubin, and has none itself".into());
+    }
+    self::code(fallback)
+}
+
+/// Whether an argument of a GPU's code is how a parameter is passed.
+fn passes(arg: GpuArg, param: &ir::Param) -> bool {
+    match (arg, param.kind) {
+        (GpuArg::View { rank, elem }, ParamKind::View { rank: axes, elem: e, .. }) => {
+            usize::from(rank) == axes && elem == e
+        }
+        (GpuArg::Scalar(elem), ParamKind::Scalar(e)) => elem == e,
+        _ => false,
+    }
+}
+
 fn variant(kernel: &Kernel, v: &Variant) -> Result<Formulas, String> {
     let count = kernel.params.len();
     if v.dtypes.len() != count || v.args.len() != count {
@@ -116,21 +143,18 @@ fn variant(kernel: &Kernel, v: &Variant) -> Result<Formulas, String> {
             return Err(format!("`{}` has no axis {}", p.name, spec.unit_axis.unwrap_or_default()));
         }
     }
-    let code = &v.code;
-    if !is_inside(&code.file) || !code.file.starts_with("bin/") {
-        return Err(format!("the code's path `{}` is not within the pack's `bin/`", code.file));
-    }
-    if code.sha256.len() != 64 || !code.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-        return Err("its sha256 is not 64 lower-case hexadecimal digits".into());
-    }
-    let (facts, wanted) = match code.kind {
+    code(&v.code)?;
+    let (facts, wanted) = match v.code.kind {
         CodeKind::Object => (v.cpu.is_some(), "cpu"),
         CodeKind::Ptx | CodeKind::Cubin | CodeKind::Hsaco => (v.gpu.is_some(), "gpu"),
+        CodeKind::Source => (true, ""),
     };
     if !facts {
         return Err(format!("`{wanted}` is missing: code of this kind cannot be launched without"));
     }
-    if v.gpu.as_ref().is_some_and(|g| g.args.len() != count) {
+    if let Some(gpu) = &v.gpu
+        && !(gpu.args.len() == count && gpu.args.iter().zip(&params).all(|(arg, p)| passes(*arg, p)))
+    {
         return Err("`gpu.args` does not fit the parameters".into());
     }
     let parse = |field: &str, text: &str| {

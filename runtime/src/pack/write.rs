@@ -32,7 +32,7 @@ impl Writer {
     /// What [`super::Pack::open`] would say of the manifest; a file that it names and that is not given, or is another.
     pub fn new(manifest: &Manifest, mut files: BTreeMap<String, Vec<u8>>) -> Result<Writer, String> {
         Checked::new(manifest.clone())?;
-        for code in manifest.kernels.iter().flat_map(|k| &k.variants).map(|v| &v.code) {
+        for code in manifest.files() {
             let Some(bytes) = files.get(&code.file) else {
                 return Err(format!("`{}` is not given", code.file));
             };

@@ -3,16 +3,16 @@
 use super::super::driver::{self, Traced};
 use super::super::input::{contiguous, label};
 use super::super::{Failure, say, serve};
-use super::{list, records, size};
+use super::{code, list, records, size};
 use indicatif::{ProgressBar, ProgressStyle};
 use kcc_compiler::link::write_atomically;
 use kcc_compiler::serve::{compiler_version, unknown_target};
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::exchange::{ArgSpec, CompileRequest};
-use kcc_dsl::ir::{Kernel, ParamKind};
+use kcc_dsl::ir::{Elem, Kernel, ParamKind};
+use kcc_nvidia::ptxas::Ptxas;
 use kcc_runtime::pack::format::{
-    Backend, Code, CodeKind, Dtype, FORMAT, FORMAT_VERSION, Kernel as PackedKernel, Kind, Manifest, Param,
-    Variant,
+    Backend, CodeKind, Dtype, FORMAT, FORMAT_VERSION, Kernel as PackedKernel, Kind, Manifest, Param, Variant,
 };
 use kcc_runtime::pack::{Writer, checksum};
 use rayon::prelude::*;
@@ -29,6 +29,15 @@ pub(in super::super) struct Args {
     /// Only these targets, of those that the list names
     #[arg(long, short)]
     target: Vec<String>,
+    /// Only these kernels, of those that the list names
+    #[arg(long, short)]
+    kernel: Vec<String>,
+    /// Only instances with tensors or numbers of these element types; those without any float stay
+    #[arg(long)]
+    dtype: Vec<String>,
+    /// Machine code for NVIDIA GPUs, by `ptxas`, and PTX for drivers that refuse it
+    #[arg(long)]
+    cubin: bool,
     /// Features of the crate to turn on, separated by commas
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
@@ -54,9 +63,25 @@ pub(super) struct Work<'l> {
     pub(super) target: String,
 }
 
+impl Work<'_> {
+    /// Whether it is an instance for one of these element types, or for no float at all.
+    fn has_type(&self, names: &[String]) -> bool {
+        let mut elems = self.traced.params.iter().map(|p| p.kind.ty().elem());
+        let float = elems.clone().any(|e| e.is_float());
+        names.is_empty() || !float || elems.any(|e| names.iter().any(|n| n == e.name()))
+    }
+}
+
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let (path, dir) = list::place(&args.list);
-    let list = list::read(&path)?;
+    let mut list = list::read(&path)?;
+    if let Some(name) = args.kernel.iter().find(|name| !list.kernels.iter().any(|k| k.name == **name)) {
+        let known: Vec<&str> = list.kernels.iter().map(|k| k.name.as_str()).collect();
+        let what = format!("{} has no kernel `{name}`", path.display());
+        return Err(Failure::with_help(what, format!("there are {}", known.join(", "))));
+    }
+    list.kernels.retain(|k| args.kernel.is_empty() || args.kernel.contains(&k.name));
+    let ptxas = if args.cubin { Some(Ptxas::find().map_err(Failure::input)?) } else { None };
     for name in list.pack.targets.iter().chain(&args.target) {
         serve::target(name).ok_or_else(|| Failure::from(vec![unknown_target(name)]))?;
     }
@@ -67,18 +92,27 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     if args.tuned {
         records::prefer(&list, &mut work)?;
     }
-    work.retain(|w| !w.candidate);
+    if let Some(unknown) = args.dtype.iter().find(|d| Elem::parse(d).is_none()) {
+        let known: Vec<&str> = Elem::ALL.iter().map(|e| e.name()).collect();
+        let what = format!("`{unknown}` is no element type");
+        return Err(Failure::with_help(what, format!("there are {}", known.join(", "))));
+    }
+    work.retain(|w| !w.candidate && w.has_type(&args.dtype));
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(work.len() as u64) };
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
         bar.set_style(style);
     }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0)).build();
     let threads = threads.map_err(|e| Failure::input(format!("starting threads: {e}")))?;
-    let results: Result<Vec<(Variant, Vec<u8>)>, Failure> = threads.install(|| {
+    type Made = (Variant, Vec<(String, Vec<u8>)>);
+    let results: Result<Vec<Made>, Failure> = threads.install(|| {
         work.par_iter()
             .map(|w| {
                 bar.set_message(format!("{} for {}", label(&w.traced.name, &w.traced.generics), w.target));
-                let done = compile(w).map_err(|f| f.rooted(&roots));
+                let done = compile(w).map_err(|f| f.rooted(&roots)).and_then(|(mut variant, bytes)| {
+                    let files = code::files(w, &mut variant, bytes, ptxas.as_ref())?;
+                    Ok((variant, files))
+                });
                 bar.inc(1);
                 done
             })
@@ -87,8 +121,8 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     bar.finish_and_clear();
     let mut files = BTreeMap::new();
     let mut variants: Vec<Vec<Variant>> = list.kernels.iter().map(|_| Vec::new()).collect();
-    for (w, (variant, bytes)) in work.iter().zip(results?) {
-        files.insert(variant.code.file.clone(), bytes);
+    for (w, (variant, made)) in work.iter().zip(results?) {
+        files.extend(made);
         variants[w.kernel].push(variant);
     }
     let manifest = manifest(&list, work.iter(), variants);
@@ -100,7 +134,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     } else {
         write_atomically(&args.output, &writer.zip().map_err(Failure::input)?)?;
     }
-    let bytes: u64 = manifest.kernels.iter().flat_map(|k| &k.variants).map(|v| v.code.bytes).sum();
+    let bytes: u64 = manifest.files().map(|code| code.bytes).sum();
     let out = args.output.display();
     if json {
         say(
@@ -206,16 +240,12 @@ pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
         options: w.variant.options.clone(),
     };
     let artifact = Session::new().compile(&request, &*target, &Options::default()).map_err(Failure::from)?;
-    let (kind, extension) = match target.name().split(':').next() {
-        Some("nvidia") => (CodeKind::Ptx, "ptx"),
-        Some("amd") => (CodeKind::Hsaco, "hsaco"),
-        _ => (CodeKind::Object, "o"),
-    };
     let folder = target.name().replace([':', '+'], "-");
     // What tells two variants of one instance apart, apart from the target.
     let facts =
         serde_json::to_vec(&(&args, &w.variant.options)).map_err(|e| Failure::input(e.to_string()))?;
     let tag = &checksum(&facts)[..8];
+    let code = code::describe(&artifact, &format!("bin/{folder}/{}-{tag}", w.traced.symbol()))?;
     let variant = Variant {
         backend: backend(target.name()),
         generics: w.traced.generics.clone(),
@@ -226,15 +256,8 @@ pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
         grid: w.grid.clone(),
         workspace: w.variant.workspace.clone(),
         tolerance: w.variant.tolerance.into(),
-        code: Code {
-            file: format!("bin/{folder}/{}-{tag}.{extension}", w.traced.symbol()),
-            bytes: artifact.bytes.len() as u64,
-            sha256: checksum(&artifact.bytes),
-            kind,
-            symbol: artifact.symbol.clone(),
-            minimum_driver: None,
-        },
-        cpu: (kind == CodeKind::Object).then(|| artifact.cpu.clone()),
+        cpu: (code.kind == CodeKind::Object).then(|| artifact.cpu.clone()),
+        code,
         gpu: artifact.gpu.clone(),
         npu: artifact.npu.clone(),
     };

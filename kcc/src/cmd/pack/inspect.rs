@@ -37,7 +37,8 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let mut total = 0;
     for kernel in manifest.kernels.iter().filter(|k| wanted(&k.name)) {
         for v in &kernel.variants {
-            total += v.code.bytes;
+            let bytes = v.code.files().map(|code| code.bytes).sum();
+            total += bytes;
             let grid: Vec<&str> = v.grid.iter().map(String::as_str).collect();
             table.add_row([
                 kernel.name.clone(),
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
                 v.when.join(", "),
                 v.cost.clone(),
                 grid.join(" × ").trim_end_matches(" × 1").to_owned(),
-                size(v.code.bytes),
+                size(bytes),
             ]);
         }
     }

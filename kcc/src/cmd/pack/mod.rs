@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod code;
 mod diff;
 mod inspect;
 mod list;
@@ -56,7 +57,7 @@ fn verify(path: &Path, json: bool) -> Result<(), Failure> {
     pack.verify()?;
     let variants: Vec<_> = pack.manifest().kernels.iter().flat_map(|k| &k.variants).collect();
     let (kernels, bytes) =
-        (pack.manifest().kernels.len(), variants.iter().map(|v| v.code.bytes).sum::<u64>());
+        (pack.manifest().kernels.len(), pack.manifest().files().map(|code| code.bytes).sum::<u64>());
     if json {
         say(
             serde_json::json!({ "ok": true, "kernels": kernels, "variants": variants.len(), "code_bytes": bytes }),

@@ -4,7 +4,8 @@
 //! CACHE/tuned/….json   { kernel, target, device, compiler, dtypes, range, best: hash of its IR, results: […] }
 //! ```
 //! Files appear by rename, whole or not at all. A record counts only while the compiler is the one that made it and the best
-//! instance's IR, by its hash, is among what is compiled now; any other is stale and left alone, as is a file that cannot be read.
+//! instance's IR, by its hash, is among what is compiled now, and while a GPU of this machine has the driver that it was made with; any
+//! other is stale and left alone, as is a file that cannot be read.
 
 use super::super::Failure;
 use super::build::Work;
@@ -13,6 +14,7 @@ use kcc_compiler::link::write_atomically;
 use kcc_compiler::serve::compiler_version;
 use kcc_runtime::jit::default_cache_dir;
 use kcc_runtime::pack::checksum;
+use kcc_runtime::{Builder, Device};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,6 +111,30 @@ impl Record {
     }
 }
 
+/// What a record says of its device. A CPU's description names instructions and threads; the chip is its model.
+pub(super) fn describe(device: &Device) -> String {
+    let text = device.describe();
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|m| m.1);
+    match model.filter(|_| text.starts_with("cpu ")) {
+        Some(model) => format!("{text} on {model}"),
+        None => text,
+    }
+}
+
+/// Whether a record's device is the present one with another driver, which both say last.
+fn outdated(then: &str, now: &str) -> bool {
+    let chip = |text: &str| text.rsplit_once(", ").map(|(chip, _)| chip.to_owned());
+    then != now && chip(then) == chip(now)
+}
+
+/// Whether a GPU of this machine has had another driver since. Of other machines nothing is known here.
+fn stale(device: &str) -> bool {
+    let name = device.split(' ').next().unwrap_or_default();
+    let gpu = name.starts_with("cuda") || name.starts_with("hip");
+    gpu && Builder::open(name).is_ok_and(|b| outdated(device, &b.build().describe()))
+}
+
 fn folder() -> Option<PathBuf> {
     default_cache_dir().map(|dir| dir.join("tuned"))
 }
@@ -120,7 +146,8 @@ fn all() -> Vec<Record> {
         .filter_map(|file| {
             let time = file.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
             let record: Record = serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
-            (record.format == FORMAT && record.compiler == compiler_version()).then_some((time, record))
+            let ours = record.format == FORMAT && record.compiler == compiler_version();
+            (ours && !stale(&record.device)).then_some((time, record))
         })
         .collect();
     found.sort_by_key(|(time, _)| *time);
@@ -153,4 +180,17 @@ pub(super) fn prefer(list: &List, work: &mut [Work<'_>]) -> Result<(), Failure> 
         w.candidate = false;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outdated;
+
+    #[test]
+    fn a_record_of_the_same_chip_with_another_driver_is_outdated() {
+        let then = "cuda:0 (NVIDIA H100, nvidia:sm_90a, driver for CUDA 12.4)";
+        assert!(outdated(then, "cuda:0 (NVIDIA H100, nvidia:sm_90a, driver for CUDA 12.8)"));
+        assert!(!outdated(then, then));
+        assert!(!outdated(then, "cuda:0 (NVIDIA L40S, nvidia:sm_89, driver for CUDA 12.8)"));
+    }
 }

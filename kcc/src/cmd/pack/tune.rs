@@ -180,7 +180,7 @@ fn one(
     out.extend(rejected);
     let range = range(entry, &facts);
     let usual = records::hash(works[default.variant])?;
-    let record = Record::new((first, &usual), &entry.name, &device.describe(), range, results);
+    let record = Record::new((first, &usual), &entry.name, &records::describe(device), range, results);
     let file = if args.no_save { None } else { record.save()? };
     let default_name = name(works[default.variant]);
     let best = record.results.first().map_or(f64::NAN, |t| t.seconds);

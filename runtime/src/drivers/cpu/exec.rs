@@ -7,13 +7,13 @@
 //! The calling thread works too; a launch on one thread touches no other. Scratch memory is kept per thread.
 
 use super::Printer;
+use super::team::Team;
 use crate::error::{Error, Result};
 use crate::tensor::Memory;
 use kcc_dsl::exchange::{CpuMeta, SCRATCH_HEADER};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The function that a compiled kernel exports; see [`CpuMeta`].
 pub(crate) type Entry = unsafe extern "C" fn(*const i64, *const i64, i64, i64, *mut u8) -> i64;
@@ -30,7 +30,7 @@ thread_local! {
 /// The threads of a device; started at the first launch that needs them.
 pub(crate) struct Pool {
     threads: usize,
-    pool: OnceLock<ThreadPool>,
+    team: OnceLock<Team>,
 }
 
 /// One launch, as its threads see it.
@@ -48,23 +48,20 @@ struct Job<'a> {
 
 impl Pool {
     pub(crate) fn new(threads: usize) -> Pool {
-        Pool { threads: threads.max(1), pool: OnceLock::new() }
+        Pool { threads: threads.max(1), team: OnceLock::new() }
     }
 
     pub(crate) fn threads(&self) -> usize {
         self.threads
     }
 
-    fn workers(&self) -> Result<&ThreadPool> {
-        if let Some(pool) = self.pool.get() {
-            return Ok(pool);
+    fn team(&self) -> Result<&Team> {
+        if let Some(team) = self.team.get() {
+            return Ok(team);
         }
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(self.threads - 1)
-            .thread_name(|i| format!("kcc-{}", i + 1))
-            .build()
+        let team = Team::new(self.threads - 1)
             .map_err(|e| Error::System { what: "starting threads", reason: e.to_string() })?;
-        Ok(self.pool.get_or_init(|| pool))
+        Ok(self.team.get_or_init(|| team))
     }
 
     /// Runs every program of the grid. Returns the assertion that failed, if one did.
@@ -99,19 +96,13 @@ impl Pool {
         if threads == 1 {
             job.work()?;
         } else {
-            let pool = self.workers()?;
-            let trouble = std::sync::Mutex::new(None);
-            pool.in_place_scope(|scope| {
-                for _ in 1..threads {
-                    scope.spawn(|_| {
-                        if let Err(e) = job.work() {
-                            *trouble.lock().unwrap_or_else(|p| p.into_inner()) = Some(e);
-                        }
-                    });
+            let trouble = Mutex::new(None);
+            self.team()?.work(threads as usize - 1, &|| {
+                if let Err(e) = job.work() {
+                    *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
                 }
-                job.work()
-            })?;
-            if let Some(e) = trouble.into_inner().unwrap_or_else(|p| p.into_inner()) {
+            });
+            if let Some(e) = trouble.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 return Err(e);
             }
         }

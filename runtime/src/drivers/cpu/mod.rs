@@ -11,6 +11,7 @@ mod object;
 mod pages;
 mod perf;
 mod shared;
+mod team;
 
 pub(crate) use crate::drivers::print::Printer;
 pub(crate) use exec::{Entry, Pool};

@@ -1,14 +1,21 @@
-//! One GPU: its primary context, its properties, and its memory.
+//! One GPU: its primary context, its properties, its memory, and the calls behind streams, events and graphs.
 
 use super::library::{self, check};
-use super::stream::{self, Stream};
-use super::version;
-use crate::drivers::gpu::DeviceMemory;
+use super::{module, version};
 use crate::drivers::gpu::native::{Native, RawStream};
+use crate::drivers::gpu::streams::{Handle, Vendor};
+use crate::drivers::gpu::{DeviceMemory, Module, cuda_name};
 use crate::error::{Error, Result};
-use crate::launch;
-use cudarc::driver::sys::{self, CUcontext, CUdevice, CUdevice_attribute as Attribute};
+use crate::launch::{Place, Stream};
+use cudarc::driver::sys::{
+    self, CUcontext, CUdevice, CUdevice_attribute as Attribute, CUstream, CUstreamCaptureMode as Mode,
+};
+use kcc_dsl::exchange::Artifact;
 use std::ffi::CStr;
+use std::sync::Arc;
+
+/// A stream that does not wait for the default stream (`CU_STREAM_NON_BLOCKING`).
+const NON_BLOCKING: u32 = 1;
 
 /// An open GPU.
 pub(super) struct Context {
@@ -23,7 +30,7 @@ pub(super) struct Context {
     /// Most dynamic shared memory of a block, in bytes.
     pub(super) shared: u64,
     /// The stream of launches that name none.
-    pub(super) stream: Stream,
+    own: CUstream,
 }
 
 // SAFETY: a primary context may be made current on any thread; the handle is only passed back to the driver.
@@ -60,13 +67,14 @@ impl Context {
         let shared = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
         let mut text = [0; 256];
         let mut raw = std::ptr::null_mut();
+        let mut own = std::ptr::null_mut();
         // SAFETY: the device exists; 255 bytes leave room for the terminator.
-        let stream = unsafe {
+        let made = unsafe {
             check(sys::cuDeviceGetName(text.as_mut_ptr(), 255, device)).map_err(fail)?;
             check(sys::cuDevicePrimaryCtxRetain(&mut raw, device)).map_err(fail)?;
-            check(sys::cuCtxSetCurrent(raw)).and_then(|()| Stream::new())
+            check(sys::cuCtxSetCurrent(raw)).and_then(|()| check(sys::cuStreamCreate(&mut own, NON_BLOCKING)))
         };
-        let stream = stream.map_err(|e| {
+        made.map_err(|e| {
             // SAFETY: retained above, not used any more.
             let _ = unsafe { sys::cuDevicePrimaryCtxRelease_v2(device) };
             fail(e)
@@ -74,13 +82,7 @@ impl Context {
         // SAFETY: the driver wrote a NUL-terminated text.
         let name = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned();
         let (processors, shared) = (processors.max(1) as u32, shared.max(0) as u64);
-        Ok(Context { index, device, raw, name, target, driver, processors, shared, stream })
-    }
-
-    /// Makes the context current on this thread.
-    pub(super) fn enter(&self) -> Result<()> {
-        // SAFETY: the context lives as long as `self`.
-        self.check(unsafe { sys::cuCtxSetCurrent(self.raw) })
+        Ok(Context { index, device, raw, name, target, driver, processors, shared, own })
     }
 
     /// The driver's answer as an error of this device.
@@ -93,21 +95,13 @@ impl Context {
     }
 }
 
-impl Context {
-    /// Waits for the own stream.
-    fn synchronize(&self) -> Result<()> {
-        self.enter()?;
-        self.stream.synchronize().map_err(|e| self.error(e))
-    }
-}
-
 impl Drop for Context {
     fn drop(&mut self) {
         // SAFETY: the stream was made in this context and is not used after; the context was retained in `open`.
         // Failures at the end of the process change nothing.
         unsafe {
             let _ = sys::cuCtxSetCurrent(self.raw);
-            self.stream.destroy();
+            let _ = sys::cuStreamDestroy_v2(self.own);
             let _ = sys::cuDevicePrimaryCtxRelease_v2(self.device);
         }
     }
@@ -115,23 +109,116 @@ impl Drop for Context {
 
 impl Native for Context {
     fn enter(&self) -> Result<()> {
-        Context::enter(self)
+        // SAFETY: the context lives as long as `self`.
+        self.check(unsafe { sys::cuCtxSetCurrent(self.raw) })
     }
 
     fn processors(&self) -> u32 {
         self.processors
     }
 
-    fn stream(&self, stream: Option<launch::Stream>) -> RawStream {
-        stream.map_or(self.stream.raw().cast(), launch::Stream::raw)
+    fn stream(&self, stream: Option<Stream>) -> RawStream {
+        stream.map_or(self.own.cast(), Stream::raw)
     }
 
     fn capturing(&self, stream: RawStream) -> Result<bool> {
-        stream::capturing(stream.cast()).map_err(|e| self.error(e))
+        let mut status = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
+        // SAFETY: an open stream, and a place for the answer.
+        self.check(unsafe { sys::cuStreamIsCapturing(stream.cast(), &mut status) })?;
+        Ok(status != sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE)
     }
 
     fn wait(&self, stream: RawStream) -> Result<()> {
-        stream::synchronize(stream.cast()).map_err(|e| self.error(e))
+        // SAFETY: an open stream; one that the caller closed is their broken promise (`Stream::from_raw`).
+        self.check(unsafe { sys::cuStreamSynchronize(stream.cast()) })
+    }
+}
+
+impl Vendor for Context {
+    fn describe(&self) -> String {
+        let driver = cuda_name(self.driver);
+        format!("cuda:{} ({}, {}, driver for CUDA {driver})", self.index, self.name, self.target)
+    }
+
+    fn target(&self) -> &str {
+        self.target
+    }
+
+    fn place(&self) -> Place {
+        Place::Gpu(u32::from(self.index))
+    }
+
+    fn shared_bytes(&self) -> u64 {
+        self.shared
+    }
+
+    fn load(self: &Arc<Self>, kernel: &str, artifact: &Artifact) -> Result<Box<dyn Module>> {
+        Ok(Box::new(module::Code::load(self.clone(), kernel, artifact)?))
+    }
+
+    fn event(&self) -> Result<Handle> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: a place for the handle.
+        self.check(unsafe { sys::cuEventCreate(&mut raw, 0) })?;
+        Ok(raw.cast())
+    }
+
+    fn mark(&self, event: Handle, stream: RawStream) -> Result<()> {
+        // SAFETY: both handles are open.
+        self.check(unsafe { sys::cuEventRecord(event.cast(), stream.cast()) })
+    }
+
+    fn reach(&self, event: Handle) -> Result<()> {
+        // SAFETY: a recorded event.
+        self.check(unsafe { sys::cuEventSynchronize(event.cast()) })
+    }
+
+    fn elapsed(&self, start: Handle, end: Handle) -> Result<f32> {
+        let mut ms = 0.0;
+        // SAFETY: both events are recorded.
+        self.check(unsafe { sys::cuEventElapsedTime(&mut ms, start.cast(), end.cast()) })?;
+        Ok(ms)
+    }
+
+    fn drop_event(&self, event: Handle) {
+        // SAFETY: made by `event`, not used after.
+        let _ = unsafe { sys::cuEventDestroy_v2(event.cast()) };
+    }
+
+    fn begin_capture(&self, stream: RawStream) -> Result<()> {
+        let mode = Mode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: an open stream that is not capturing; the driver says so otherwise.
+        self.check(unsafe { sys::cuStreamBeginCapture_v2(stream.cast(), mode) })
+    }
+
+    fn end_capture(&self, stream: RawStream, graph: &mut Handle) -> Result<()> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the stream of `begin_capture`, and a place for the handle.
+        let ended = self.check(unsafe { sys::cuStreamEndCapture(stream.cast(), &mut raw) });
+        *graph = raw.cast();
+        ended
+    }
+
+    fn instantiate(&self, graph: Handle) -> Result<Handle> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the graph is complete.
+        self.check(unsafe { sys::cuGraphInstantiateWithFlags(&mut raw, graph.cast(), 0) })?;
+        Ok(raw.cast())
+    }
+
+    fn drop_graph(&self, graph: Handle) {
+        // SAFETY: made by `end_capture`, not used after.
+        let _ = unsafe { sys::cuGraphDestroy(graph.cast()) };
+    }
+
+    fn replay(&self, instance: Handle, stream: RawStream) -> Result<()> {
+        // SAFETY: both handles are open.
+        self.check(unsafe { sys::cuGraphLaunch(instance.cast(), stream.cast()) })
+    }
+
+    fn drop_instance(&self, instance: Handle) {
+        // SAFETY: made by `instantiate`, not used after.
+        let _ = unsafe { sys::cuGraphExecDestroy(instance.cast()) };
     }
 }
 
@@ -158,27 +245,25 @@ impl DeviceMemory for Context {
 
     unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
         self.enter()?;
-        // SAFETY: by the caller's promise; the copy has read `bytes` when `synchronize` returns.
-        unsafe {
-            let stream = self.stream.raw();
-            self.check(sys::cuMemcpyHtoDAsync_v2(address, bytes.as_ptr().cast(), bytes.len(), stream))?;
-        }
-        self.synchronize()
+        // SAFETY: by the caller's promise; the copy has read `bytes` when `wait` returns.
+        self.check(unsafe {
+            sys::cuMemcpyHtoDAsync_v2(address, bytes.as_ptr().cast(), bytes.len(), self.own)
+        })?;
+        self.wait(self.own.cast())
     }
 
     unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
         self.enter()?;
-        // SAFETY: by the caller's promise; the copy is complete when `synchronize` returns.
-        unsafe {
-            let stream = self.stream.raw();
-            self.check(sys::cuMemcpyDtoHAsync_v2(bytes.as_mut_ptr().cast(), address, bytes.len(), stream))?;
-        }
-        self.synchronize()
+        // SAFETY: by the caller's promise; the copy is complete when `wait` returns.
+        self.check(unsafe {
+            sys::cuMemcpyDtoHAsync_v2(bytes.as_mut_ptr().cast(), address, bytes.len(), self.own)
+        })?;
+        self.wait(self.own.cast())
     }
 
     unsafe fn zero(&self, address: u64, bytes: usize) -> Result<()> {
         self.enter()?;
         // SAFETY: by the caller's promise.
-        unsafe { self.check(sys::cuMemsetD8Async(address, 0, bytes, self.stream.raw())) }
+        self.check(unsafe { sys::cuMemsetD8Async(address, 0, bytes, self.own) })
     }
 }

@@ -2,9 +2,10 @@
 
 use super::context::Context;
 use super::library::check;
-use super::{map, version};
+use super::map;
 use crate::device::Launching;
-use crate::drivers::gpu::{self, DeviceMemory, Module, Status, native};
+use crate::drivers::gpu::native::{self, Native as _};
+use crate::drivers::gpu::{self, DeviceMemory, Module, Status};
 use crate::error::{Error, Result};
 use crate::launch::Label;
 use cudarc::driver::sys::{
@@ -56,7 +57,7 @@ impl Code {
         }
         let mut image = artifact.bytes.clone();
         if !is_cubin(&image) {
-            version::check_ptx(meta.ptx, context.driver).map_err(fail)?;
+            gpu::check_ptx(meta.ptx, context.driver).map_err(fail)?;
             image.push(0);
         }
         let name = CString::new(artifact.symbol.as_str()).map_err(|e| fail(e.to_string()))?;
@@ -78,7 +79,7 @@ impl Code {
         loaded.map_err(|e| {
             let end = log.iter().position(|&b| b == 0).unwrap_or(log.len());
             let said = String::from_utf8_lossy(&log[..end]);
-            let driver = version::cuda_name(context.driver);
+            let driver = gpu::cuda_name(context.driver);
             let (major, minor) = meta.ptx;
             fail(format!(
                 "the driver (for CUDA {driver}) refuses the code (PTX {major}.{minor} for {}): {e} {}",
@@ -121,7 +122,7 @@ impl Code {
         maps: &mut [CUtensorMap],
         stream: CUstream,
     ) -> Result<()> {
-        let mut pointers: SmallVec<[*mut c_void; 96]> =
+        let mut pointers: SmallVec<[*mut c_void; 256]> =
             words.iter().map(|w| std::ptr::from_ref(w).cast_mut().cast()).collect();
         pointers.extend(maps.iter_mut().map(|m| std::ptr::from_mut(m).cast::<c_void>()));
         // SAFETY: all zeros is a value of this plain struct.

@@ -13,12 +13,20 @@ mod grid;
 #[cfg(any(feature = "cuda", feature = "hip"))]
 pub(crate) mod native;
 mod pack;
+mod ptx;
 mod recipe;
 mod staging;
+#[cfg(all(test, any(feature = "cuda", feature = "hip")))]
+pub(crate) mod stand_in;
 mod status;
+#[cfg(any(feature = "cuda", feature = "hip"))]
+pub(crate) mod streams;
 
 pub(crate) use grid::blocks;
 pub(crate) use pack::slots;
+pub use ptx::minimum_driver;
+#[cfg(feature = "cuda")]
+pub(crate) use ptx::{check_ptx, cuda_name};
 pub(crate) use recipe::{Encoded, encode};
 pub(crate) use staging::Staged;
 pub(crate) use status::Status;
@@ -27,7 +35,7 @@ use crate::device::Launching;
 use crate::error::{Error, Result};
 use crate::launch::{Facts, Label, Place, Stream};
 use crate::timeline::Timeline;
-use kcc_dsl::exchange::{Artifact, GpuMeta};
+use kcc_dsl::exchange::{Artifact, GpuArg, GpuMeta};
 use std::sync::Arc;
 
 /// A device that runs the code of a GPU or NPU backend.
@@ -136,9 +144,21 @@ pub(crate) fn meta(kernel: &str, artifact: &Artifact) -> Result<GpuMeta> {
         let (shared, work) = (meta.shared_bytes, meta.workspace_bytes);
         return fail(format!("it asks for {shared} bytes of shared memory, {work} bytes of workspace"));
     }
-    let maps = &meta.tensor_maps;
-    if maps.iter().any(|m| m.axes.is_empty() || m.axes.len() > 5 || m.axes.len() != m.box_dims.len()) {
-        return fail("a tensor map has one to five axes, each with an extent of the box".into());
+    for map in &meta.tensor_maps {
+        let Some(GpuArg::View { rank, elem }) = meta.args.get(map.param as usize) else {
+            return fail(format!("a tensor map names parameter {}, which is no view", map.param));
+        };
+        let axes = map.axes.len();
+        if !(1..=5).contains(&axes) || axes != map.box_dims.len() || map.axes.iter().any(|a| a >= rank) {
+            return fail(
+                "a tensor map has one to five axes of its view, each with an extent of the box".into(),
+            );
+        }
+        if map.elem.bytes() != elem.bytes() || map.box_dims.iter().any(|n| !(1..=256).contains(n)) {
+            return fail(
+                "a tensor map has the view's element type, and a box of 1 to 256 elements per axis".into(),
+            );
+        }
     }
     Ok(meta.clone())
 }

@@ -78,7 +78,7 @@ pub(crate) fn run(
     }
     let mut lent = Lent { native, addresses: SmallVec::new() };
     let mut staged = if staging { Some(Staged::new(launch.args)?) } else { None };
-    let mut homes: SmallVec<[u64; 8]> = SmallVec::from_elem(0, launch.args.len());
+    let mut homes: SmallVec<[u64; 16]> = SmallVec::from_elem(0, launch.args.len());
     for (i, arg) in launch.args.iter().enumerate() {
         let Raw::View(v) = &arg.raw else { continue };
         homes[i] = match staged.as_ref().and_then(|s| s.images[i].as_ref()) {

@@ -5,7 +5,7 @@ use kcc_dsl::ir::Elem;
 use smallvec::SmallVec;
 
 /// One slot per parameter of the code but the tensor maps; the value lies in the low bytes.
-pub(crate) type Slots = SmallVec<[u64; 64]>;
+pub(crate) type Slots = SmallVec<[u64; 128]>;
 
 /// The slots of a launch. `address` gives the device address of view number `i` among the arguments.
 pub(crate) fn slots(

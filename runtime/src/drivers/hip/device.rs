@@ -1,10 +1,13 @@
-//! One GPU: its properties, its own stream, and its memory.
+//! One GPU: its properties, its memory, and the calls behind streams, events and graphs.
 
-use super::library::{Api, Code, Handle, OUT_OF_MEMORY};
-use crate::drivers::gpu::DeviceMemory;
+use super::library::{Api, Code, OUT_OF_MEMORY};
+use super::module;
 use crate::drivers::gpu::native::{Native, RawStream};
+use crate::drivers::gpu::streams::{Handle, Vendor};
+use crate::drivers::gpu::{DeviceMemory, Module};
 use crate::error::{Error, Result};
-use crate::launch;
+use crate::launch::{Place, Stream};
+use kcc_dsl::exchange::Artifact;
 use std::ffi::{CStr, c_int, c_void};
 use std::sync::Arc;
 
@@ -13,6 +16,10 @@ const MULTIPROCESSORS: c_int = 63;
 const SHARED_PER_BLOCK: c_int = 74;
 /// `hipStreamNonBlocking`: does not wait for the default stream.
 const NON_BLOCKING: u32 = 1;
+/// `hipStreamCaptureModeThreadLocal`.
+const THREAD_LOCAL: c_int = 1;
+/// Numbers of places; those below are CUDA's.
+const FIRST_PLACE: u32 = 1 << 16;
 /// More than any form of `hipDeviceProp_t` has (1472 bytes in ROCm 6).
 const PROPERTIES: usize = 16 << 10;
 /// Its first field is the name, in so many bytes.
@@ -137,8 +144,8 @@ impl Native for Device {
         self.processors
     }
 
-    fn stream(&self, stream: Option<launch::Stream>) -> RawStream {
-        stream.map_or(self.own, launch::Stream::raw)
+    fn stream(&self, stream: Option<Stream>) -> RawStream {
+        stream.map_or(self.own, Stream::raw)
     }
 
     fn capturing(&self, stream: RawStream) -> Result<bool> {
@@ -152,6 +159,94 @@ impl Native for Device {
         // SAFETY: an open stream; one that the caller closed is their broken promise (`Stream::from_raw`).
         self.check(unsafe { (self.api.stream_synchronize)(stream) })
     }
+}
+
+impl Vendor for Device {
+    fn describe(&self) -> String {
+        format!("hip:{} ({}, {}, HIP {})", self.index, self.name, self.target, version(self.driver))
+    }
+
+    fn target(&self) -> &str {
+        self.target
+    }
+
+    fn place(&self) -> Place {
+        Place::Gpu(FIRST_PLACE + u32::from(self.index))
+    }
+
+    fn shared_bytes(&self) -> u64 {
+        self.shared
+    }
+
+    fn load(self: &Arc<Self>, kernel: &str, artifact: &Artifact) -> Result<Box<dyn Module>> {
+        Ok(Box::new(module::Code::load(self.clone(), kernel, artifact)?))
+    }
+
+    fn event(&self) -> Result<Handle> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: a place for the handle.
+        self.check(unsafe { (self.api.event_create)(&mut raw) })?;
+        Ok(raw)
+    }
+
+    fn mark(&self, event: Handle, stream: RawStream) -> Result<()> {
+        // SAFETY: both handles are open.
+        self.check(unsafe { (self.api.event_record)(event, stream) })
+    }
+
+    fn reach(&self, event: Handle) -> Result<()> {
+        // SAFETY: a recorded event.
+        self.check(unsafe { (self.api.event_synchronize)(event) })
+    }
+
+    fn elapsed(&self, start: Handle, end: Handle) -> Result<f32> {
+        let mut ms = 0.0;
+        // SAFETY: both events are recorded.
+        self.check(unsafe { (self.api.event_elapsed)(&mut ms, start, end) })?;
+        Ok(ms)
+    }
+
+    fn drop_event(&self, event: Handle) {
+        // SAFETY: made by `event`, not used after.
+        let _ = unsafe { (self.api.event_destroy)(event) };
+    }
+
+    fn begin_capture(&self, stream: RawStream) -> Result<()> {
+        // SAFETY: an open stream that is not capturing; HIP says so otherwise.
+        self.check(unsafe { (self.api.begin_capture)(stream, THREAD_LOCAL) })
+    }
+
+    fn end_capture(&self, stream: RawStream, graph: &mut Handle) -> Result<()> {
+        // SAFETY: the stream of `begin_capture`, and a place for the handle.
+        self.check(unsafe { (self.api.end_capture)(stream, graph) })
+    }
+
+    fn instantiate(&self, graph: Handle) -> Result<Handle> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the graph is complete.
+        self.check(unsafe { (self.api.graph_instantiate)(&mut raw, graph, 0) })?;
+        Ok(raw)
+    }
+
+    fn drop_graph(&self, graph: Handle) {
+        // SAFETY: made by `end_capture`, not used after.
+        let _ = unsafe { (self.api.graph_destroy)(graph) };
+    }
+
+    fn replay(&self, instance: Handle, stream: RawStream) -> Result<()> {
+        // SAFETY: both handles are open.
+        self.check(unsafe { (self.api.graph_launch)(instance, stream) })
+    }
+
+    fn drop_instance(&self, instance: Handle) {
+        // SAFETY: made by `instantiate`, not used after.
+        let _ = unsafe { (self.api.graph_exec_destroy)(instance) };
+    }
+}
+
+/// `6.2` of HIP's number: ten millions for a major version, hundred thousands for a minor one.
+fn version(number: i32) -> String {
+    format!("{}.{}", number / 10_000_000, number / 100_000 % 100)
 }
 
 /// An address as HIP takes it.

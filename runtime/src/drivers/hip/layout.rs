@@ -6,7 +6,7 @@ use kcc_dsl::ir::Elem;
 use smallvec::SmallVec;
 
 /// The buffer of most kernels fits without an allocation.
-pub(super) type Buffer = SmallVec<[u8; 512]>;
+pub(super) type Buffer = SmallVec<[u8; 1024]>;
 
 /// Offset and size of each slot.
 pub(super) struct Layout {

@@ -21,8 +21,7 @@ const NAMES: [&str; 5] = [
 pub(super) type Code = c_int;
 pub(super) const OUT_OF_MEMORY: Code = 2;
 
-/// An opaque handle: stream, event, module, function, graph.
-pub(super) type Handle = *mut c_void;
+pub(super) use crate::drivers::gpu::streams::Handle;
 
 macro_rules! functions {
     ($($name:ident: $symbol:literal, ($($arg:ty),*) -> $result:ty;)*) => {

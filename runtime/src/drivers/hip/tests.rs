@@ -3,126 +3,50 @@
 use super::device::Device;
 use super::library::Api;
 use super::*;
-use crate::device::Launching;
+use crate::counting::allocations;
+use crate::drivers::gpu::native::Native as _;
+use crate::drivers::gpu::stand_in::{StandIn, artifact, run};
+use crate::drivers::gpu::streams::Vendor as _;
 use crate::error::Error;
-use crate::launch::{self, Label, PrintHandler};
+use crate::launch::Arg;
 use crate::tensor::Tensor;
-use kcc_dsl::exchange::{GpuArg, GpuMeta};
+use kcc_dsl::exchange::{Artifact, GpuMeta};
 use kcc_dsl::ir::Elem;
-use libloading::Library;
-use std::ffi::{CStr, CString, c_char};
-use std::path::PathBuf;
-use std::process::Command;
 
-/// A library of its own for each test: its state is not shared.
-struct Fake {
-    library: Library,
-    path: PathBuf,
-    _folder: tempfile::TempDir,
+const TARGET: &str = "amd:gfx942";
+
+fn build() -> StandIn {
+    StandIn::build("hip/fake.c", "libfakehip.so")
 }
 
-impl Fake {
-    fn build() -> Fake {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("libfakehip.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/drivers/hip/fake.c");
-        let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-        let built = Command::new(compiler).args(["-shared", "-fPIC", "-o"]).arg(&path).arg(source).status();
-        assert!(built.unwrap().success());
-        // SAFETY: the library made above; loading it runs no code.
-        let library = unsafe { Library::new(&path) }.unwrap();
-        Fake { library, path, _folder: folder }
-    }
-
-    fn open(&self, index: u16) -> Result<Hip> {
-        let api = Api::open(&[self.path.as_os_str()])
-            .map_err(|reason| Error::Device { device: "hip".into(), reason })?;
-        Ok(Hip { device: Arc::new(Device::open(Arc::new(api), index)?) })
-    }
-
-    fn fail(&self, name: &str) {
-        let name = CString::new(name).unwrap();
-        // SAFETY: the type is that of `fake.c`.
-        unsafe {
-            let f = self.library.get::<unsafe extern "C" fn(*const c_char)>(b"fake_fail").unwrap();
-            f(name.as_ptr());
-        }
-    }
-
-    /// The names of the calls since the last time.
-    fn calls(&self) -> Vec<String> {
-        // SAFETY: the types are those of `fake.c`; the text is copied before it is cleared.
-        unsafe {
-            let text = self.library.get::<unsafe extern "C" fn() -> *const c_char>(b"fake_calls").unwrap();
-            let calls = CStr::from_ptr(text()).to_str().unwrap().split_whitespace().map(Into::into).collect();
-            self.library.get::<unsafe extern "C" fn()>(b"fake_forget").unwrap()();
-            calls
-        }
-    }
-
-    /// Blocks, threads, shared memory and stream of the last launch; its arguments.
-    fn launch(&self) -> ([u64; 9], Vec<u8>) {
-        // SAFETY: the types are those of `fake.c`.
-        unsafe {
-            let seen = **self.library.get::<*const [u64; 9]>(b"fake_launch").unwrap();
-            let bytes = **self.library.get::<*const [u8; 512]>(b"fake_arguments").unwrap();
-            let size = **self.library.get::<*const usize>(b"fake_size").unwrap();
-            (seen, bytes[..size].to_vec())
-        }
-    }
+fn open(fake: &StandIn, index: u16) -> Result<NativeDriver<Device>> {
+    let api = Api::open(&[fake.path.as_os_str()])
+        .map_err(|reason| Error::Device { device: "hip".into(), reason })?;
+    Ok(NativeDriver(Arc::new(Device::open(Arc::new(api), index)?)))
 }
 
-/// A kernel of one view; `f` changes what the compiler says of it.
-fn artifact(f: impl FnOnce(&mut Artifact, &mut GpuMeta)) -> Artifact {
-    let args = vec![GpuArg::View { rank: 1, elem: Elem::F32 }];
-    let mut meta = GpuMeta {
-        arch: "gfx942".into(),
-        warp: 64,
-        threads: 256,
-        shared_bytes: 1024,
-        cluster: [1; 3],
-        args,
-        ..GpuMeta::default()
-    };
-    let mut artifact = Artifact {
-        target: "amd:gfx942".into(),
-        symbol: "plus_one".into(),
-        bytes: b"\x7fELF and so on".to_vec(),
-        cpu: Default::default(),
-        gpu: None,
-        npu: None,
-        timings: vec![],
-    };
-    f(&mut artifact, &mut meta);
-    artifact.gpu = Some(meta);
-    artifact
-}
-
-fn run(module: &dyn Module, y: &mut Tensor<f32>) -> Result<()> {
-    let args = [launch::Arg::output(y)];
-    let print: PrintHandler = Arc::new(|_| {});
-    let launching = Launching { grid: [5, 2, 1], args: &args, how: Default::default(), print: &print };
-    module.run(&Label { name: "plus_one", generics: "" }, &launching)
+fn plus_one() -> Artifact {
+    artifact(TARGET, |_, _| {})
 }
 
 #[test]
 fn a_gpu_says_what_it_is() {
-    let fake = Fake::build();
-    let hip = fake.open(0).unwrap();
+    let fake = build();
+    let hip = open(&fake, 0).unwrap();
     assert_eq!(hip.describe(), "hip:0 (AMD Instinct MI300X, amd:gfx942, HIP 6.2)");
-    assert_eq!((hip.target(), hip.device.processors(), hip.shared_bytes()), ("amd:gfx942", 304, Some(65536)));
-    let e = fake.open(1).err().unwrap().to_string();
+    assert_eq!((hip.target(), hip.0.processors(), hip.shared_bytes()), ("amd:gfx942", 304, Some(65536)));
+    let e = open(&fake, 1).err().unwrap().to_string();
     assert!(e.contains("hip:1") && e.contains("there are 1 GPUs"), "{e}");
 }
 
 #[test]
 fn a_launch_stages_host_memory_and_packs_its_arguments() {
-    let fake = Fake::build();
-    let hip = fake.open(0).unwrap();
-    let module = hip.load("plus_one", &artifact(|_, _| {})).unwrap();
+    let fake = build();
+    let hip = open(&fake, 0).unwrap();
+    let module = hip.load("plus_one", &plus_one()).unwrap();
     fake.calls();
     let mut y = Tensor::from_fn(&[3], |i| i as f32).unwrap();
-    run(&*module, &mut y).unwrap();
+    run(&*module, Arg::output(&mut y)).unwrap();
     assert_eq!(y.to_vec(), [1.0, 2.0, 3.0]);
     let (seen, bytes) = fake.launch();
     // Blocks, threads, LDS, the device's own stream.
@@ -142,8 +66,8 @@ fn a_launch_stages_host_memory_and_packs_its_arguments() {
 
 #[test]
 fn memory_goes_to_the_device_and_back() {
-    let fake = Fake::build();
-    let memory = fake.open(0).unwrap().memory().unwrap();
+    let fake = build();
+    let memory = open(&fake, 0).unwrap().memory().unwrap();
     let address = memory.alloc(4).unwrap();
     let mut back = [0; 4];
     // SAFETY: allocated with this size, freed once.
@@ -161,13 +85,13 @@ fn memory_goes_to_the_device_and_back() {
 
 #[test]
 fn recordings_and_times() {
-    let fake = Fake::build();
-    let hip = fake.open(0).unwrap();
+    let fake = build();
+    let hip = open(&fake, 0).unwrap();
     assert_eq!(hip.time(None, &mut || Ok(())).unwrap(), 1.5);
-    let module = hip.load("plus_one", &artifact(|_, _| {})).unwrap();
+    let module = hip.load("plus_one", &plus_one()).unwrap();
     let mut y = Tensor::from_fn(&[3], |i| i as f32).unwrap();
     // Host memory cannot be staged while recording; the capture is ended all the same.
-    let refused = hip.record(None, &mut || run(&*module, &mut y)).err().unwrap().to_string();
+    let refused = hip.record(None, &mut || run(&*module, Arg::output(&mut y))).err().unwrap().to_string();
     assert!(refused.contains("recording"), "{refused}");
     assert!(fake.calls().contains(&"hipStreamEndCapture".into()));
     let recorded = hip.record(None, &mut || Ok(())).unwrap();
@@ -181,9 +105,9 @@ fn recordings_and_times() {
 
 #[test]
 fn answers_of_the_library_become_errors() {
-    let fake = Fake::build();
-    let hip = fake.open(0).unwrap();
-    let module = hip.load("plus_one", &artifact(|_, _| {})).unwrap();
+    let fake = build();
+    let hip = open(&fake, 0).unwrap();
+    let module = hip.load("plus_one", &plus_one()).unwrap();
     let mut y = Tensor::from_fn(&[3], |i| i as f32).unwrap();
     for name in [
         "hipModuleLaunchKernel",
@@ -194,27 +118,27 @@ fn answers_of_the_library_become_errors() {
         "hipSetDevice",
     ] {
         fake.fail(name);
-        let e = run(&*module, &mut y).unwrap_err().to_string();
+        let e = run(&*module, Arg::output(&mut y)).unwrap_err().to_string();
         assert!(e.contains("unspecified launch failure (hipErrorLaunchFailure)"), "{name}: {e}");
     }
     fake.fail("hipModuleLoadData");
-    let e = hip.load("plus_one", &artifact(|_, _| {})).err().unwrap().to_string();
+    let e = hip.load("plus_one", &plus_one()).err().unwrap().to_string();
     assert!(e.contains("refuses the code") && e.contains("hipErrorLaunchFailure"), "{e}");
     for name in ["hipGetDeviceCount", "hipGetDevicePropertiesR0600", "hipStreamCreateWithFlags"] {
         fake.fail(name);
-        assert!(matches!(fake.open(0), Err(Error::Device { .. })), "{name}");
+        assert!(matches!(open(&fake, 0), Err(Error::Device { .. })), "{name}");
     }
     fake.fail("hipInit");
-    let e = fake.open(0).err().unwrap().to_string();
+    let e = open(&fake, 0).err().unwrap().to_string();
     assert!(e.contains("does not start") && e.contains("rocminfo"), "{e}");
 }
 
 #[test]
 fn code_that_the_device_cannot_run_is_refused() {
-    let fake = Fake::build();
-    let hip = fake.open(0).unwrap();
+    let fake = build();
+    let hip = open(&fake, 0).unwrap();
     let refused = |f: fn(&mut Artifact, &mut GpuMeta)| {
-        hip.load("plus_one", &artifact(f)).err().map(|e| e.to_string()).unwrap_or_default()
+        hip.load("plus_one", &artifact(TARGET, f)).err().map(|e| e.to_string()).unwrap_or_default()
     };
     assert!(refused(|a, _| a.bytes = b"; text".to_vec()).contains("ld.lld"));
     assert!(refused(|_, m| m.shared_bytes = 100 << 10).contains("65536"));
@@ -227,4 +151,31 @@ fn without_a_library_the_error_says_what_was_looked_for_and_what_to_do() {
     let e = Api::open(&["libthere-is-none.so".as_ref()]).err().unwrap();
     assert!(e.contains("libthere-is-none.so") && e.contains("KCC_HIP_LIBRARY"), "{e}");
     assert!(e.contains("install ROCm") && e.contains("sim:gfx942"), "{e}");
+}
+
+#[test]
+fn a_launch_allocates_nothing() {
+    let fake = build();
+    let hip = open(&fake, 0).unwrap();
+    let module = hip.load("plus_one", &plus_one()).unwrap();
+    let (memory, place) = (hip.memory().unwrap(), hip.0.place());
+    let address = memory.alloc(12).unwrap();
+    let arg = || Arg::over(address, Elem::F32, &[3], None, true, place).unwrap();
+    // SAFETY: allocated with this size.
+    unsafe { memory.zero(address, 12).unwrap() };
+    run(&*module, arg()).unwrap();
+    fake.calls();
+    let (label, print): (_, crate::launch::PrintHandler) =
+        (crate::launch::Label { name: "plus_one", generics: "" }, Arc::new(|_| {}));
+    let args = [arg()];
+    let launching =
+        crate::device::Launching { grid: [5, 2, 1], args: &args, how: Default::default(), print: &print };
+    assert_eq!(allocations(|| (0..10).for_each(|_| module.run(&label, &launching).unwrap())), 0);
+    let mut back = [0; 12];
+    // SAFETY: allocated with this size, freed once.
+    unsafe {
+        memory.read(address, &mut back).unwrap();
+        memory.free(address);
+    }
+    assert_eq!(back[..4], 11f32.to_le_bytes());
 }

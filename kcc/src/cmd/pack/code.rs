@@ -1,0 +1,65 @@
+//! The files of a variant: what a target's artefact is, and machine code beside PTX.
+
+use super::super::Failure;
+use super::super::input::label;
+use super::build::Work;
+use kcc_dsl::exchange::Artifact;
+use kcc_nvidia::ptxas::Ptxas;
+use kcc_runtime::pack::format::{Code, CodeKind, Variant};
+use kcc_runtime::pack::{checksum, minimum_driver};
+
+/// What artefacts are, by the family of the target, and how their files end.
+const KINDS: [(&str, CodeKind, &str); 4] = [
+    ("cpu", CodeKind::Object, "o"),
+    ("nvidia", CodeKind::Ptx, "ptx"),
+    ("amd", CodeKind::Hsaco, "hsaco"),
+    ("ascend", CodeKind::Source, "cpp"),
+];
+
+/// The file of a variant's artefact. `stem`: its path without an ending.
+pub(super) fn describe(artifact: &Artifact, stem: &str) -> Result<Code, Failure> {
+    let family = artifact.target.split(':').next().unwrap_or_default();
+    let Some((_, kind, ending)) = KINDS.iter().find(|(name, ..)| *name == family) else {
+        return Err(Failure::input(format!("a pack holds no code for `{}`", artifact.target)));
+    };
+    let gpu = artifact.gpu.as_ref().filter(|_| *kind == CodeKind::Ptx);
+    Ok(Code {
+        file: format!("{stem}.{ending}"),
+        bytes: artifact.bytes.len() as u64,
+        sha256: checksum(&artifact.bytes),
+        kind: *kind,
+        symbol: artifact.symbol.clone(),
+        minimum_driver: gpu.and_then(minimum_driver),
+        fallback: None,
+    })
+}
+
+/// A variant's files by name. With an assembler, machine code comes before PTX.
+pub(super) fn files(
+    w: &Work<'_>,
+    variant: &mut Variant,
+    bytes: Vec<u8>,
+    ptxas: Option<&Ptxas>,
+) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let text = (variant.code.file.clone(), bytes);
+    let (Some(ptxas), CodeKind::Ptx, Some(gpu)) = (ptxas, variant.code.kind, &variant.gpu) else {
+        return Ok(vec![text]);
+    };
+    let name = label(&w.traced.name, &w.traced.generics);
+    let made = ptxas.assemble(&String::from_utf8_lossy(&text.1), &gpu.arch);
+    let made = made.map_err(|e| Failure::input(format!("{name} for {}: {e}", w.target)))?.bytes;
+    let stem = text.0.strip_suffix("ptx").unwrap_or(&text.0);
+    let code = Code {
+        file: format!("{stem}cubin"),
+        bytes: made.len() as u64,
+        sha256: checksum(&made),
+        kind: CodeKind::Cubin,
+        symbol: variant.code.symbol.clone(),
+        minimum_driver: None,
+        fallback: None,
+    };
+    let file = code.file.clone();
+    let ptx = std::mem::replace(&mut variant.code, code);
+    variant.code.fallback = Some(Box::new(ptx));
+    Ok(vec![(file, made), text])
+}
