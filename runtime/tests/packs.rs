@@ -244,8 +244,11 @@ fn source_text_is_code_of_a_target_that_this_program_may_not_run() {
         v["code"]["kind"] = "source".into();
         v["backend"] = serde_json::json!({ "type": "npu", "archs": ["2201"], "target": "ascend:2201" });
         v.as_object_mut().unwrap().remove("cpu");
+        v["npu"] = serde_json::to_value(kcc_dsl::exchange::NpuMeta::default()).unwrap();
     });
     assert_eq!(refusal(&source), "accepted");
+    let bare = with_variant(|v| v["code"]["kind"] = "source".into());
+    assert!(refusal(&bare).contains("`npu` is missing"));
     let pack = Pack::from_bytes(source).unwrap();
     let Err(Error::Load { reason, .. }) = pack.kernel("softmax", &Device::cpu()) else { panic!("loaded") };
     assert!(reason.contains("code for ascend:2201"), "{reason}");

@@ -218,6 +218,6 @@ pub enum CodeKind {
     Cubin,
     /// An AMD code object.
     Hsaco,
-    /// Source text, which a vendor's tool chain compiles where the pack is used. Its launch facts are its target's.
+    /// Source text for an NPU, which its vendor's tool chain compiles where the pack is used.
     Source,
 }

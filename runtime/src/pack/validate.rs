@@ -147,7 +147,7 @@ fn variant(kernel: &Kernel, v: &Variant) -> Result<Formulas, String> {
     let (facts, wanted) = match v.code.kind {
         CodeKind::Object => (v.cpu.is_some(), "cpu"),
         CodeKind::Ptx | CodeKind::Cubin | CodeKind::Hsaco => (v.gpu.is_some(), "gpu"),
-        CodeKind::Source => (true, ""),
+        CodeKind::Source => (v.npu.is_some(), "npu"),
     };
     if !facts {
         return Err(format!("`{wanted}` is missing: code of this kind cannot be launched without"));
