@@ -6,10 +6,9 @@ use kcc_dsl::exchange::{ArgSpec, CompileRequest};
 use kcc_kernels::softmax::softmax_tile;
 use kcc_runtime::jit::{ChildCompiler, Compiler as _, find_kcc};
 use kcc_runtime::pack::format::{
-    Backend, Code, CodeKind, Dtype, FORMAT, FORMAT_VERSION, Kernel, Kind, Manifest, Op, Param, Tolerance,
-    Variant,
+    Backend, Code, CodeKind, Dtype, Kernel, Kind, Manifest, Op, Param, Tolerance, Variant,
 };
-use kcc_runtime::pack::{Pack, Writer, checksum};
+use kcc_runtime::pack::{Pack, Writer};
 use kcc_runtime::{Arg, Device, Elem, Tensor};
 
 /// Variants of the pack's only kernel, where opening is timed.
@@ -46,36 +45,20 @@ fn pack(device: &Device, variants: usize) -> Result<Vec<u8>> {
         grid: ["x.dim(0)".into(), "1".into(), "1".into()],
         workspace: String::new(),
         tolerance: Tolerance { absolute: 0.0, relative: 1e-5 },
-        code: Code {
-            file: file.clone(),
-            bytes: artifact.bytes.len() as u64,
-            sha256: checksum(&artifact.bytes),
-            kind: CodeKind::Object,
-            symbol: artifact.symbol.clone(),
-            minimum_driver: None,
-            fallback: None,
-        },
+        code: Code::new(file.as_str(), CodeKind::Object, artifact.symbol.as_str(), &artifact.bytes),
         cpu: Some(artifact.cpu.clone()),
         gpu: None,
         npu: None,
     };
     let param = |name: &str, kind| Param { name: name.into(), kind, rank: 2 };
-    let manifest = Manifest {
-        format: FORMAT.into(),
-        format_version: FORMAT_VERSION,
-        name: "bench".into(),
-        version: "1.0.0".into(),
-        license: String::new(),
-        python_depends: Vec::new(),
-        compiler: String::new(),
-        kernels: vec![Kernel {
-            name: "softmax".into(),
-            op: Op { name: "softmax".into(), version: 1 },
-            params: vec![param("x", Kind::Input), param("y", Kind::Output)],
-            source: None,
-            variants: (0..variants).map(variant).collect(),
-        }],
+    let kernel = Kernel {
+        name: "softmax".into(),
+        op: Op { name: "softmax".into(), version: 1 },
+        params: vec![param("x", Kind::Input), param("y", Kind::Output)],
+        source: None,
+        variants: (0..variants).map(variant).collect(),
     };
+    let manifest = Manifest::new("bench", "1.0.0", "", vec![kernel]);
     let files = [(file, artifact.bytes.clone())].into();
     Writer::new(&manifest, files).and_then(|w| w.zip()).map_err(anyhow::Error::msg)
 }

@@ -84,7 +84,7 @@ impl From<Error> for Failure {
             | Error::System { .. } => KCC_DEVICE,
             Error::Limit { .. } => KCC_LIMIT,
             Error::Stopped { .. } => KCC_STOPPED,
-            Error::Load { .. } => KCC_LOAD,
+            Error::Load { .. } | Error::Variant { .. } => KCC_LOAD,
             Error::File { .. } => KCC_FILE,
             Error::Corrupt { .. } => KCC_CORRUPT,
             _ => KCC_INTERNAL,

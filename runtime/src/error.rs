@@ -113,6 +113,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// No variant of a pack's kernel may be chosen for the arguments.
+    #[error("kernel `{kernel}`: {reason}")]
+    Variant {
+        /// The kernel.
+        kernel: String,
+        /// The arguments, and what stands in the way.
+        reason: String,
+    },
     /// A file that cannot be read or written.
     #[error("{path}: {source}", path = path.display())]
     File {

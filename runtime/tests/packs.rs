@@ -1,11 +1,14 @@
 //! Packs: what a good one gives, and that no bad one is believed.
 
+#[path = "support/object.rs"]
+mod object;
+
 use kcc_runtime::pack::format::{
-    Backend, Code, CodeKind, Dtype, FORMAT, FORMAT_VERSION, Kernel, Kind, Manifest, Op, Param, Tolerance,
-    Variant,
+    Backend, Code, CodeKind, Dtype, Kernel, Kind, Manifest, Op, Param, Tolerance, Variant,
 };
-use kcc_runtime::pack::{Pack, Writer, checksum};
+use kcc_runtime::pack::{Pack, Writer};
 use kcc_runtime::{Device, Error};
+use object::object;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,15 +28,7 @@ fn variant(code: &[u8], file: &str) -> Variant {
         grid: ["x.dim(0)".into(), "1".into(), "1".into()],
         workspace: String::new(),
         tolerance: Tolerance { absolute: 0.0, relative: 1e-6 },
-        code: Code {
-            file: file.into(),
-            bytes: code.len() as u64,
-            sha256: checksum(code),
-            kind: CodeKind::Object,
-            symbol: "softmax".into(),
-            minimum_driver: None,
-            fallback: None,
-        },
+        code: Code::new(file, CodeKind::Object, "softmax", code),
         cpu: Some(Default::default()),
         gpu: None,
         npu: None,
@@ -45,22 +40,14 @@ const CODE: &[u8] = b"not an object, but bytes with a checksum";
 
 fn manifest() -> Manifest {
     let params = [("x", Kind::Input), ("y", Kind::Output)];
-    Manifest {
-        format: FORMAT.into(),
-        format_version: FORMAT_VERSION,
-        name: "test".into(),
-        version: "1.0.0".into(),
-        license: String::new(),
-        python_depends: Vec::new(),
-        compiler: "test".into(),
-        kernels: vec![Kernel {
-            name: "softmax".into(),
-            op: Op { name: "softmax".into(), version: 1 },
-            params: params.iter().map(|(n, k)| Param { name: (*n).into(), kind: *k, rank: 2 }).collect(),
-            source: None,
-            variants: vec![variant(CODE, FILE)],
-        }],
-    }
+    let kernel = Kernel {
+        name: "softmax".into(),
+        op: Op { name: "softmax".into(), version: 1 },
+        params: params.iter().map(|(n, k)| Param { name: (*n).into(), kind: *k, rank: 2 }).collect(),
+        source: None,
+        variants: vec![variant(CODE, FILE)],
+    };
+    Manifest::new("test", "1.0.0", "test", vec![kernel])
 }
 
 fn files() -> BTreeMap<String, Vec<u8>> {
@@ -244,7 +231,9 @@ fn source_text_is_code_of_a_target_that_this_program_may_not_run() {
         v["code"]["kind"] = "source".into();
         v["backend"] = serde_json::json!({ "type": "npu", "archs": ["2201"], "target": "ascend:2201" });
         v.as_object_mut().unwrap().remove("cpu");
-        v["npu"] = serde_json::to_value(kcc_dsl::exchange::NpuMeta::default()).unwrap();
+        v["npu"] = serde_json::json!({
+            "chip": "ascend910b", "arch": "dav-2201", "blocks": "Vectors", "most_blocks": 40, "workspace_bytes": 0
+        });
     });
     assert_eq!(refusal(&source), "accepted");
     let bare = with_variant(|v| v["code"]["kind"] = "source".into());
@@ -300,19 +289,6 @@ fn arguments_of_a_gpu_must_be_the_parameters() {
         let message = refusal(&with_variant(|v| v["gpu"] = gpu));
         assert!(message.contains("`gpu.args` does not fit the parameters"), "{message}");
     }
-}
-
-/// Machine code of the C tests, under the name that the manifest has.
-fn object() -> Vec<u8> {
-    let dir = tempfile::tempdir().unwrap();
-    let (source, object) =
-        (concat!(env!("CARGO_MANIFEST_DIR"), "/../capi/tests/c/kernels.c"), dir.path().join("a.o"));
-    let flags =
-        ["-c", "-O2", "-ffreestanding", "-fPIC", "-fno-stack-protector", "-fcf-protection=none", "-o"];
-    assert!(
-        std::process::Command::new("cc").args(flags).arg(&object).arg(source).status().unwrap().success()
-    );
-    std::fs::read(object).unwrap()
 }
 
 /// What loading code says that is whole by its checksum.

@@ -1,12 +1,15 @@
 //! A pack of kernels written in C, so that these tests need no compiler of kernels, and ways to run programs.
 
 pub mod guide;
+#[path = "../../../runtime/tests/support/object.rs"]
+mod object;
 
 use kcc_dsl::exchange::{ArgSpec, CpuMeta};
 use kcc_dsl::ir::Loc;
+use object::object;
 use runtime::detect;
+use runtime::pack::Writer;
 use runtime::pack::format::*;
-use runtime::pack::{Writer, checksum};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -90,15 +93,7 @@ fn variant(object: &[u8], symbol: &str, dtypes: &[&str], unit_axis: bool) -> Var
         grid: ["x.dim(0)".into(), "1".into(), "1".into()],
         workspace: String::new(),
         tolerance: Tolerance { absolute: 0.0, relative: 0.0 },
-        code: Code {
-            file: "bin/cpu-x86-64-v3/kernels.o".into(),
-            bytes: object.len() as u64,
-            sha256: checksum(object),
-            kind: CodeKind::Object,
-            symbol: symbol.into(),
-            minimum_driver: None,
-            fallback: None,
-        },
+        code: Code::new("bin/cpu-x86-64-v3/kernels.o", CodeKind::Object, symbol, object),
         cpu: Some(CpuMeta {
             asserts: vec![(
                 "a row is not negative".into(),
@@ -116,12 +111,7 @@ pub fn pack() -> &'static str {
     static PACK: OnceLock<String> = OnceLock::new();
     PACK.get_or_init(|| {
         detect::resolve("cpu:x86-64-v3").expect("these tests need an x86-64-v3 processor");
-        let object = folder().join("kernels.o");
-        let source = root().join("capi/tests/c/kernels.c");
-        let flags = ["-c", "-O2", "-ffreestanding", "-fPIC", "-fno-stack-protector", "-fcf-protection=none"];
-        let files = [source.to_str().unwrap(), "-o", object.to_str().unwrap()];
-        run("cc", &[&flags[..], &files].concat(), &[]);
-        let object = std::fs::read(object).unwrap();
+        let object = object();
         let param = |name: &str, kind, rank| Param { name: name.into(), kind, rank };
         let views = || vec![param("x", Kind::Input, 2), param("y", Kind::Output, 2)];
         let kernel = |name: &str, params: Vec<Param>, variants| Kernel {
@@ -145,16 +135,7 @@ pub fn pack() -> &'static str {
             kernel("checked", views(), vec![variant(&object, "checked_f32", &f32s[..2], false)]),
             kernel("worked", views(), vec![worked]),
         ];
-        let manifest = Manifest {
-            format: FORMAT.into(),
-            format_version: FORMAT_VERSION,
-            name: "test".into(),
-            version: "1.0.0".into(),
-            license: String::new(),
-            python_depends: Vec::new(),
-            compiler: "cc".into(),
-            kernels,
-        };
+        let manifest = Manifest::new("test", "1.0.0", "cc", kernels);
         let files = BTreeMap::from([("bin/cpu-x86-64-v3/kernels.o".to_owned(), object)]);
         let path = folder().join("test.kpack");
         std::fs::write(&path, Writer::new(&manifest, files).unwrap().zip().unwrap()).unwrap();

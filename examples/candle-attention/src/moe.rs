@@ -3,9 +3,7 @@
 use crate::Kernels;
 use crate::kernels::Argument;
 use crate::memory::Memory;
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
+use candle_core::{DType, Layout, Result, Shape, Tensor};
 
 /// The experts' weights.
 #[derive(Clone)]
@@ -109,29 +107,4 @@ impl Moe {
     }
 }
 
-impl CustomOp2 for Moe {
-    fn name(&self) -> &'static str {
-        "kcc-moe"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        xl: &Layout,
-        s: &CpuStorage,
-        sl: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.run((x, xl), (s, sl))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        xl: &Layout,
-        s: &CudaStorage,
-        sl: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        self.run((x, xl), (s, sl))
-    }
-}
+custom_op2!(Moe, "kcc-moe");

@@ -193,6 +193,19 @@ pub struct Code {
 }
 
 impl Code {
+    /// A file with these bytes, its length and checksum stated.
+    pub fn new(file: impl Into<String>, kind: CodeKind, symbol: impl Into<String>, bytes: &[u8]) -> Code {
+        Code {
+            file: file.into(),
+            bytes: bytes.len() as u64,
+            sha256: super::checksum(bytes),
+            kind,
+            symbol: symbol.into(),
+            minimum_driver: None,
+            fallback: None,
+        }
+    }
+
     /// The file, and what stands in for it.
     pub fn files(&self) -> impl Iterator<Item = &Code> {
         std::iter::successors(Some(self), |code| code.fallback.as_deref())
@@ -200,6 +213,20 @@ impl Code {
 }
 
 impl Manifest {
+    /// A manifest in this version of the format, without a licence.
+    pub fn new(name: &str, version: &str, compiler: &str, kernels: Vec<Kernel>) -> Manifest {
+        Manifest {
+            format: FORMAT.into(),
+            format_version: FORMAT_VERSION,
+            name: name.into(),
+            version: version.into(),
+            license: String::new(),
+            python_depends: Vec::new(),
+            compiler: compiler.into(),
+            kernels,
+        }
+    }
+
     /// Every file of code that the manifest names; variants may share one.
     pub fn files(&self) -> impl Iterator<Item = &Code> {
         self.kernels.iter().flat_map(|k| &k.variants).flat_map(|v| v.code.files())

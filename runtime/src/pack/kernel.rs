@@ -183,7 +183,7 @@ impl PackKernel {
         let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
         if !v.right(args, &facts) {
             let given: Vec<String> = args.iter().map(shown).collect();
-            return Err(Error::Load {
+            return Err(Error::Variant {
                 kernel: self.name.clone(),
                 reason: format!(
                     "variant {}, which was chosen before, does not take ({}); choose anew for these arguments",
@@ -205,7 +205,7 @@ impl PackKernel {
 
     fn planned(&self, at: usize, facts: &[ArgFacts<'_>]) -> Result<Choice> {
         let v = &self.variants[at];
-        let undefined = || Error::Load {
+        let undefined = || Error::Variant {
             kernel: self.name.clone(),
             reason: format!("the grid or workspace of variant {} is undefined for these arguments", v.index),
         };
@@ -268,13 +268,15 @@ impl PackKernel {
                 unique.push(text);
             }
         }
-        let why = match closest {
-            Some(Closeness::Condition) => format!("{} does not hold", listed(&unique, "nor")),
-            Some(Closeness::Layout) => format!("it needs {}", listed(&unique, "or")),
-            _ => format!("there are {}", unique.join(", ")),
+        let why = match (closest, &unique[..]) {
+            (None, _) => "the cost of each is undefined".to_owned(),
+            (Some(Closeness::Condition), [one]) => format!("{one} does not hold"),
+            (Some(Closeness::Condition), all) => format!("none of {} holds", listed(all)),
+            (Some(Closeness::Layout), all) => format!("it needs {}", listed(all)),
+            (Some(Closeness::Types), all) => format!("there are {}", all.join(", ")),
         };
         let reason = format!("no variant takes ({}): {why}", given.join(", "));
-        Error::Load { kernel: self.name.clone(), reason }
+        Error::Variant { kernel: self.name.clone(), reason }
     }
 }
 
@@ -290,11 +292,11 @@ enum Closeness {
 }
 
 /// Some of them, in words.
-fn listed(all: &[String], word: &str) -> String {
+fn listed(all: &[String]) -> String {
     const SHOWN: usize = 4;
-    let mut text = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(&format!(", {word} "));
+    let mut text = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     if all.len() > SHOWN {
-        text.push_str(&format!(", {word} {} more that `kcc pack inspect` shows,", all.len() - SHOWN));
+        text.push_str(&format!(" and {} more that `kcc pack inspect` shows", all.len() - SHOWN));
     }
     text
 }

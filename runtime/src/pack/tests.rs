@@ -1,25 +1,17 @@
 //! What a launch from a pack costs on a CPU. The kernels are those of the C tests, in the form that the compiler emits.
 
+#[path = "../../tests/support/object.rs"]
+mod object;
+
 use super::format::*;
-use super::{Pack, PackKernel, Writer, checksum};
+use super::{Pack, PackKernel, Writer};
 use crate::counting::allocations;
 use crate::{Arg, Device, Tensor};
 use kcc_dsl::exchange::{ArgSpec, CpuMeta};
 use kcc_dsl::ir::Elem;
+use object::object;
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// Machine code of `copy_f32(x, y)`, a program for each row.
-fn object() -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let (source, object) =
-        (concat!(env!("CARGO_MANIFEST_DIR"), "/../capi/tests/c/kernels.c"), folder.path().join("a.o"));
-    let flags =
-        ["-c", "-O2", "-ffreestanding", "-fPIC", "-fno-stack-protector", "-fcf-protection=none", "-o"];
-    assert!(Command::new("cc").args(flags).arg(&object).arg(source).status().unwrap().success());
-    std::fs::read(object).unwrap()
-}
 
 /// A pack of a kernel with so many variants; the last one takes any width, the others fewer columns than their number.
 fn pack(variants: usize) -> Vec<u8> {
@@ -42,36 +34,20 @@ fn pack(variants: usize) -> Vec<u8> {
         grid: ["x.dim(0)".into(), "1".into(), "1".into()],
         workspace: String::new(),
         tolerance: Tolerance { absolute: 0.0, relative: 0.0 },
-        code: Code {
-            file: format!("bin/cpu-x86-64-v3/copy-{i}.o"),
-            bytes: object.len() as u64,
-            sha256: checksum(&object),
-            kind: CodeKind::Object,
-            symbol: "copy_f32".into(),
-            minimum_driver: None,
-            fallback: None,
-        },
+        code: Code::new(format!("bin/cpu-x86-64-v3/copy-{i}.o"), CodeKind::Object, "copy_f32", &object),
         cpu: Some(CpuMeta::default()),
         gpu: None,
         npu: None,
     };
     let param = |name: &str, kind| Param { name: name.into(), kind, rank: 2 };
-    let manifest = Manifest {
-        format: FORMAT.into(),
-        format_version: FORMAT_VERSION,
-        name: "test".into(),
-        version: "1.0.0".into(),
-        license: String::new(),
-        python_depends: Vec::new(),
-        compiler: "cc".into(),
-        kernels: vec![Kernel {
-            name: "copy".into(),
-            op: Op { name: "copy".into(), version: 1 },
-            params: vec![param("x", Kind::Input), param("y", Kind::Output)],
-            source: None,
-            variants: (0..variants).map(variant).collect(),
-        }],
+    let kernel = Kernel {
+        name: "copy".into(),
+        op: Op { name: "copy".into(), version: 1 },
+        params: vec![param("x", Kind::Input), param("y", Kind::Output)],
+        source: None,
+        variants: (0..variants).map(variant).collect(),
     };
+    let manifest = Manifest::new("test", "1.0.0", "cc", vec![kernel]);
     let files = manifest.files().map(|code| (code.file.clone(), object.clone())).collect::<BTreeMap<_, _>>();
     Writer::new(&manifest, files).unwrap().zip().unwrap()
 }

@@ -105,7 +105,20 @@ fn every_kernel_of_the_standard_pack_meets_its_tolerance() {
     let mut y = Tensor::<f32>::zeros(&[2, 9]).unwrap();
     let e = r.kernel("softmax").launch(&[Arg::input(&x), Arg::output(&mut y)], None).unwrap_err().to_string();
     assert!(e.contains("no variant takes (f32 [2, 8]"), "{e}");
+    assert!(e.ends_with(": `y.dim(1) == x.dim(1)` does not hold"), "{e}");
+    let y = Tensor::<i32>::zeros(&[2, 8]).unwrap();
+    let e = r.kernel("softmax").choose(&[Arg::input(&x), Arg::input(&y)]).unwrap_err().to_string();
     assert_eq!(e.matches("(view<f32, 2>, view<f32, 2>)").count(), 1, "each combination once: {e}");
+
+    // Nor are numbers out of range.
+    for scale in [0.0, -0.1, f32::NAN, f32::INFINITY] {
+        let q = Tensor::<f32>::zeros(&[1, 1, 2, 8]).unwrap();
+        let (lengths, mut o) = (integers(&[2], &[1]), Tensor::<f32>::zeros(&[1, 1, 2, 8]).unwrap());
+        let [q, k, v] = [&q; 3].map(Arg::input);
+        let args = [q, k, v, Arg::input(&lengths), Arg::output(&mut o), Arg::scalar(scale)];
+        let e = r.kernel("attention").launch(&args, None).unwrap_err().to_string();
+        assert!(e.contains("`scale ") && e.ends_with("does not hold"), "{scale}: {e}");
+    }
 
     // `kcc pack bench` times every variant that is right, and says which is chosen.
     let args =

@@ -55,8 +55,8 @@ const RULES: [Rule; 13] = [
 ];
 
 /// Packages that nothing depends on, and that may therefore use all the others.
-const LEAVES: [&str; 6] =
-    ["kcc-minilm", "kcc-bench", "kcc-gpu-kit", "kcc-tests", "kcc-backend-tests", "xtask"];
+const LEAVES: [&str; 7] =
+    ["kcc-minilm", "kcc-candle", "kcc-bench", "kcc-gpu-kit", "kcc-tests", "kcc-backend-tests", "xtask"];
 const LLVM: [&str; 4] = ["melior", "mlir-sys", "inkwell", "llvm-sys"];
 
 pub(super) fn check(files: &[File]) -> Result<Vec<Finding>, String> {

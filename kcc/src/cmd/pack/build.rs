@@ -297,15 +297,11 @@ pub(super) fn manifest<'w>(
             variants,
         })
     });
+    let (pack, kernels) = (&list.pack, kernels.collect());
     Manifest {
-        format: FORMAT.into(),
-        format_version: FORMAT_VERSION,
-        name: list.pack.name.clone(),
-        version: list.pack.version.clone(),
-        license: list.pack.license.clone(),
-        python_depends: list.pack.python_depends.clone(),
-        compiler: compiler_version().to_owned(),
-        kernels: kernels.collect(),
+        license: pack.license.clone(),
+        python_depends: pack.python_depends.clone(),
+        ..Manifest::new(&pack.name, &pack.version, compiler_version(), kernels)
     }
 }
 

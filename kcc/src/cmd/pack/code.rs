@@ -6,7 +6,7 @@ use super::build::Work;
 use kcc_dsl::exchange::Artifact;
 use kcc_nvidia::ptxas::Ptxas;
 use kcc_runtime::pack::format::{Code, CodeKind, Variant};
-use kcc_runtime::pack::{checksum, minimum_driver};
+use kcc_runtime::pack::minimum_driver;
 
 /// What artefacts are, by the family of the target, and how their files end.
 const KINDS: [(&str, CodeKind, &str); 4] = [
@@ -23,15 +23,8 @@ pub(super) fn describe(artifact: &Artifact, stem: &str) -> Result<Code, Failure>
         return Err(Failure::input(format!("a pack holds no code for `{}`", artifact.target)));
     };
     let gpu = artifact.gpu.as_ref().filter(|_| *kind == CodeKind::Ptx);
-    Ok(Code {
-        file: format!("{stem}.{ending}"),
-        bytes: artifact.bytes.len() as u64,
-        sha256: checksum(&artifact.bytes),
-        kind: *kind,
-        symbol: artifact.symbol.clone(),
-        minimum_driver: gpu.and_then(minimum_driver),
-        fallback: None,
-    })
+    let code = Code::new(format!("{stem}.{ending}"), *kind, artifact.symbol.as_str(), &artifact.bytes);
+    Ok(Code { minimum_driver: gpu.and_then(minimum_driver), ..code })
 }
 
 /// A variant's files by name. With an assembler, machine code comes before PTX.
@@ -49,15 +42,7 @@ pub(super) fn files(
     let made = ptxas.assemble(&String::from_utf8_lossy(&text.1), &gpu.arch);
     let made = made.map_err(|e| Failure::input(format!("{name} for {}: {e}", w.target)))?.bytes;
     let stem = text.0.strip_suffix("ptx").unwrap_or(&text.0);
-    let code = Code {
-        file: format!("{stem}cubin"),
-        bytes: made.len() as u64,
-        sha256: checksum(&made),
-        kind: CodeKind::Cubin,
-        symbol: variant.code.symbol.clone(),
-        minimum_driver: None,
-        fallback: None,
-    };
+    let code = Code::new(format!("{stem}cubin"), CodeKind::Cubin, variant.code.symbol.as_str(), &made);
     let file = code.file.clone();
     let ptx = std::mem::replace(&mut variant.code, code);
     variant.code.fallback = Some(Box::new(ptx));

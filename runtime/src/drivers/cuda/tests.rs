@@ -11,7 +11,7 @@ use crate::drivers::gpu::stand_in::{StandIn, artifact, run};
 use crate::error::Error;
 use crate::launch::{Arg, Stream};
 use crate::pack::format::{Backend, Code, CodeKind, Dtype, Kernel, Kind, Manifest, Param, Variant};
-use crate::pack::{Pack, Writer, checksum, format};
+use crate::pack::{Pack, Writer, format};
 use crate::tensor::Tensor;
 use kcc_dsl::exchange::{Artifact, GpuArg, GpuMeta, TensorMap};
 use kcc_dsl::ir::{Elem, Loc};
@@ -266,16 +266,9 @@ const PTX: &[u8] = b".version 8.6\n";
 
 /// A pack with a kernel in machine code, and in PTX beside it.
 fn pack() -> Pack {
-    let file = |bytes: &[u8], file: &str, kind, fallback| Code {
-        file: format!("bin/nvidia-sm_90a/{file}"),
-        bytes: bytes.len() as u64,
-        sha256: checksum(bytes),
-        kind,
-        symbol: "plus_one".into(),
-        minimum_driver: None,
-        fallback,
-    };
-    let ptx = file(PTX, "a.ptx", CodeKind::Ptx, None);
+    let file = |bytes, name, kind| Code::new(format!("bin/nvidia-sm_90a/{name}"), kind, "plus_one", bytes);
+    let ptx = file(PTX, "a.ptx", CodeKind::Ptx);
+    let cubin = file(CUBIN, "a.cubin", CodeKind::Cubin);
     let variant = Variant {
         backend: Backend { r#type: "cuda".into(), archs: vec!["9.0a".into()], target: TARGET.into() },
         generics: String::new(),
@@ -286,27 +279,19 @@ fn pack() -> Pack {
         grid: ["ceil_div(y.dim(0), 256)".into(), "1".into(), "1".into()],
         workspace: String::new(),
         tolerance: format::Tolerance { absolute: 0.0, relative: 0.0 },
-        code: file(CUBIN, "a.cubin", CodeKind::Cubin, Some(Box::new(ptx))),
+        code: Code { fallback: Some(Box::new(ptx)), ..cubin },
         cpu: None,
         gpu: artifact(TARGET, |_, m| m.ptx = (8, 6)).gpu,
         npu: None,
     };
-    let manifest = Manifest {
-        format: format::FORMAT.into(),
-        format_version: format::FORMAT_VERSION,
-        name: "test".into(),
-        version: "1".into(),
-        license: String::new(),
-        python_depends: vec![],
-        compiler: "test".into(),
-        kernels: vec![Kernel {
-            name: "plus_one".into(),
-            op: format::Op { name: "plus_one".into(), version: 1 },
-            params: vec![Param { name: "y".into(), kind: Kind::Output, rank: 1 }],
-            source: Some(Loc { file: "src/lib.rs".into(), line: 9, column: 1 }),
-            variants: vec![variant],
-        }],
+    let kernel = Kernel {
+        name: "plus_one".into(),
+        op: format::Op { name: "plus_one".into(), version: 1 },
+        params: vec![Param { name: "y".into(), kind: Kind::Output, rank: 1 }],
+        source: Some(Loc { file: "src/lib.rs".into(), line: 9, column: 1 }),
+        variants: vec![variant],
     };
+    let manifest = Manifest::new("test", "1", "test", vec![kernel]);
     let files = [("a.cubin", CUBIN), ("a.ptx", PTX)];
     let files = files.map(|(name, bytes)| (format!("bin/nvidia-sm_90a/{name}"), bytes.to_vec()));
     Pack::from_bytes(Writer::new(&manifest, BTreeMap::from(files)).unwrap().zip().unwrap()).unwrap()
