@@ -36,16 +36,32 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         .set_header(["kernel", "op", "target", "instance", "when", "cost", "grid", "code"]);
     let mut total = 0;
     for kernel in manifest.kernels.iter().filter(|k| wanted(&k.name)) {
+        // What all variants demand is said once.
+        let always = |w: &&String| kernel.variants.iter().all(|v| v.when.contains(w));
+        let common: Vec<&str> = kernel
+            .variants
+            .first()
+            .map_or(&[][..], |v| &v.when)
+            .iter()
+            .filter(always)
+            .map(|w| &**w)
+            .collect();
+        if !common.is_empty() && kernel.variants.len() > 1 {
+            let all = format!("always: {}", common.join(", "));
+            table.add_row([kernel.name.as_str(), "", "", "", &all, "", "", ""]);
+        }
         for v in &kernel.variants {
             let bytes = v.code.files().map(|code| code.bytes).sum();
             total += bytes;
             let grid: Vec<&str> = v.grid.iter().map(String::as_str).collect();
+            let own = |w: &&String| kernel.variants.len() == 1 || !common.contains(&w.as_str());
+            let when: Vec<&str> = v.when.iter().filter(own).map(String::as_str).collect();
             table.add_row([
                 kernel.name.clone(),
                 format!("{}@{}", kernel.op.name, kernel.op.version),
                 v.backend.target.clone(),
                 v.generics.clone(),
-                v.when.join(", "),
+                when.join(", "),
                 v.cost.clone(),
                 grid.join(" × ").trim_end_matches(" × 1").to_owned(),
                 size(bytes),
