@@ -12,7 +12,7 @@ use kcc_dsl::exchange::{ArgSpec, CompileRequest};
 use kcc_dsl::ir::{Elem, Kernel, ParamKind};
 use kcc_nvidia::ptxas::Ptxas;
 use kcc_runtime::pack::format::{
-    Backend, CodeKind, Dtype, FORMAT, FORMAT_VERSION, Kernel as PackedKernel, Kind, Manifest, Param, Variant,
+    Backend, CodeKind, Dtype, Kernel as PackedKernel, Kind, Manifest, Param, Variant,
 };
 use kcc_runtime::pack::{Writer, checksum};
 use rayon::prelude::*;

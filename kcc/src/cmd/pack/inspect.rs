@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             .collect();
         if !common.is_empty() && kernel.variants.len() > 1 {
             let all = format!("always: {}", common.join(", "));
-            table.add_row([kernel.name.as_str(), "", "", "", &all, "", "", ""]);
+            table.add_row([kernel.name.as_str(), "", "", "", all.as_str(), "", "", ""]);
         }
         for v in &kernel.variants {
             let bytes = v.code.files().map(|code| code.bytes).sum();
