@@ -238,6 +238,34 @@ fn gather(c: &mut Context<'_>, i: &Gather) -> Result<(), Fault> {
     Ok(())
 }
 
+/// `x · y + z` with one rounding; `which` picks them among what the result's place holds and the operands.
+fn fused(
+    c: &mut Context<'_>,
+    elem: Elem,
+    (dst, a, b): (&Local, &Local, &Local),
+    span: &Span,
+    (sd, sa, sb): (Stride, Stride, Stride),
+    which: impl Fn(f32, f32, f32) -> (f32, f32, f32),
+) -> Result<(), Fault> {
+    let w = elem.bytes();
+    let from = c.operand(a, span, sa, w, w)?;
+    let other = c.operand(b, span, sb, w, w)?;
+    c.operand(dst, span, sd, w, w)?;
+    let to = c.result(dst, span, sd, w, w)?;
+    for ((t, x), y) in to.iter().zip(from).zip(other) {
+        let ((d, dd), (x, dx), (y, dy)) = (get(c, dst, *t, w), get(c, a, x, w), get(c, b, y, w));
+        let (x, y, z) = which(float(elem, d.get()), float(elem, x.get()), float(elem, y.get()));
+        // A fused product of halves is exact in f64, and so is its sum but for one rounding.
+        let r = if elem == Elem::F32 {
+            x.mul_add(y, z)
+        } else {
+            f64::from(x).mul_add(f64::from(y), f64::from(z)) as f32
+        };
+        c.memory_mut(dst).put(*t, of_float(elem, r).get(), dd && dx && dy);
+    }
+    Ok(())
+}
+
 /// Runs a vector instruction; `false` if it is none.
 pub(super) fn run(c: &mut Context<'_>, i: &Instr) -> Result<bool, Fault> {
     match i {
@@ -275,23 +303,12 @@ pub(super) fn run(c: &mut Context<'_>, i: &Instr) -> Result<bool, Fault> {
             map(c, (&i.dst, &i.src), (&to, &from), w, |b| with_scalar(i.op, i.elem, b, &s));
         }
         Instr::MulAdd(i) => {
-            let w = i.elem.bytes();
-            let a = c.operand(&i.a, &i.span, i.a_stride, w, w)?;
-            let b = c.operand(&i.b, &i.span, i.b_stride, w, w)?;
-            c.operand(&i.dst, &i.span, i.dst_stride, w, w)?;
-            let to = c.result(&i.dst, &i.span, i.dst_stride, w, w)?;
-            for ((t, a), b) in to.iter().zip(a).zip(b) {
-                let ((x, dx), (y, dy), (z, dz)) =
-                    (get(c, &i.a, a, w), get(c, &i.b, b, w), get(c, &i.dst, *t, w));
-                let (x, y, z) = (float(i.elem, x.get()), float(i.elem, y.get()), float(i.elem, z.get()));
-                // A fused product of halves is exact in f64, and so is its sum but for one rounding.
-                let r = if i.elem == Elem::F32 {
-                    x.mul_add(y, z)
-                } else {
-                    f64::from(x).mul_add(f64::from(y), f64::from(z)) as f32
-                };
-                c.memory_mut(&i.dst).put(*t, of_float(i.elem, r).get(), dx && dy && dz);
-            }
+            let at = (&i.dst, &i.a, &i.b);
+            fused(c, i.elem, at, &i.span, (i.dst_stride, i.a_stride, i.b_stride), |d, a, b| (a, b, d))?;
+        }
+        Instr::FusedMulAdd(i) => {
+            let at = (&i.dst, &i.a, &i.b);
+            fused(c, i.elem, at, &i.span, (i.dst_stride, i.a_stride, i.b_stride), |d, a, b| (a, d, b))?;
         }
         Instr::Cast(i) => {
             let (wt, wf) = (i.to.bytes(), i.from.bytes());

@@ -18,6 +18,7 @@ mod elementwise;
 mod indexed;
 mod math;
 mod memory;
+mod not_a_number;
 mod orient;
 mod products;
 mod reduce;
@@ -25,6 +26,7 @@ mod scans;
 mod shape;
 mod skew;
 mod split_rows;
+mod uses;
 mod values;
 
 use crate::passes::order::Answer;
@@ -60,15 +62,12 @@ pub(crate) fn lower(
 ) -> Result<(Program, Vec<(CoreKind, Answer)>), Error> {
     let kernel = &orient::run(kernel, args);
     let cores = assign_cores::run(kernel, args)?;
-    let mut used: HashMap<ValueId, usize> = HashMap::new();
-    kernel.walk(&mut |op| {
-        for v in op.operands.iter().chain(op.regions.iter().flat_map(|r| &r.yields)) {
-            *used.entry(*v).or_default() += 1;
-        }
-    });
     let mut l = Lower {
-        used,
+        uses: uses::Uses::of(kernel),
+        spread: not_a_number::run(kernel),
         fresh: HashSet::new(),
+        carried: HashSet::new(),
+        kept: cores.iter().flat_map(|c| c.skews.values()).flat_map(skew::Skew::crossing).collect(),
         halves: if cores.is_some() { split_rows::run(kernel) } else { HashMap::new() },
         sub: Val::Const(0),
         lane: None,
@@ -162,10 +161,16 @@ pub(super) struct Lower<'k> {
     pub not_negative: HashSet<ValueId>,
     /// Offsets of accesses among them.
     pub upward: HashSet<Val>,
-    /// How often values are used.
-    pub used: HashMap<ValueId, usize>,
+    /// What becomes of values.
+    uses: uses::Uses,
+    /// Extrema that may be not-a-number where an operand is.
+    spread: HashSet<ValueId>,
     /// Results of the block being lowered that have buffers of their own.
     pub fresh: HashSet<ValueId>,
+    /// Values that the innermost loop carries, in their homes.
+    pub carried: HashSet<ValueId>,
+    /// Values that are still read when their turn is over.
+    kept: HashSet<ValueId>,
     /// Whose code is written.
     pub core: CoreKind,
     /// Who does what, in a kernel with products.
@@ -378,6 +383,26 @@ impl Lower<'_> {
         self.held.get(&v).cloned().ok_or_else(|| self.bug(format!("value {} has no home", v.0)))
     }
 
+    /// Whether an operation with that result may write over an operand.
+    pub(super) fn own(&self, v: ValueId, result: ValueId) -> bool {
+        (self.fresh.contains(&v) || self.carried.contains(&v))
+            && self.uses.ends(v, result)
+            && !self.kept.contains(&v)
+    }
+
+    /// Operands whose buffer a result took over are no longer to be written over.
+    pub(super) fn give_away(&mut self, op: &Op) {
+        for r in &op.results {
+            let Some(Held::Tile(b)) = self.held.get(r).cloned() else { continue };
+            for o in &op.operands {
+                if matches!(self.held.get(o), Some(Held::Tile(c)) if *c == b) {
+                    self.fresh.remove(o);
+                    self.carried.remove(o);
+                }
+            }
+        }
+    }
+
     pub(super) fn block(&mut self, b: &Block) -> Result<(), Error> {
         let outer = std::mem::take(&mut self.fresh);
         for op in &b.ops {
@@ -477,7 +502,10 @@ impl Lower<'_> {
             | OpKind::Join
             | OpKind::Split
             | OpKind::Slice { .. }
-            | OpKind::Concat { .. } => self.shape(op)?,
+            | OpKind::Concat { .. } => {
+                self.shape(op)?;
+                self.give_away(op);
+            }
             OpKind::Dim(_)
             | OpKind::At
             | OpKind::Load { .. }

@@ -209,11 +209,18 @@ impl Lower<'_> {
         });
         match acc.map(|a| self.get(a)).transpose()? {
             None | Some(Held::Splat(Val::Const(0))) => {}
+            Some(Held::Scaled(b, by)) => {
+                self.scale_rows_and_add(b, by, dst, &t);
+                self.fresh.insert(v);
+                self.set(v, Held::Tile(b));
+                return Ok(());
+            }
             Some(_) => {
                 let b = self.in_buffer(acc.unwrap_or(v))?;
                 self.binary(Binary::Add, dst, dst, b, &t);
             }
         }
+        self.fresh.insert(v);
         self.set(v, Held::Tile(dst));
         Ok(())
     }

@@ -56,6 +56,13 @@ pub(crate) struct Skew {
     pub exchange: HashMap<ValueId, Exchange>,
 }
 
+impl Skew {
+    /// What the head computes and the tail uses.
+    pub fn crossing(&self) -> impl Iterator<Item = ValueId> + '_ {
+        self.crossing.iter().copied()
+    }
+}
+
 /// Whether a value is cheap to compute again for another turn.
 fn again(kernel: &Kernel, cores: &Cores, op: &Op) -> bool {
     let scalar = |v: &ValueId| kernel.ty(*v).tile().is_none_or(|t| t.rank() == 0) && !cores.far.contains(v);
@@ -343,6 +350,7 @@ impl Lower<'_> {
         let outer = std::mem::take(&mut self.fresh);
         self.set(region.args[0], Held::Scalar(counter.into()));
         self.dwell(&region.args[1..], &homes);
+        self.carried = region.args[1..].iter().copied().collect();
         self.head(region, s)?;
         self.loc = op.loc;
         // What this part of the turn yields goes to its homes.
@@ -360,8 +368,8 @@ impl Lower<'_> {
         } else {
             Vec::new()
         };
-        self.fresh = outer;
         // The tail, with those of an earlier turn.
+        self.fresh.clear();
         self.lane = Some(self.lane(turn.into(), behind));
         self.open();
         self.set(region.args[0], Held::Scalar(earlier));
@@ -372,6 +380,7 @@ impl Lower<'_> {
         self.tail(region, s)?;
         self.loc = op.loc;
         settle(self, true)?;
+        self.fresh = outer;
         let tail = self.close();
         guarded(tail, after).into_iter().for_each(|s| self.push(s));
         // What later tails need of this turn's head; what is older moves on, also where there is no head.

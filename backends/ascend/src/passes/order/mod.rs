@@ -10,7 +10,7 @@
 //! is left has a hazard behind it. At last events get numbers that are surely free when they are raised.
 
 mod emit;
-mod places;
+pub(super) mod places;
 mod replay;
 pub(super) mod tree;
 
