@@ -29,7 +29,7 @@ mod split_rows;
 mod uses;
 mod values;
 
-use crate::passes::order::Answer;
+use crate::passes::order::{Answer, Hints};
 use assign_cores::Cores;
 use kcc_compiler::{Error, at};
 use kcc_davinci::ir::*;
@@ -55,11 +55,7 @@ fn answers(cores: &Cores) -> Vec<(CoreKind, Answer)> {
 }
 
 /// Lowers a kernel.
-pub(crate) fn lower(
-    kernel: &Kernel,
-    args: &[ArgSpec],
-    chip: &str,
-) -> Result<(Program, Vec<(CoreKind, Answer)>), Error> {
+pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<(Program, Hints), Error> {
     let kernel = &orient::run(kernel, args);
     let cores = assign_cores::run(kernel, args)?;
     let mut l = Lower {
@@ -86,6 +82,7 @@ pub(crate) fn lower(
         regs: 0,
         loc: LocId(0),
         constants: HashMap::new(),
+        heads: Vec::new(),
     };
     l.program()?;
     let vector = l.stack.pop();
@@ -101,7 +98,7 @@ pub(crate) fn lower(
         l.program()?;
         cube = l.stack.pop();
     }
-    let answers = cores.as_ref().map(answers).unwrap_or_default();
+    let hints = Hints { answers: cores.as_ref().map(answers).unwrap_or_default(), heads: l.heads };
     let program = Program {
         name: kernel.symbol(),
         chip: chip.to_owned(),
@@ -112,7 +109,7 @@ pub(crate) fn lower(
         vector,
         locs: kernel.locs.clone(),
     };
-    Ok((program, answers))
+    Ok((program, hints))
 }
 
 /// Scalars that are not negative, unless they overflow.
@@ -188,6 +185,8 @@ pub(super) struct Lower<'k> {
     pub loc: LocId,
     /// Registers that hold dims and strides, read once.
     constants: HashMap<Scalar, Val>,
+    /// Conditions of skewed loops' heads.
+    heads: Vec<(CoreKind, Reg)>,
 }
 
 /// Elements of a tile in its flat order, pitch included.

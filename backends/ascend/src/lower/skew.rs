@@ -15,16 +15,16 @@ use super::Lower;
 use super::assign_cores::{Cores, Product};
 use super::control::Home;
 use super::values::Held;
-use crate::passes::order::Answer;
+use crate::passes::order::{Answer, DRAINED};
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::{Block, Elem, Kernel, Op, OpKind, ValueId};
 use std::collections::{HashMap, HashSet};
 
 /// Turns that early products run ahead of late ones.
-pub(crate) const AHEAD: i64 = 2;
+pub(crate) const AHEAD: i64 = DRAINED as i64;
 /// Turns that tails are behind.
-const BEHIND: i64 = 2;
+const BEHIND: i64 = DRAINED as i64;
 /// The first flag between cores that skewed loops use.
 const FIRST_FLAG: u8 = 3;
 /// Flags that a kernel has.
@@ -342,6 +342,9 @@ impl Lower<'_> {
         let counter = self.reg();
         self.open();
         let ahead = self.int(IntOp::Lt, counter.into(), to);
+        if let Val::Reg(r) = ahead {
+            self.heads.push((self.core, r));
+        }
         let after = self.int(IntOp::Le, first, counter.into());
         let earlier = self.int(IntOp::Sub, counter.into(), back);
         // The head, with this turn's slots.

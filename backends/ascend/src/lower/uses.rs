@@ -61,7 +61,7 @@ impl Uses {
         let mut n = 0;
         kernel.walk(&mut |op| {
             n += 1;
-            op.results.iter().for_each(|r| drop(u.place.insert(*r, n)));
+            u.place.extend(op.results.iter().map(|r| (*r, n)));
             for (i, v) in op.operands.iter().enumerate() {
                 let last = u.last.entry(*v).or_default();
                 *last = n.max(*last);
