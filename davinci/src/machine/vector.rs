@@ -34,7 +34,18 @@ fn rough(v: f32) -> f32 {
     if v.is_finite() { f32::from_bits(v.to_bits() & 0xffff_e000) } else { v }
 }
 
-fn unary(op: Unary, elem: Elem, b: &[u8]) -> Bytes {
+/// Some units off, the same way whenever it is computed from the same operand.
+fn off((units, seed): (u32, u64), x: f32, y: f32) -> f32 {
+    if units == 0 || !y.is_normal() || y == 1.0 {
+        return y;
+    }
+    let mix = (u64::from(x.to_bits()) ^ seed.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let by = (mix % u64::from(2 * units + 1)) as i64 - i64::from(units);
+    let moved = f32::from_bits((i64::from(y.to_bits()) + by) as u32);
+    if moved.is_normal() { moved } else { y }
+}
+
+fn unary(op: Unary, elem: Elem, b: &[u8], inexact: (u32, u64)) -> Bytes {
     match op {
         Unary::Not => of_int(elem, !int(elem, b)),
         Unary::Relu if !elem.is_float() => of_int(elem, int(elem, b).max(0)),
@@ -43,8 +54,8 @@ fn unary(op: Unary, elem: Elem, b: &[u8]) -> Bytes {
             let wide = f64::from(x);
             let y = match op {
                 Unary::Abs => x.abs(),
-                Unary::Exp => wide.exp() as f32,
-                Unary::Ln => wide.ln() as f32,
+                Unary::Exp => off(inexact, x, wide.exp() as f32),
+                Unary::Ln => off(inexact, x, wide.ln() as f32),
                 Unary::Sqrt => x.sqrt(),
                 Unary::Rsqrt => rough((1.0 / wide.sqrt()) as f32),
                 Unary::Reciprocal => rough((1.0 / wide) as f32),
@@ -276,7 +287,8 @@ pub(super) fn run(c: &mut Context<'_>, i: &Instr) -> Result<bool, Fault> {
             if i.op == Unary::Not {
                 bytes(c, &i.dst, &to, (&i.src, &from), None, |x, _| !x);
             } else {
-                map(c, (&i.dst, &i.src), (&to, &from), w, |b| unary(i.op, i.elem, b));
+                let inexact = if i.elem == Elem::F32 { c.inexact } else { (0, 0) };
+                map(c, (&i.dst, &i.src), (&to, &from), w, |b| unary(i.op, i.elem, b, inexact));
             }
         }
         Instr::VBinary(i) => {

@@ -18,6 +18,7 @@ mod elementwise;
 mod indexed;
 mod math;
 mod memory;
+mod move_rows;
 mod not_a_number;
 mod orient;
 mod products;

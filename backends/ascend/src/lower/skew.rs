@@ -316,6 +316,8 @@ impl Lower<'_> {
         let behind = if self.core == CoreKind::Cube { AHEAD } else { BEHIND };
         let bound = |l: &Self, i: usize| l.scalar(op.operands[i]);
         let (from, to, step) = (bound(self, 0)?, bound(self, 1)?, bound(self, 2)?);
+        // Turns without a head there are in any case: what is done in them is known behind the loop.
+        let to = self.int(IntOp::Max, from, to);
         let region = &op.regions[0];
         let homes: Vec<Home> = region.args[1..].iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
         self.settle_all(&homes, &op.operands[3..])?;

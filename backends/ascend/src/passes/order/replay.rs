@@ -331,24 +331,24 @@ impl Replay<'_> {
         let (first, before) = (self.count, self.known.clone());
         self.entries.push(first);
         let full = if slotted { 5 } else { 3 };
-        let skewed = body.iter().any(|n| self.tree.nodes[*n].ahead);
-        for t in 0..full + if skewed { DRAINED } else { 0 } {
-            self.draining = t >= full;
-            if let Some(p) = self.path.last_mut() {
-                p.1 = t;
-            }
-            let total = self.totals.get(&n).copied().unwrap_or(0);
-            self.parity.push((number, total));
-            self.block(body, t)?;
-            self.parity.pop();
-            self.totals.insert(n, total + 1);
-        }
-        self.draining = false;
+        self.through(n, body, number, 0..full)?;
         self.entries.pop();
         // No turn at all teaches nothing of what was before.
         for (k, b) in self.known.iter_mut().zip(&before) {
             *k = k.since(first);
             k.join(b);
+        }
+        for i in self.tokens.get(&n).cloned().unwrap_or_default() {
+            if let Some(queue) = self.messages.get_mut(&i) {
+                queue.iter_mut().for_each(|m| *m = m.since(first));
+            }
+        }
+        // Turns without a head there always are.
+        if body.iter().any(|n| self.tree.nodes[*n].ahead) {
+            self.draining = true;
+            let done = self.through(n, body, number, full..full + DRAINED);
+            self.draining = false;
+            done?;
         }
         // In the last turns of a skewed loop nothing is told: what is open there is no one's knowledge.
         for a in self.answers {
@@ -358,10 +358,26 @@ impl Replay<'_> {
             }
             queue.iter_mut().for_each(|m| *m = m.since(first));
         }
-        for i in self.tokens.get(&n).cloned().unwrap_or_default() {
-            if let Some(queue) = self.messages.get_mut(&i) {
-                queue.iter_mut().for_each(|m| *m = m.since(first));
+        Ok(())
+    }
+
+    /// Some turns of a loop, one after another.
+    fn through(
+        &mut self,
+        n: usize,
+        body: &[usize],
+        number: usize,
+        turns: std::ops::Range<usize>,
+    ) -> Result<(), Wrong> {
+        for t in turns {
+            if let Some(p) = self.path.last_mut() {
+                p.1 = t;
             }
+            let total = self.totals.get(&n).copied().unwrap_or(0);
+            self.parity.push((number, total));
+            self.block(body, t)?;
+            self.parity.pop();
+            self.totals.insert(n, total + 1);
         }
         Ok(())
     }

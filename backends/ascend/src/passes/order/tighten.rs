@@ -7,6 +7,7 @@
 //! ```
 //! Merged tokens and what was taken out before leave room on either side; the replay says how far.
 
+use super::places::{Access, Touch};
 use super::replay::{Item, Order};
 use super::tree::{Kind, Tree};
 use kcc_davinci::ir::Pipe;
@@ -38,9 +39,48 @@ fn near(tree: &Tree, lists: &[&[usize]], n: usize, pipe: Pipe, later: bool) -> O
     if later { list[i + 1..].iter().find(does).copied() } else { list[..i].iter().rev().find(does).copied() }
 }
 
+/// Whether work of a pipe meets what the pipe did just before, in its block since the last barrier: the barrier before it is needed
+/// right there.
+fn meets(tree: &Tree, lists: &[&[usize]], order: &Order, n: usize, pipe: Pipe) -> bool {
+    let Some(list) = lists.iter().find(|l| l.contains(&n)) else { return true };
+    let barred = |m: usize| {
+        let at = |i: &Item| matches!(i, Item::Barrier { pipe: p, before } if *p == pipe && *before == m);
+        order.items.iter().flatten().any(at)
+    };
+    let own = |m: usize| {
+        let mut all = Vec::new();
+        tree.leaves(m, &mut |l| all.extend(l.accesses.iter().filter(|a| a.pipe == pipe).copied()));
+        all
+    };
+    let here = own(n);
+    let i = list.iter().position(|m| *m == n).unwrap_or(0);
+    for m in list[..i].iter().rev() {
+        let meet = |x: &Access, y: &Access| match (x.touch, y.touch) {
+            (Touch::Local(p), Touch::Local(q)) => (x.write || y.write) && p.meets(&q),
+            _ => true,
+        };
+        if own(*m).iter().any(|x| here.iter().any(|y| meet(x, y))) {
+            return true;
+        }
+        if barred(*m) {
+            return false;
+        }
+    }
+    true
+}
+
 pub(super) fn run(tree: &Tree, order: &mut Order, right: impl Fn(Order) -> bool) {
     let lists = lists(tree);
     for i in 0..order.items.len() {
+        // Events within a turn stand where they are needed; so do barriers, unless what they were put in for was taken out.
+        let loose = match &order.items[i] {
+            Some(Item::Token { .. }) => true,
+            Some(Item::Barrier { pipe, before }) => !meets(tree, &lists, order, *before, *pipe),
+            _ => false,
+        };
+        if !loose {
+            continue;
+        }
         for later in [true, false] {
             while let Some(moved) = order.items[i].as_ref().and_then(|item| step(tree, &lists, item, later)) {
                 let old = order.items[i].replace(moved);
@@ -57,7 +97,7 @@ pub(super) fn run(tree: &Tree, order: &mut Order, right: impl Fn(Order) -> bool)
 fn step(tree: &Tree, lists: &[&[usize]], item: &Item, later: bool) -> Option<Item> {
     let mut new = item.clone();
     match &mut new {
-        Item::Event { from, to, after, before, .. } | Item::Token { from, to, after, before, .. } => {
+        Item::Token { from, to, after, before, .. } => {
             let (place, pipe) = if later { (before, *to) } else { (after, *from) };
             *place = near(tree, lists, *place, pipe, later)?;
         }
