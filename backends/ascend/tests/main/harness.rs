@@ -36,8 +36,9 @@ pub fn launch(
     execute(&program, kernel, grid, buffers, args, blocks, seed)
 }
 
-/// The same with exponentials and logarithms that are a unit off, one way or the other.
-pub fn launch_inexact(
+/// Runs a program with exponentials and logarithms that are a unit off, one way or the other.
+pub fn execute_inexact(
+    program: &Program,
     kernel: &Kernel,
     grid: [u32; 3],
     buffers: &mut [EagerBuffer],
@@ -45,7 +46,7 @@ pub fn launch_inexact(
     (blocks, seed): (u32, u64),
 ) -> Result<(), String> {
     let options = Options { seed, inexact: 1, ..Options::default() };
-    execute_with(&program(kernel, args)?, kernel, grid, buffers, args, (blocks, options))
+    execute_with(program, kernel, grid, buffers, args, (blocks, options))
 }
 
 /// The program of a kernel, for what is known of these arguments.

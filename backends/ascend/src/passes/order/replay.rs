@@ -328,7 +328,7 @@ impl Replay<'_> {
 
     fn turns(&mut self, n: usize, body: &[usize], number: usize) -> Result<(), Wrong> {
         let slotted = self.slots.values().any(|(l, _)| *l == number);
-        let (first, before) = (self.count, self.known.clone());
+        let (first, before, told) = (self.count, self.known.clone(), self.told.clone());
         self.entries.push(first);
         let full = if slotted { 5 } else { 3 };
         self.through(n, body, number, 0..full)?;
@@ -351,12 +351,21 @@ impl Replay<'_> {
             done?;
         }
         // In the last turns of a skewed loop nothing is told: what is open there is no one's knowledge.
-        for a in self.answers {
+        for (i, a) in self.answers.iter().enumerate() {
             let queue = self.told.entry(a.raises).or_default();
             if a.behind > 0 {
                 queue.clear();
             }
+            if self.answers[..i].iter().any(|b| b.raises == a.raises) {
+                continue;
+            }
             queue.iter_mut().for_each(|m| *m = m.since(first));
+            // What was told before the loop was answered in it, or will be behind it.
+            if a.behind == 0
+                && let Some(old) = told.get(&a.raises)
+            {
+                old.iter().rev().for_each(|m| queue.push_front(m.clone()));
+            }
         }
         Ok(())
     }
