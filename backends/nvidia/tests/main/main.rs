@@ -10,6 +10,7 @@ mod random;
 mod reports;
 mod simulate;
 mod stages;
+mod unfit;
 mod wide;
 mod wide_kernels;
 mod wide_sim;

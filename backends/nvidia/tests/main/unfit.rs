@@ -1,0 +1,110 @@
+//! Kernels that do not fit their chip: what is done about it unasked, and the whole message where nothing can be.
+
+use super::dots::matmul;
+use super::{assemble::assemble_for, open};
+use kcc_compiler::Target;
+use kcc_compiler::session::{Options, Session};
+use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
+use kcc_dsl::ir::{Builder, Elem, Kernel, ReduceOp};
+
+/// Compiles; a failure is its message and its remedy.
+fn compile(kernel: &Kernel, target: &str, knobs: &[(&str, &str)]) -> Result<Artifact, String> {
+    let target = open(target);
+    let request = CompileRequest {
+        kernel: kernel.clone(),
+        target: target.name().into(),
+        args: kernel.params.iter().map(|_| ArgSpec::ideal(2)).collect(),
+        options: knobs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+    };
+    Session::new().compile(&request, &target, &Options::default()).map_err(|all| {
+        let d = &all[0];
+        let place = d.loc.as_ref().expect("a place");
+        assert!(place.file.ends_with("unfit.rs") || place.file.ends_with("dots.rs"), "{place}");
+        format!("{}\nhelp: {}", d.message, d.help.as_deref().unwrap_or_default())
+    })
+}
+
+fn stages(artifact: &Artifact) -> u64 {
+    let meta = artifact.gpu.as_ref().expect("facts of the launch");
+    meta.counters.iter().find(|(n, _)| n == "stages").map_or(1, |(_, n)| *n)
+}
+
+/// `y = x / sum of its columns`, of a tile that must wait whole for the sum.
+fn columns(rows: usize, cols: usize) -> Kernel {
+    let mut b = Builder::new("columns");
+    let (x, y) = (b.view("x", Elem::F32, 2), b.view_mut("y", Elem::F32, 2));
+    let zero = b.i32(0);
+    let v = b.load(x, &[zero, zero], &[rows, cols]);
+    let sum = b.reduce(ReduceOp::Sum, v, 0);
+    let sum = b.broadcast(sum, &[1], &[rows, cols]);
+    let out = b.div(v, sum);
+    b.store(y, &[zero, zero], out);
+    b.finish().expect("valid")
+}
+
+#[test]
+fn stages_that_nobody_asked_for_give_way_to_what_fits() {
+    let kernel = matmul(Elem::BF16, (128, 128, 128));
+    let artifact = compile(&kernel, "nvidia:sm_89", &[]).expect("fits with fewer stages");
+    let meta = artifact.gpu.as_ref().expect("facts of the launch");
+    assert!(meta.shared_bytes <= 99 << 10, "{}", meta.shared_bytes);
+    assert_eq!(stages(&artifact), 1);
+}
+
+#[test]
+fn stages_that_were_asked_for_are_refused_with_a_number_that_fits() {
+    let kernel = matmul(Elem::BF16, (128, 128, 64));
+    let error = compile(&kernel, "nvidia:sm_89", &[("stages", "4")]).unwrap_err();
+    assert_eq!(
+        error,
+        "the tiles of `matmul` need 131072 bytes of shared memory, a block of sm_89 has 101376\nhelp: stages=3 fits"
+    );
+    assert!(compile(&kernel, "nvidia:sm_89", &[("stages", "3")]).is_ok());
+}
+
+#[test]
+fn tiles_that_never_fit_are_refused_with_extents_that_do() {
+    let kernel = matmul(Elem::BF16, (256, 256, 256));
+    let error = compile(&kernel, "nvidia:sm_80", &[]).unwrap_err();
+    assert_eq!(error, "");
+}
+
+#[test]
+fn warps_that_nobody_asked_for_grow_until_a_thread_can_hold_its_tiles() {
+    let kernel = columns(512, 128);
+    let error = compile(&kernel, "nvidia:sm_80", &[("warps", "4")]).unwrap_err();
+    assert_eq!(error, "");
+    let artifact = compile(&kernel, "nvidia:sm_80", &[]).expect("fits with more warps");
+    let text = String::from_utf8(artifact.bytes).expect("PTX is text");
+    // What is let through does not spill.
+    let _ = assemble_for(&text, "sm_80");
+}
+
+#[test]
+fn a_tile_that_no_block_can_hold_is_refused_with_one_that_it_can() {
+    let error = compile(&columns(1024, 512), "nvidia:sm_80", &[]).unwrap_err();
+    assert_eq!(error, "");
+}
+
+#[test]
+fn carried_sums_count_as_long_as_their_loop() {
+    let error = compile(&matmul(Elem::F32, (256, 256, 16)), "nvidia:sm_80", &[("warps", "4")]).unwrap_err();
+    assert_eq!(error, "");
+}
+
+#[test]
+fn text_is_of_the_oldest_version_that_knows_what_it_uses() {
+    let version = |elem, target: &str| {
+        let artifact = compile(&matmul(elem, (64, 64, 64)), target, &[]).expect("compiles");
+        let meta = artifact.gpu.expect("facts of the launch");
+        let text = String::from_utf8(artifact.bytes).expect("PTX is text");
+        let line = format!(".version {}.{}\n", meta.ptx.0, meta.ptx.1);
+        assert!(text.contains(&line), "{target}: no {line}");
+        let _ = assemble_for(&text, target.trim_start_matches("nvidia:"));
+        meta.ptx
+    };
+    assert_eq!(version(Elem::BF16, "nvidia:sm_80"), (7, 0));
+    assert_eq!(version(Elem::BF16, "nvidia:sm_89"), (7, 8));
+    assert_eq!(version(Elem::F8E4M3, "nvidia:sm_89"), (8, 4));
+    assert_eq!(version(Elem::F32, "nvidia:sm_100a"), (8, 6));
+}
