@@ -69,15 +69,55 @@ fn tiles_that_never_fit_are_refused_with_extents_that_do() {
     assert_eq!(error, "");
 }
 
+/// Several products of one left operand, all carried by one loop.
+fn products(count: usize) -> Kernel {
+    let mut b = Builder::new("products");
+    let (x, y) = (b.view("x", Elem::F16, 2), b.view("y", Elem::F16, 2));
+    let z = b.view_mut("z", Elem::F32, 2);
+    let (zero, step, len) = (b.i32(0), b.i32(32), b.dim(x, 1));
+    let acc = b.full(Elem::F32, &[64, 128], 0.0);
+    let at: Vec<_> = (0..count).map(|i| b.i32(128 * i as i32)).collect();
+    let sums = b.for_([zero, len, step], &vec![acc; count], |b, k, carried| {
+        let left = b.load(x, &[zero, k], &[64, 32]);
+        let columns = at.iter().zip(carried);
+        columns
+            .map(|(at, c)| {
+                let right = b.load(y, &[k, *at], &[32, 128]);
+                b.dot(left, right, *c)
+            })
+            .collect()
+    });
+    for (at, sum) in at.iter().zip(sums) {
+        b.store(z, &[zero, *at], sum);
+    }
+    b.finish().expect("valid")
+}
+
 #[test]
 fn warps_that_nobody_asked_for_grow_until_a_thread_can_hold_its_tiles() {
-    let kernel = columns(512, 128);
+    let kernel = products(5);
     let error = compile(&kernel, "nvidia:sm_80", &[("warps", "4")]).unwrap_err();
-    assert_eq!(error, "");
+    assert_eq!(
+        error,
+        "the tiles of `products` need 320 registers of a thread at once, a thread of sm_80 has 255 with 4 warps\nhelp: \
+         warps=8 fits"
+    );
     let artifact = compile(&kernel, "nvidia:sm_80", &[]).expect("fits with more warps");
-    let text = String::from_utf8(artifact.bytes).expect("PTX is text");
+    assert_eq!(artifact.gpu.expect("facts of the launch").threads, 256);
     // What is let through does not spill.
-    let _ = assemble_for(&text, "sm_80");
+    let _ = assemble_for(&String::from_utf8(artifact.bytes).expect("PTX is text"), "sm_80");
+}
+
+#[test]
+fn a_tile_that_waits_for_a_sum_is_held_whole() {
+    let kernel = columns(256, 128);
+    let error = compile(&kernel, "nvidia:sm_80", &[("warps", "4")]).unwrap_err();
+    assert_eq!(
+        error,
+        "the tiles of `columns` need 256 registers of a thread at once, a thread of sm_80 has 255 with 4 warps\nhelp: \
+         warps=8 fits"
+    );
+    assert!(compile(&kernel, "nvidia:sm_80", &[("warps", "8")]).is_ok());
 }
 
 #[test]
