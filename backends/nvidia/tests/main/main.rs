@@ -2,6 +2,7 @@
 
 mod assemble;
 mod dots;
+mod far;
 mod lines;
 mod mma;
 mod mutate;
