@@ -17,6 +17,7 @@ const TARGETS: &[(u32, Version)] = &[(80, (7, 0)), (89, (7, 8)), (90, (8, 0)), (
 
 /// What stands in the lowered module, the version of PTX that knows it, and where its manual says so.
 const USES: &[(&str, Version, &str)] = &[
+    (".shared.global [", (7, 5), "cp.async: operand ignore-src"),
     (".e4m3.", (8, 4), "mma: .e4m3 and .e5m2 on sm_89"),
     (".e5m2.", (8, 4), "mma: .e4m3 and .e5m2 on sm_89"),
     ("isCTAOnly", (8, 6), "cp.async.bulk.tensor: .shared::cta as destination"),
@@ -42,6 +43,7 @@ mod tests {
     fn a_version_follows_from_the_chip_and_from_what_is_used() {
         let of = |chip, text| lowest(find(chip).unwrap(), text);
         assert_eq!(of("sm_80", "nvvm.mma.sync"), (7, 0));
+        assert_eq!(of("sm_80", "cp.async.cg.shared.global [$0], [$1], 16, $2;"), (7, 5));
         assert_eq!(of("sm_89", ""), (7, 8));
         assert_eq!(of("sm_89", "llvm.nvvm.mma.m16n8k32.row.col.f32.e4m3.e4m3.f32"), (8, 4));
         assert_eq!(of("sm_90a", "nvvm.wgmma.commit.group"), (8, 0));
