@@ -6,7 +6,7 @@
 //! ```
 
 use crate::error::{Error, nowhere};
-use crate::gpu::{GpuOptions, GpuTarget};
+use crate::gpu::{GpuOptions, GpuTarget, fit};
 use crate::ktg::Func;
 use crate::link::write_atomically;
 use crate::llvm::{Output, Way, emit_by};
@@ -279,8 +279,17 @@ fn stages(
         }
         (None, None) => clock.time("lower", || target.lower(&kernel, &args, knobs)),
         (None, Some(gpu)) => {
-            let func = to_func(&kernel, &args, knobs, gpu, options, clock).map_err(located)?;
-            clock.time("lower", || lower::gpu::lower(&func, gpu))
+            let asked = GpuOptions::parse(knobs);
+            let asked = asked.map_err(|e| located(e.into()))?;
+            let fitting = fit::search(&asked, &mut |knobs| {
+                let func = to_func(&kernel, &args, knobs, gpu, options, clock)?;
+                let memory = lower::gpu::memory(&func, gpu);
+                if let Some(excess) = fit::excess(&func, memory.bytes, gpu.facts()) {
+                    return Ok(Err(excess));
+                }
+                Ok::<_, End>(Ok(clock.time("lower", || lower::gpu::lower(&func, memory, gpu))?))
+            });
+            Ok(fitting.map_err(located)?)
         }
     };
     let mut lowered = lowered.map_err(|e| located(e.into()))?;
@@ -292,7 +301,7 @@ fn stages(
         lowered.text = edited;
     }
     watch.end(Ok(()))?;
-    let machine = target.machine();
+    let machine = target.machine(&lowered.text);
     let mlir_passes = format!("{}{}", target.mlir_passes(), target.option_passes(knobs));
     let way = Way {
         mlir_passes: &mlir_passes,
@@ -356,15 +365,14 @@ fn to_kernel(input: Input, options: &Options, clock: &mut Timings) -> Result<Ker
 fn to_func(
     kernel: &Kernel,
     args: &[ArgSpec],
-    knobs: &BTreeMap<String, String>,
+    knobs: &GpuOptions,
     target: &dyn GpuTarget,
     options: &Options,
     clock: &mut Timings,
 ) -> Result<Func, End> {
-    let knobs = GpuOptions::parse(knobs)?;
     let mut watch = Watch::new(options);
     let done =
-        pipeline::run_gpu(kernel, args, target, &knobs, pipeline::after_kt(), clock, &mut |n, name, text| {
+        pipeline::run_gpu(kernel, args, target, knobs, pipeline::after_kt(), clock, &mut |n, name, text| {
             watch.see(n, name, "ktg", text)
         });
     watch.end(done)

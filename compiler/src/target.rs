@@ -103,8 +103,9 @@ pub trait Target: Send + Sync {
         ""
     }
 
-    /// The machine to generate code for.
-    fn machine(&self) -> Machine {
+    /// The machine to generate code for from a lowered module.
+    fn machine(&self, module: &str) -> Machine {
+        let _ = module;
         Machine::default()
     }
 

@@ -77,7 +77,7 @@ impl Target for Amd {
         if self.device { Output::Object } else { Output::Dialect }
     }
 
-    fn machine(&self) -> Machine {
+    fn machine(&self, _: &str) -> Machine {
         Machine { triple: "amdgcn-amd-amdhsa".into(), cpu: self.chip.name.into(), features: String::new() }
     }
 
@@ -106,7 +106,7 @@ impl GpuTarget for Amd {
     }
 
     /// The code object's.
-    fn isa_version(&self) -> (u8, u8) {
+    fn isa_version(&self, _: &str) -> (u8, u8) {
         (5, 0)
     }
 

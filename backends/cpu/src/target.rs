@@ -113,7 +113,7 @@ impl Target for Cpu {
         LLVM_PASSES
     }
 
-    fn machine(&self) -> Machine {
+    fn machine(&self, _: &str) -> Machine {
         Machine {
             triple: "x86_64-unknown-linux-gnu".into(),
             cpu: self.chip.cpu.into(),

@@ -11,6 +11,7 @@ pub mod mma;
 pub mod ptxas;
 pub mod target;
 pub mod tma;
+pub mod version;
 pub mod wgmma;
 pub mod wide;
 

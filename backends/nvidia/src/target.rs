@@ -2,7 +2,7 @@
 
 use crate::chips::{Chip, find};
 use crate::hooks::Instructions;
-use crate::{dialect, global, groups, mma, wide};
+use crate::{dialect, global, groups, mma, version, wide};
 use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
 use kcc_compiler::gpu::{Facts, GpuTarget, MmaRow, Shuffle};
 use kcc_compiler::ktg::Func;
@@ -23,9 +23,6 @@ ensure-debug-info-scope-on-llvm-func{emission-kind=DebugDirectivesOnly}";
 /// As good as `default<O3>` for what the lowering writes, in a fraction of the time.
 const LLVM_PASSES: &str =
     "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),early-cse,dce)";
-
-/// The version of PTX that is written: the driver must know it.
-pub const PTX: (u8, u8) = (8, 6);
 
 /// The NVIDIA backend for one chip.
 pub struct Nvidia {
@@ -82,11 +79,12 @@ impl Target for Nvidia {
         LLVM_PASSES
     }
 
-    fn machine(&self) -> Machine {
+    fn machine(&self, module: &str) -> Machine {
+        let (major, minor) = version::lowest(self.chip, module);
         Machine {
             triple: "nvptx64-nvidia-cuda".into(),
             cpu: self.chip.name.into(),
-            features: format!("+ptx{}{}", PTX.0, PTX.1),
+            features: format!("+ptx{major}{minor}"),
         }
     }
 
@@ -115,8 +113,8 @@ impl GpuTarget for Nvidia {
         &Instructions
     }
 
-    fn isa_version(&self) -> (u8, u8) {
-        PTX
+    fn isa_version(&self, module: &str) -> (u8, u8) {
+        version::lowest(self.chip, module)
     }
 
     fn kernel_attributes(&self, func: &Func) -> String {

@@ -89,3 +89,19 @@ fn without_a_driver_or_a_kit_it_says_so_and_fails() {
     let text = said(&gpu);
     assert!(text.contains("NVIDIA driver") && text.contains("libcuda.so.1"), "{text}");
 }
+
+/// The main loops of products and attention are no worse than `benches/gpu/static.json` says. Needs NVIDIA's assembler, which
+/// `make test` brings, and a Python without packages.
+#[test]
+fn machine_code_is_no_worse_than_what_is_pinned() {
+    if std::env::var_os("KCC_PTXAS").is_none() {
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gpu/static.py");
+    let python = std::env::var_os("KCC_PYTHON").unwrap_or_else(|| "python3".into());
+    let only = ["--only", "matmul bf16", "--only", "attention bf16 d128 4096 full"];
+    let mut program = Command::new(python);
+    program.arg(script).args(["--kit", env!("CARGO_BIN_EXE_kcc-gpu-kit"), "--check"]).args(only);
+    let out = program.output().expect("Python runs");
+    assert!(out.status.success() && said(&out).contains("no worse than"), "{}", said(&out));
+}

@@ -4,6 +4,7 @@
 //! ktg passes, lower/gpu ──ask──► dyn GpuTarget { facts, table of products, emission hooks } ◄── a backend
 //! ```
 
+pub mod fit;
 pub mod fragments;
 pub mod options;
 pub mod target;

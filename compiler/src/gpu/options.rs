@@ -10,23 +10,15 @@ pub struct GpuOptions {
     pub warps: Option<u32>,
     /// `stages`: buffers of software-pipelined loops, for loops whose author asked for nothing. 1 is no pipelining.
     pub stages: Option<u32>,
+    /// The most buffers of a loop, whoever asked for more: set where more do not fit.
+    pub most_stages: Option<u32>,
     /// All options as given, for passes with knobs of their own.
     pub all: BTreeMap<String, String>,
 }
 
 /// Names that [`GpuOptions::parse`] knows; what else is given must be known to a pass.
-const PASSES_OWN: [&str; 10] = [
-    "cluster",
-    "persistent",
-    "specialise",
-    "ping_pong",
-    "rotate",
-    "registers",
-    "blocks_per_sm",
-    "bulk",
-    "wide",
-    "output",
-];
+const PASSES_OWN: [&str; 8] =
+    ["persistent", "specialise", "ping_pong", "rotate", "registers", "blocks_per_sm", "bulk", "wide"];
 
 impl GpuOptions {
     /// Reads options by name.
@@ -55,6 +47,11 @@ impl GpuOptions {
             }
         }
         Ok(o)
+    }
+
+    /// A number of stages within what fits.
+    pub fn capped(&self, stages: u32) -> u32 {
+        stages.min(self.most_stages.unwrap_or(stages))
     }
 
     /// An option of a pass, as a number.

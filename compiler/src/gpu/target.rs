@@ -109,8 +109,8 @@ pub trait GpuTarget: Send + Sync {
 
     // ---- the kernel as a function -------------------------------------------------------------------
 
-    /// Version of the instruction set that the code is written in, major and minor.
-    fn isa_version(&self) -> (u8, u8);
+    /// Version of the instruction set that the code of a lowered module is written in, major and minor.
+    fn isa_version(&self, module: &str) -> (u8, u8);
 
     /// Attributes of the kernel function, in MLIR's syntax, separated by commas.
     fn kernel_attributes(&self, func: &Func) -> String;

@@ -44,9 +44,15 @@ pub fn compile(kernel: &Kernel, specs: &[ArgSpec], target: &str) -> Result<Loade
         std::fs::write(format!("{dir}/{}.mlir", lowered.symbol), &lowered.text).map_err(|e| e.to_string())?;
     }
     let mut clock = Timings::default();
-    let object =
-        emit(&lowered.text, cpu.mlir_passes(), &cpu.machine(), cpu.llvm_passes(), Output::Object, &mut clock)
-            .map_err(|e| e.to_string())?;
+    let object = emit(
+        &lowered.text,
+        cpu.mlir_passes(),
+        &cpu.machine(&lowered.text),
+        cpu.llvm_passes(),
+        Output::Object,
+        &mut clock,
+    )
+    .map_err(|e| e.to_string())?;
     if std::env::var("KCC_TEST_DUMP").is_ok() {
         eprintln!("{}: {clock:?}", lowered.symbol);
     }

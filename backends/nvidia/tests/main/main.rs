@@ -2,6 +2,7 @@
 
 mod assemble;
 mod dots;
+mod far;
 mod lines;
 mod mma;
 mod mutate;
@@ -10,6 +11,7 @@ mod random;
 mod reports;
 mod simulate;
 mod stages;
+mod unfit;
 mod wide;
 mod wide_kernels;
 mod wide_sim;

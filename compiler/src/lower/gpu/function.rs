@@ -19,24 +19,28 @@ use std::fmt::Write as _;
 /// Name of the block's dynamic shared memory.
 const SHARED: &str = "shared_memory";
 
+/// Shared memory of a block: the function's own, then what moving tiles between layouts needs.
+pub struct Memory {
+    scratch: Scratch,
+    /// Bytes of all.
+    pub bytes: u32,
+}
+
+/// Plans the shared memory of a function whose passes have run.
+pub fn memory(func: &Func, target: &dyn GpuTarget) -> Memory {
+    let start = func.shared_bytes.next_multiple_of(128);
+    let scratch = Scratch::plan(func, start, target.facts());
+    let bytes = if scratch.bytes() > 0 { start + scratch.bytes() } else { func.shared_bytes };
+    Memory { scratch, bytes }
+}
+
 /// Lowers a function for a target.
 ///
 /// # Errors
 /// What does not fit the chip or is not supported, with its place; bugs.
-pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
+pub fn lower(func: &Func, memory: Memory, target: &dyn GpuTarget) -> Result<Lowered, Error> {
     let facts = target.facts();
-    let start = func.shared_bytes.next_multiple_of(128);
-    let scratch = Scratch::plan(func, start, facts);
-    let shared_bytes = if scratch.bytes() > 0 { start + scratch.bytes() } else { func.shared_bytes };
-    if shared_bytes > facts.shared_bytes {
-        let what = format!(
-            "`{}` needs {shared_bytes} bytes of shared memory, a block of {} has {}",
-            func.name, facts.arch, facts.shared_bytes
-        );
-        return Err(at(func.loc(LocId::default()))
-            .invalid(what)
-            .help("halve a block size of the kernel, or ask for fewer stages"));
-    }
+    let Memory { scratch, bytes: shared_bytes } = memory;
     let threads = func.threads(facts.lanes);
     if threads > facts.max_threads {
         let what = format!(
@@ -118,6 +122,7 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
         parameters.join(", "),
         target.kernel_attributes(func)
     );
+    let ptx = target.isa_version(&text);
     Ok(Lowered {
         text,
         symbol: func.symbol.clone(),
@@ -130,7 +135,7 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
             cluster: func.cluster,
             shared_bytes: u64::from(shared_bytes),
             max_registers: func.max_registers,
-            ptx: target.isa_version(),
+            ptx,
             args: func.params.iter().map(|p| gpu_arg(p.kind)).collect(),
             grid: func.grid,
             workspace_bytes: 0,

@@ -49,7 +49,7 @@ mod sort;
 mod value;
 mod wide;
 
-pub use function::lower;
+pub use function::{Memory, lower, memory};
 pub use value::{SharedVal, Stride, Val, ViewVal};
 
 use crate::emit::{Emit, V};

@@ -10,10 +10,10 @@
 //! loop. Barriers live as long as the kernel, since nothing tells when the last thread has passed.
 
 use super::GpuPass;
-use crate::error::{Error, at};
+use crate::error::Error;
 use crate::gpu::{GpuOptions, GpuTarget};
 use crate::ktg::{Block, Func, GpuOp, Kind, Type};
-use kcc_dsl::ir::{LocId, OpKind, ValueId};
+use kcc_dsl::ir::{OpKind, ValueId};
 use std::collections::HashMap;
 
 /// The pass.
@@ -26,7 +26,6 @@ const SMALL_ALIGN: u32 = 128;
 
 struct Buffer {
     value: ValueId,
-    loc: LocId,
     bytes: u32,
     align: u32,
     /// First and last position of use.
@@ -48,7 +47,7 @@ struct Walk {
     held: Vec<(usize, usize)>,
 }
 
-fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Error> {
+fn run(func: &mut Func, _: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Error> {
     let mut walk = Walk::default();
     walk.block(func, &func.body);
     let end = walk.position;
@@ -59,10 +58,6 @@ fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Er
     }
     place(&mut walk.buffers);
     let total = walk.buffers.iter().map(|b| b.offset + b.bytes).max().unwrap_or(0);
-    let limit = target.facts().shared_bytes;
-    if total > limit {
-        return Err(too_much(func, &walk.buffers, total, limit));
-    }
     let offsets: HashMap<ValueId, u32> = walk.buffers.iter().map(|b| (b.value, b.offset)).collect();
     func.walk_mut(&mut |op| {
         if let Kind::Gpu(GpuOp::AllocShared { offset } | GpuOp::AllocBarriers { offset, .. }) = &mut op.kind {
@@ -73,34 +68,14 @@ fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Er
     Ok(())
 }
 
-fn too_much(func: &Func, buffers: &[Buffer], total: u32, limit: u32) -> Error {
-    let largest = buffers.iter().max_by_key(|b| b.bytes);
-    let loc = largest.map_or(LocId::default(), |b| b.loc);
-    let rings = largest.and_then(|b| func.ty(b.value).shared()).map_or(1, |s| s.stages);
-    let fits = limit / (total / rings.max(1)).max(1);
-    let help = match rings {
-        s if s > 1 && fits >= 1 => format!("give stages={fits}, or halve a block size"),
-        _ => {
-            let times = (total.div_ceil(limit.max(1))).next_power_of_two();
-            format!("divide a block size of the kernel by {times}")
-        }
-    };
-    at(func.loc(loc))
-        .invalid(format!(
-            "the tiles of `{}` need {total} bytes of shared memory, a block has {limit}",
-            func.name
-        ))
-        .help(help)
-}
-
 impl Walk {
     fn block(&mut self, func: &Func, block: &Block) {
         for op in &block.ops {
             self.position += 1;
             match &op.kind {
-                Kind::Gpu(GpuOp::AllocShared { .. }) => self.alloc(func, op.results[0], op.loc, None),
+                Kind::Gpu(GpuOp::AllocShared { .. }) => self.alloc(func, op.results[0], None),
                 Kind::Gpu(GpuOp::AllocBarriers { .. }) => {
-                    self.alloc(func, op.results[0], op.loc, Some((0, u32::MAX)));
+                    self.alloc(func, op.results[0], Some((0, u32::MAX)));
                 }
                 Kind::Gpu(GpuOp::Slot | GpuOp::SharedTranspose { .. } | GpuOp::SharedSlice { .. }) => {
                     if let Some(b) = self.of.get(&op.operands[0]).copied() {
@@ -146,7 +121,7 @@ impl Walk {
         }
     }
 
-    fn alloc(&mut self, func: &Func, value: ValueId, loc: LocId, live: Option<(u32, u32)>) {
+    fn alloc(&mut self, func: &Func, value: ValueId, live: Option<(u32, u32)>) {
         let bytes = match func.ty(value) {
             Type::Shared(s) => s.bytes(),
             Type::Barriers { count } => 8 * count,
@@ -154,7 +129,7 @@ impl Walk {
         };
         let align = if bytes >= ALIGN { ALIGN } else { SMALL_ALIGN };
         self.of.insert(value, self.buffers.len());
-        self.buffers.push(Buffer { value, loc, bytes, align, live, depth: self.open.len(), offset: 0 });
+        self.buffers.push(Buffer { value, bytes, align, live, depth: self.open.len(), offset: 0 });
     }
 
     fn extend(&mut self, buffer: usize, position: u32) {

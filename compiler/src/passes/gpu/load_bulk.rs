@@ -89,7 +89,7 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
     }
     join(func, &found, &of_load, &mut rings);
     let asked = found.values().filter_map(|c| c.stages).max().filter(|s| *s > 0).map(u32::from);
-    let stages = choose_stages(func, target, &rings, options.stages.or(asked));
+    let stages = options.capped(choose_stages(func, target, &rings, options.stages.or(asked)));
     let consumers = func.warps;
     for ring in &mut rings {
         ring.index = func.tensor_map(ring.map.clone());

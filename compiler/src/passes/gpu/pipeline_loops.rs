@@ -70,6 +70,7 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
         let (room, others) = memory;
         let fits = |stages: u32| others.saturating_sub(ring) + ring * stages <= room;
         let stages = asked.unwrap_or_else(|| (2..=STAGES).rev().find(|s| fits(*s)).unwrap_or(1));
+        let stages = options.capped(stages);
         if copies.is_empty() || stages < 2 {
             done.push(op);
             continue;

@@ -5,6 +5,7 @@ use kcc_dsl::exchange::GpuMeta;
 /// PTX versions with the first CUDA version whose driver reads them. (PTX ISA, "Release Notes", table of versions.)
 const PTX: &[((u8, u8), i32)] = &[
     ((7, 0), 11_000),
+    ((7, 5), 11_050),
     ((7, 8), 11_080),
     ((8, 0), 12_000),
     ((8, 1), 12_010),
@@ -67,5 +68,6 @@ mod tests {
     fn a_pack_names_the_driver_that_its_text_needs() {
         let of = |ptx| minimum_driver(&GpuMeta { ptx, ..GpuMeta::default() });
         assert_eq!((of((8, 6)).as_deref(), of((0, 0))), (Some("12.7"), None));
+        assert_eq!(of((7, 5)).as_deref(), Some("11.5"));
     }
 }
