@@ -117,7 +117,7 @@ impl<'k> Lower<'k> {
     /// Prepares the operands of a nest's product.
     pub(super) fn tiling(&mut self, n: &Nest<'k>) -> Result<Option<Tiling<'k>>> {
         if let Some(c) = &n.contract {
-            return self.contraction(n, c).map(Some);
+            return self.contraction(n, c);
         }
         let Some(op) = n.dot else { return Ok(None) };
         let (a, b) = (op.operands[0], op.operands[1]);
@@ -134,6 +134,9 @@ impl<'k> Lower<'k> {
         let k = self.f.shape(a)[1];
         if let Some(t) = self.rowwise(n, op, kind) {
             return Ok(Some(t));
+        }
+        if self.dot_on_tiles(n, op, kind) {
+            return Ok(None);
         }
         let next = self.next_lanes(op, n.lane);
         // A copy asks for every second row, the product for the others: memory is kept busy all the time.
