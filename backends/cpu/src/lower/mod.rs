@@ -91,7 +91,8 @@ struct Lower<'k> {
     buffers: HashMap<ValueId, Buffer>,
     /// Scratch memory of a carried tile in which its next value is computed in place.
     shared: HashMap<ValueId, Buffer>,
-    prepared: HashMap<(ValueId, dot::Role), dot::Source>,
+    /// Operands that were made ready before a loop: how they take part, and their axis along M or N.
+    prepared: HashMap<(ValueId, dot::Role, usize), dot::Source>,
     /// Elements already computed, per scope.
     memo: Vec<HashMap<(ValueId, Point), V>>,
     /// Whether operations state their place in the author's source.
