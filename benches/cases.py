@@ -55,6 +55,8 @@ CASES = [
     Case("compile.attention", "compilation", {"bf16": 10.0}, _flop(1), quick=True),
     Case("pack.open", "pack", {}, _flop(1), quick=True, limit=1e-3),
     Case("pack.launch", "launch", {}, _flop(1000), quick=True, limit=1e-3),
+    Case("compile.cpu", "compilation", {}, _flop(1), quick=True, limit=0.150),
+    Case("compile.cpu.cached", "compilation", {}, _flop(1), quick=True, limit=1e-3),
 ]
 
 BY_NAME = {case.name: case for case in CASES}

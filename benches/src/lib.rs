@@ -16,7 +16,7 @@ use kcc_kernels::cases::input::Random;
 use kcc_runtime::{Device, Tensor};
 
 /// Every case by name.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 18] = [
     "matmul.1024",
     "matmul.2048",
     "attention.d64.full",
@@ -33,7 +33,19 @@ pub const NAMES: [&str; 16] = [
     "compile.attention",
     "pack.open",
     "pack.launch",
+    "compile.cpu",
+    "compile.cpu.cached",
 ];
+
+/// The element types that a case exists in.
+pub fn dtypes(name: &str) -> &'static [&'static str] {
+    match name {
+        // Code for GPUs is compiled where its products run on matrix units.
+        "compile.matmul" | "compile.attention" => &["bf16"],
+        "pack.open" | "pack.launch" => &["f32"],
+        _ => &["f32", "bf16"],
+    }
+}
 
 /// Something that can be run again and again.
 pub struct Bench {
@@ -63,6 +75,9 @@ pub fn bench(name: &str, dtype: &str, device: &Device) -> Result<Option<Bench>> 
 
 fn of_type<T: kcc_minilm::Element>(name: &str, device: &Device) -> Result<Option<Bench>> {
     let device = device.clone();
+    if !dtypes(name).contains(&T::ELEM.name()) {
+        return Ok(None);
+    }
     Ok(Some(match name {
         "matmul.1024" => dense::matmul::<T>(device, 1024)?,
         "matmul.2048" => dense::matmul::<T>(device, 2048)?,
@@ -76,11 +91,12 @@ fn of_type<T: kcc_minilm::Element>(name: &str, device: &Device) -> Result<Option
         "silu_mul.4096" => rows::silu_mul::<T>(device)?,
         "moe.256" => dense::moe::<T>(device)?,
         "minilm.64" => model::minilm::<T>(device)?,
-        // Where its products run on matrix units.
-        "compile.matmul" if T::ELEM.bytes() == 2 => compile::matmul::<T>()?,
-        "compile.attention" if T::ELEM.bytes() == 2 => compile::attention::<T>()?,
-        "pack.open" if T::ELEM == kcc_runtime::Elem::F32 => pack::open(&device)?,
-        "pack.launch" if T::ELEM == kcc_runtime::Elem::F32 => pack::launch(&device)?,
+        "compile.matmul" => compile::matmul::<T>()?,
+        "compile.attention" => compile::attention::<T>()?,
+        "compile.cpu" => compile::on_cpu::<T>(false)?,
+        "compile.cpu.cached" => compile::on_cpu::<T>(true)?,
+        "pack.open" => pack::open(&device)?,
+        "pack.launch" => pack::launch(&device)?,
         _ => return Ok(None),
     }))
 }

@@ -5,6 +5,7 @@
 
 pub mod frame;
 pub mod gpu;
+pub mod host;
 pub mod npu;
 
 use crate::ir::{Kernel, Loc, ParamKind};

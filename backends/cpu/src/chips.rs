@@ -17,13 +17,14 @@ pub struct Chip {
     pub summary: &'static str,
 }
 
-const V3: Isa = Isa { lanes: 8, avx512: false, bf16: false, vnni: false };
-const V4: Isa = Isa { lanes: 16, avx512: true, bf16: false, vnni: false };
+const V3: Isa = Isa { lanes: 8, avx512: false, bf16: false, vnni: false, amx: false };
+const V4: Isa = Isa { lanes: 16, avx512: true, bf16: false, vnni: false, amx: false };
 const V4_BF16: Isa = Isa { bf16: true, ..V4 };
 
 /// 512-bit vectors are what the lowering asks for; LLVM must not split them.
 const WIDE: &str = "-prefer-256-bit";
 const WIDE_BF16: &str = "-prefer-256-bit,+avx512bf16";
+const WIDE_AMX: &str = "-prefer-256-bit,+avx512bf16,+amx-tile,+amx-bf16";
 
 /// Rows. x86-64 levels are those of the psABI; features of Zen 4 are those of AMD's optimisation guide 57647.
 pub const CHIPS: &[Chip] = &[
@@ -41,6 +42,13 @@ pub const CHIPS: &[Chip] = &[
         features: WIDE_BF16,
         isa: V4_BF16,
         summary: "AVX-512 with vdpbf16ps",
+    },
+    Chip {
+        name: "x86-64-v4+amxbf16",
+        cpu: "x86-64-v4",
+        features: WIDE_AMX,
+        isa: Isa { amx: true, ..V4_BF16 },
+        summary: "AVX-512 and AMX, both with bf16 products",
     },
     Chip {
         name: "znver4",
@@ -68,7 +76,8 @@ pub fn native() -> Option<&'static Chip> {
             && std::arch::is_x86_feature_detected!("avx512dq")
             && std::arch::is_x86_feature_detected!("avx512vl");
         if has512 && std::arch::is_x86_feature_detected!("avx512bf16") {
-            return find("x86-64-v4+avx512bf16");
+            let amx = kcc_dsl::exchange::host::amx_bf16();
+            return find(if amx { "x86-64-v4+amxbf16" } else { "x86-64-v4+avx512bf16" });
         }
         if has512 {
             return find("x86-64-v4");

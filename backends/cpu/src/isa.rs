@@ -14,6 +14,8 @@ pub struct Isa {
     pub bf16: bool,
     /// AVX-512-VNNI.
     pub vnni: bool,
+    /// AMX with bf16 (`tdpbf16ps`).
+    pub amx: bool,
 }
 
 impl Isa {

@@ -13,6 +13,7 @@ mod combine;
 mod dot;
 mod make;
 mod math;
+mod mxfp4;
 mod reduce;
 mod reshape;
 mod scan;

@@ -5,6 +5,7 @@ mod aot;
 mod cache;
 mod child;
 mod launch;
+mod mxfp4;
 
 use kcc::jit::{ChildCompiler, find_kcc};
 use std::sync::Arc;

@@ -10,6 +10,7 @@
 
 use super::dot::{Kind, Source, Tiling};
 use super::nest::{lane_segments, segments};
+use super::tiles::{self, TileOperands};
 use super::{Buffer, Coord, Lower, Result, Stride};
 use crate::plan::Nest;
 use crate::plan::contract::{Contract, Side};
@@ -47,7 +48,7 @@ pub struct Edges<'k> {
 /// The block that will be packed next. While blocks of this one are multiplied, its lines come into the caches: each
 /// register block asks for one column of lines, in as many of its rows as it has steps, until all have been asked for.
 #[derive(Clone, Copy)]
-struct NextPanel {
+pub(super) struct NextPanel {
     /// Its first element.
     ptr: V,
     unit: K,
@@ -69,8 +70,9 @@ enum Rows<'k> {
 }
 
 impl<'k> Lower<'k> {
-    /// Prepares a contraction and writes the chunks before its last.
-    pub(super) fn contraction(&mut self, n: &Nest<'k>, c: &Contract<'k>) -> Result<Tiling<'k>> {
+    /// Prepares a contraction and writes the chunks before its last; all of it, where matrix tiles multiply: the result is
+    /// then in scratch memory, and nothing is left to be done in the nest.
+    pub(super) fn contraction(&mut self, n: &Nest<'k>, c: &Contract<'k>) -> Result<Option<Tiling<'k>>> {
         let w = self.w();
         let (lane_side, row_side) = if n.lane == 1 { (c.b, c.a) } else { (c.a, c.b) };
         let elem = self.f.tile(c.dot.operands[0]).elem;
@@ -78,6 +80,8 @@ impl<'k> Lower<'k> {
         let (rows, cols) = (n.shape[1 - n.lane], n.shape[n.lane]);
         let padded = cols.next_multiple_of(w);
         let in_place = self.rows_in_place(&row_side, elem, kind);
+        let on_tiles = self.multiplies_on_tiles(kind, rows);
+        let whole_rows = if on_tiles { rows.next_multiple_of(tiles::ROWS) } else { rows };
         let mut chunk = (PANEL_BYTES / (padded * kind.lane().bytes()) * kind.depth()).clamp(CHUNK.0, CHUNK.1);
         if !in_place {
             chunk = chunk.min(CONVERTED_CHUNK);
@@ -93,13 +97,15 @@ impl<'k> Lower<'k> {
         }
         let (k0, length) = self.k_range(c);
         let panel = self.reserve(((chunk.div_ceil(kind.depth()) * padded + w) * kind.lane().bytes()) as i64);
-        let converted = (!in_place).then(|| {
-            let ptr = self.reserve(((rows * (chunk + w) + w) * kind.unit().bytes()) as i64);
+        let converted = (!in_place || on_tiles).then(|| {
+            let ptr = self.reserve(((whole_rows * (chunk + w) + w) * kind.unit().bytes()) as i64);
             let k = if kind == Kind::F32 { 1 } else { 2 };
             Source { ptr, unit: kind.unit(), x: Stride::Known((chunk + w) as i64), k: Stride::Known(k) }
         });
         let acc_elem = if kind == Kind::PairI16 { Elem::I32 } else { Elem::F32 };
-        let partial = self.allocate(&TileType::new(acc_elem, &n.shape), n.lane);
+        let mut shape = n.shape.clone();
+        shape[1 - n.lane] = whole_rows;
+        let partial = self.allocate(&TileType::new(acc_elem, &shape), n.lane);
         let (mr, nv) = self.register_block(rows, padded / w);
         let lane =
             Source { ptr: panel, unit: kind.lane(), x: Stride::Known(1), k: Stride::Known(padded as i64) };
@@ -111,6 +117,11 @@ impl<'k> Lower<'k> {
         let last = self.e.op2("arith.maxsi", last, zero);
         let before = self.e.op2("arith.divui", last, size);
         let some = self.e.cmpi("ugt", before, zero);
+        if let Some(converted) = converted.filter(|_| on_tiles) {
+            let operands = TileOperands { n, lane_side, row_side, in_place, lane, converted };
+            self.contract_on_tiles(c, &operands, &partial, (k0, length), (before, size));
+            return Ok(None);
+        }
         let mut tiling = Tiling {
             result: c.loop_op.results[0],
             acc: c.loop_op.operands[3],
@@ -145,7 +156,7 @@ impl<'k> Lower<'k> {
         let from = self.e.op2("arith.addi", k0, start);
         let left = self.e.op2("arith.subi", length, start);
         let (tag, next) = match lane_side.load.kind {
-            OpKind::Load { .. } => self.panel_tag(&lane_side, from, left, cols),
+            OpKind::Load { .. } => self.panel_tag(&lane_side, (from, left), some, cols),
             _ => (None, None),
         };
         let edges = Edges {
@@ -154,11 +165,11 @@ impl<'k> Lower<'k> {
             ..self.chunk(n, &lane_side, &row_side, &tiling, converted, from, left, tag)
         };
         tiling.contract = Some(edges);
-        Ok(tiling)
+        Ok(Some(tiling))
     }
 
     /// Whether the register block can read rows of this operand where they lie.
-    fn rows_in_place(&self, side: &Side<'k>, elem: Elem, kind: Kind) -> bool {
+    pub(super) fn rows_in_place(&self, side: &Side<'k>, elem: Elem, kind: Kind) -> bool {
         match kind {
             Kind::F32 => elem == Elem::F32,
             Kind::PairBf16 => {
@@ -192,12 +203,13 @@ impl<'k> Lower<'k> {
         (begin, length)
     }
 
-    /// Whether the panel already holds this block (the tag is renewed if not), and the block after it.
-    fn panel_tag(
+    /// Whether the panel already holds this block (the tag is renewed if not), and the block after it. Where chunks came
+    /// before (`chunks`), theirs were packed into the panel meanwhile.
+    pub(super) fn panel_tag(
         &mut self,
         side: &Side<'k>,
-        from: V,
-        length: V,
+        (from, length): (V, V),
+        chunks: V,
         cols: usize,
     ) -> (Option<V>, Option<NextPanel>) {
         let slot = 2 + TAG_SLOTS * self.panels;
@@ -210,7 +222,8 @@ impl<'k> Lower<'k> {
         let at = [Coord::at(off)];
         let first = self.address(view.ptr, Emit::mem(view.elem), &at, &[view.strides[1 - side.k_axis]]);
         let p = self.e.pure(Ty::i64(), format!("llvm.ptrtoint {first} : !llvm.ptr to i64"), &[first]);
-        let mut same = Vec::new();
+        let no = self.e.int(K::I1, 0);
+        let mut same = vec![self.e.cmpi("eq", chunks, no)];
         let here = self.e.level();
         let mut slots = Vec::new();
         // One more than the length, so that a fresh header never matches.
@@ -249,6 +262,21 @@ impl<'k> Lower<'k> {
         Some(NextPanel { ptr, unit, row, count, lines: (cols * unit.bytes()).div_ceil(64) as i64 })
     }
 
+    /// Runs `f`, except where `done` holds.
+    pub(super) fn unless(&mut self, done: Option<V>, f: impl FnOnce(&mut Self)) {
+        let skip = done.map(|p| {
+            let mut open = self.e.begin_if(p, &[]);
+            self.e.begin_else(&mut open, &[]);
+            self.memo.truncate(self.e.level() as usize);
+            open
+        });
+        f(self);
+        if let Some(open) = skip {
+            self.e.end_if(open, &[]);
+            self.settle();
+        }
+    }
+
     /// Packs one chunk of K and says how to read it.
     #[allow(clippy::too_many_arguments)]
     fn chunk(
@@ -263,17 +291,7 @@ impl<'k> Lower<'k> {
         packed: Option<V>,
     ) -> Edges<'k> {
         let (kind, cols) = (t.kind, n.shape[n.lane]);
-        let skip = packed.map(|p| {
-            let mut open = self.e.begin_if(p, &[]);
-            self.e.begin_else(&mut open, &[]);
-            self.memo.truncate(self.e.level() as usize);
-            open
-        });
-        self.pack_panel(lane_side, kind, &t.lane, cols, from, length);
-        if let Some(open) = skip {
-            self.e.end_if(open, &[]);
-            self.settle();
-        }
+        self.unless(packed, |s| s.pack_panel(lane_side, kind, &t.lane, cols, from, length));
         let rows = match converted {
             Some(dest) => {
                 self.pack_row_block(row_side, kind, &dest, n.shape[1 - n.lane], from, length);
@@ -303,7 +321,15 @@ impl<'k> Lower<'k> {
     }
 
     /// Packs `length` of K from `from` on, lanes along the other axis.
-    fn pack_panel(&mut self, side: &Side<'k>, kind: Kind, to: &Source, cols: usize, from: V, length: V) {
+    pub(super) fn pack_panel(
+        &mut self,
+        side: &Side<'k>,
+        kind: Kind,
+        to: &Source,
+        cols: usize,
+        from: V,
+        length: V,
+    ) {
         let full = self.other_axis_inside(side, cols);
         self.checked(full, &mut |s| {
             let w = s.w();
@@ -313,7 +339,8 @@ impl<'k> Lower<'k> {
                 let depth = s.e.i64(kind.depth() as i64);
                 let first = s.e.mul(k, depth);
                 let first = s.e.op2("arith.addi", first, from);
-                s.over(&lane_segments(cols, w, 4), w as i64, Vec::new(), &mut |s, ix, size, _| {
+                let segs = lane_segments(cols, w, s.vectors_at_once());
+                s.over(&segs, w as i64, Vec::new(), &mut |s, ix, size, _| {
                     for c in 0..size {
                         let ix = ix.plus((c * w) as i64);
                         let x = Coord::lanes(ix);
@@ -348,14 +375,25 @@ impl<'k> Lower<'k> {
         });
     }
 
-    /// Converts `rows` rows of K, K contiguous, zero after the end so that pairs are whole.
-    fn pack_row_block(&mut self, side: &Side<'k>, kind: Kind, to: &Source, rows: usize, from: V, length: V) {
+    /// Converts `rows` rows of K, K contiguous, zero after the end so that pairs (and tiles) are whole.
+    pub(super) fn pack_row_block(
+        &mut self,
+        side: &Side<'k>,
+        kind: Kind,
+        to: &Source,
+        rows: usize,
+        from: V,
+        length: V,
+    ) {
         let signed = self.f.tile(side.value).elem.is_signed();
         let w = self.w();
+        let (round, mask) = (self.e.i64(tiles::DEPTH - 1), self.e.i64(-tiles::DEPTH));
+        let end = self.e.op2("arith.addi", length, round);
+        let end = self.e.op2("arith.andi", end, mask);
         // Vectors of K run past the end of the range: every access is checked against it.
         self.over(&segments(rows, 1), 1, Vec::new(), &mut |s, row, _, _| {
             let (zero, step) = (s.e.i64(0), s.e.i64(w as i64));
-            let (open, k, _) = s.e.begin_for(zero, length, step, &[]);
+            let (open, k, _) = s.e.begin_for(zero, end, step, &[]);
             let masked = std::mem::replace(&mut s.masked, true);
             let floor = std::mem::replace(&mut s.floor, s.e.level());
             let at = s.e.op2("arith.addi", k, from);
@@ -379,7 +417,7 @@ impl<'k> Lower<'k> {
     }
 
     /// Whether a side's block along M or N stays inside its view.
-    fn other_axis_inside(&mut self, side: &Side<'k>, extent: usize) -> Option<V> {
+    pub(super) fn other_axis_inside(&mut self, side: &Side<'k>, extent: usize) -> Option<V> {
         let OpKind::Load { .. } = side.load.kind else { return None };
         let axis = 1 - side.k_axis;
         let dim = self.view(side.load.operands[0]).dims[axis];
@@ -554,7 +592,7 @@ impl<'k> Lower<'k> {
 
     /// Address of a row of the broadcast operand at K = `from`, and whether the row exists (if not, some row that
     /// does).
-    fn row_pointer(&mut self, side: &Side<'k>, row: Ix, from: V) -> (V, V) {
+    pub(super) fn row_pointer(&mut self, side: &Side<'k>, row: Ix, from: V) -> (V, V) {
         let view = self.view(side.load.operands[0]);
         let axis = 1 - side.k_axis;
         let at = match side.load.kind {

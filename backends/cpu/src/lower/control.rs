@@ -93,8 +93,9 @@ impl<'k> Lower<'k> {
         let body = &op.regions[0];
         let (inits, args, results) = (&op.operands[3..], &body.args[1..], &op.results[..]);
         self.carry_in(inits, args, results)?;
-        let prepared = self.prepared.clone();
         self.prepare_outside(body);
+        // Later loops of this block find what was prepared before this one; what its body prepares exists only there.
+        let prepared = self.prepared.clone();
         let bound = |s: &mut Self, v: ValueId| {
             let i = s.index(v);
             s.e.ix(i)
@@ -110,7 +111,6 @@ impl<'k> Lower<'k> {
             body.yields.iter().copied().zip(args.iter().copied()).filter(|(y, _)| self.is_tile(*y)).collect();
         self.block(body, &aliases)?;
         self.carry_out(body, &body.yields, args);
-        // What was prepared here exists only if this place was reached.
         self.prepared = prepared;
         let out = self.scalars_of(&body.yields);
         let out = self.e.end_for(open, &out);
@@ -134,8 +134,10 @@ impl<'k> Lower<'k> {
             .collect();
         let mut open = self.e.begin_if(cond, &tys);
         for (i, region) in op.regions.iter().enumerate() {
+            let prepared = self.prepared.clone();
             self.block(region, &[])?;
             self.carry_out(region, &region.yields, &op.results);
+            self.prepared = prepared;
             let out = self.scalars_of(&region.yields);
             if i == 0 {
                 self.e.begin_else(&mut open, &out);
@@ -162,6 +164,7 @@ impl<'k> Lower<'k> {
         let init = self.scalars_of(&op.operands);
         let (mut open, args) = self.e.begin_while(&init);
         self.bind_scalars(&cond.args, &args);
+        let prepared = self.prepared.clone();
         self.block(cond, &[])?;
         self.carry_out(cond, &cond.yields[1..], &op.results);
         let flag = self.scalars[&cond.yields[0]];
@@ -169,8 +172,10 @@ impl<'k> Lower<'k> {
         let args = self.e.while_body(&mut open, flag, &pass);
         self.memo.truncate(self.e.level() as usize);
         self.bind_scalars(&body.args, &args);
+        self.prepared.clone_from(&prepared);
         self.block(body, &[])?;
         self.carry_out(body, &body.yields, &op.results);
+        self.prepared = prepared;
         let out = self.scalars_of(&body.yields);
         let out = self.e.end_while(open, &out);
         self.settle();

@@ -117,7 +117,7 @@ impl<'k> Lower<'k> {
     /// Prepares the operands of a nest's product.
     pub(super) fn tiling(&mut self, n: &Nest<'k>) -> Result<Option<Tiling<'k>>> {
         if let Some(c) = &n.contract {
-            return self.contraction(n, c).map(Some);
+            return self.contraction(n, c);
         }
         let Some(op) = n.dot else { return Ok(None) };
         let (a, b) = (op.operands[0], op.operands[1]);
@@ -134,6 +134,9 @@ impl<'k> Lower<'k> {
         let k = self.f.shape(a)[1];
         if let Some(t) = self.rowwise(n, op, kind) {
             return Ok(Some(t));
+        }
+        if self.dot_on_tiles(n, op, kind) {
+            return Ok(None);
         }
         let next = self.next_lanes(op, n.lane);
         // A copy asks for every second row, the product for the others: memory is kept busy all the time.
@@ -183,19 +186,19 @@ impl<'k> Lower<'k> {
                 let role = if i == lane { Role::Lane } else { Role::Broadcast };
                 let load = self.f.op(base).is_some_and(|o| matches!(o.kind, OpKind::Load { .. }));
                 let known = self.buffers.contains_key(&base) || load;
-                if inside.contains(&base) || !known || self.prepared.contains_key(&(*v, role)) {
+                if inside.contains(&base) || !known || self.prepared.contains_key(&(*v, role, i)) {
                     continue;
                 }
                 let kind = self.kind(self.f.tile(*v).elem);
                 let source = self.source(*v, role, i, kind);
-                self.prepared.insert((*v, role), source);
+                self.prepared.insert((*v, role, i), source);
             }
         }
     }
 
     /// An operand in a form that the register block can read; `x_axis` is its axis along M or N.
     pub(super) fn source(&mut self, v: ValueId, role: Role, x_axis: usize, kind: Kind) -> Source {
-        if let Some(s) = self.prepared.get(&(v, role)) {
+        if let Some(s) = self.prepared.get(&(v, role, x_axis)) {
             return *s;
         }
         let (base, flip) = through_transposes(self.f, v);

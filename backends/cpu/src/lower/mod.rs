@@ -5,6 +5,7 @@
 //! block      steps of a block in order          control   for, while, if
 //! nest       loops over the elements of a shape  dot       register blocks
 //! eval       one element (or vector of elements) of a tile
+//! contract   products over a run-time K          tiles     the same on AMX
 //! memory     views, addresses, masks             buffers   scratch memory
 //! serial     operations done element by element (sort, top_k, histogram, …)
 //! ```
@@ -24,6 +25,8 @@ mod rowwise;
 mod scalar;
 mod serial;
 mod stream;
+mod tile_dots;
+mod tiles;
 
 pub use function::{Output, lower};
 
@@ -88,7 +91,8 @@ struct Lower<'k> {
     buffers: HashMap<ValueId, Buffer>,
     /// Scratch memory of a carried tile in which its next value is computed in place.
     shared: HashMap<ValueId, Buffer>,
-    prepared: HashMap<(ValueId, dot::Role), dot::Source>,
+    /// Operands that were made ready before a loop: how they take part, and their axis along M or N.
+    prepared: HashMap<(ValueId, dot::Role, usize), dot::Source>,
     /// Elements already computed, per scope.
     memo: Vec<HashMap<(ValueId, Point), V>>,
     /// Whether operations state their place in the author's source.
@@ -125,6 +129,12 @@ impl Lower<'_> {
 
     fn w(&self) -> usize {
         self.isa.lanes
+    }
+
+    /// Vectors that an iteration of an element-wise loop handles. Code with bounds checks runs rarely and is long: there
+    /// one is enough, and takes less time to compile.
+    fn vectors_at_once(&self) -> usize {
+        if self.masked { 1 } else { 4 }
     }
 
     /// A coordinate as i64 lanes: consecutive indices, or one index in every lane.

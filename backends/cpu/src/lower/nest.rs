@@ -113,7 +113,7 @@ impl<'k> Lower<'k> {
         let Some((axis, rest)) = axes.split_first() else { return f(self, pt) };
         let w = self.w();
         if *axis == lane {
-            let segs = lane_segments(shape[lane], w, 4);
+            let segs = lane_segments(shape[lane], w, self.vectors_at_once());
             self.over(&segs, w as i64, Vec::new(), &mut |s, ix, size, _| {
                 for c in 0..size {
                     pt[lane] = Coord::lanes(ix.plus((c * w) as i64));
@@ -260,6 +260,8 @@ impl<'k> Lower<'k> {
         let along_lanes = n.reduce_axis() == Some(n.lane);
         let (mr, nv) = match tiling {
             Some(t) => (t.mr, t.nv),
+            // With bounds checks, which is rare: little code.
+            None if self.masked && out.reduces.is_empty() => (1, 1),
             None if vectors == 1 && out.reduces.is_empty() => (4.min(rows), 1),
             None => (1, vectors.min(if vectors <= 8 { 8 } else { 4 })),
         };

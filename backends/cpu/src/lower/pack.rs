@@ -81,7 +81,7 @@ impl<'k> Lower<'k> {
             pt
         };
         let step = |s: &mut Self, row: Ix, pair: bool| {
-            let segs = super::nest::lane_segments(x, w, 4);
+            let segs = super::nest::lane_segments(x, w, s.vectors_at_once());
             let k0 = s.e.scale(row, depth as i64);
             s.over(&segs, w as i64, Vec::new(), &mut |s, ix, size, _| {
                 for c in 0..size {

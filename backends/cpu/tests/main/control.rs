@@ -137,3 +137,33 @@ fn a_carried_tile_is_not_overwritten_before_what_it_still_gives() {
         b.add(out[0], row)
     }));
 }
+
+/// `acc += q · x[i..]`, then `acc += x[i..] · q`, with one `q` from outside the loop on either side.
+#[test]
+fn an_operand_of_two_products_is_made_ready_for_each_side() {
+    for elem in [Elem::F32, Elem::BF16] {
+        let mut b = Builder::new("sides");
+        let (q, x, y) = (b.view("q", elem, 2), b.view("x", elem, 2), b.view_mut("y", Elem::F32, 2));
+        let (zero, step) = (b.i32(0), b.i32(32));
+        let end = b.dim(x, 0);
+        let whole = b.load(q, &[zero, zero], &[32, 32]);
+        let acc = b.full(Elem::F32, &[32, 32], 0.0);
+        let sides = |b: &mut Builder, i, c| {
+            let block = b.load(x, &[i, zero], &[32, 32]);
+            let left = b.dot(whole, block, c);
+            b.dot(block, whole, left)
+        };
+        let out = b.for_([zero, end, step], &[acc], |b, i, c| vec![sides(b, i, c[0])]);
+        let out = b.for_([zero, end, step], &[out[0]], |b, i, c| vec![sides(b, i, c[0])]);
+        b.store(y, &[zero, zero], out[0]);
+        let k = b.finish().expect("valid");
+        let buffers = [
+            EagerBuffer::from_f32(elem, &numbers(32 * 32, 1)),
+            EagerBuffer::from_f32(elem, &numbers(80 * 32, 2)),
+            EagerBuffer::zeros(Elem::F32, 32 * 32),
+        ];
+        let args = [view(0, &[32, 32], false), view(1, &[80, 32], false), view(2, &[32, 32], true)];
+        // Twelve sums of 32 products of magnitude 1 at most, each rounded: 384 * 2^-24, relative to sums of magnitude 1 to 10.
+        check(&k, [1, 1, 1], &buffers, &args, 384.0 * 6e-8);
+    }
+}

@@ -11,6 +11,13 @@ use std::process::Command;
 
 type Entry = unsafe extern "C" fn(*const i64, *const i64, i64, i64, *mut u8) -> i64;
 
+/// The rows that tests compare with eager mode: this machine's, the one below it where that has instructions of its own, and AVX2.
+pub fn targets() -> Vec<&'static str> {
+    let tiles = kcc_cpu::chips::native().is_some_and(|c| c.isa.amx);
+    let below = tiles.then_some("cpu:x86-64-v4+avx512bf16");
+    ["cpu:native", "cpu:x86-64-v3"].into_iter().chain(below).collect()
+}
+
 /// A kernel ready to run.
 pub struct Loaded {
     library: libloading::Library,
@@ -99,6 +106,11 @@ impl Loaded {
         let scratch = &mut scratch[pad..];
         scratch[..SCRATCH_HEADER as usize].fill(0);
         let n: i64 = grid64.iter().product();
+        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        // SAFETY: asks Linux to let this process use AMX's tiles; where there are none it is refused.
+        unsafe {
+            libc::syscall(libc::SYS_arch_prctl, 0x1023_u64, 18_u64);
+        }
         // SAFETY: the symbol has this type by the backend's contract; the blocks outlive the call.
         unsafe {
             let f = self.library.get::<Entry>(self.symbol.as_bytes()).expect("the symbol is exported");

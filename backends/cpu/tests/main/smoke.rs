@@ -29,7 +29,7 @@ pub fn check(kernel: &Kernel, grid: [u32; 3], buffers: &[EagerBuffer], args: &[E
     let mut expected = buffers.to_vec();
     let mut options = Options { strict: false, ..Options::default() };
     interpret(kernel, grid, &mut expected, args, &mut options).expect("eager mode runs it");
-    for target in ["cpu:native", "cpu:x86-64-v3"] {
+    for target in crate::harness::targets() {
         let k = compile(kernel, &specs(kernel, args), target).unwrap_or_else(|e| panic!("{target}: {e}"));
         let mut actual = buffers.to_vec();
         assert_eq!(k.run(grid, &mut actual, args), 0);
@@ -140,6 +140,9 @@ fn matmul_of_every_operand_type() {
             (64, 64, 64, 64, 64, 1100, false),
             (8, 16, 8, 1, 1, 1, true),
             (32, 48, 32, 33, 100, 37, true),
+            // Rows that are read where they lie, whole; and, for more than one block of rows, more K than a panel holds.
+            (64, 64, 64, 64, 64, 1088, false),
+            (16, 16, 64, 18, 16, 4200, false),
         ] {
             let kernel = matmul(elem, bm, bn, bk, t);
             let ints = |n, s| numbers(n, s).iter().map(|x| (x * 100.0) as i64).collect::<Vec<_>>();

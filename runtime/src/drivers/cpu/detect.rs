@@ -36,6 +36,9 @@ mod have {
     pub(super) fn v4_bf16() -> bool {
         v4() && has!("avx512bf16")
     }
+    pub(super) fn amx_bf16() -> bool {
+        v4_bf16() && kcc_dsl::exchange::host::amx_bf16() && super::may_use_tiles()
+    }
     pub(super) fn zen4() -> bool {
         v4_bf16()
             && has!("avx512vnni")
@@ -56,6 +59,7 @@ mod have {
     }
     pub(super) use v3 as v4;
     pub(super) use v3 as v4_bf16;
+    pub(super) use v3 as amx_bf16;
     pub(super) use v3 as zen4;
     pub(super) use v3 as sapphire_rapids;
 }
@@ -63,10 +67,27 @@ mod have {
 const ROWS: &[Row] = &[
     Row { target: "cpu:znver4", native: false, runs: have::zen4 },
     Row { target: "cpu:sapphirerapids", native: false, runs: have::sapphire_rapids },
+    Row { target: "cpu:x86-64-v4+amxbf16", native: true, runs: have::amx_bf16 },
     Row { target: "cpu:x86-64-v4+avx512bf16", native: true, runs: have::v4_bf16 },
     Row { target: "cpu:x86-64-v4", native: true, runs: have::v4 },
     Row { target: "cpu:x86-64-v3", native: true, runs: have::v3 },
 ];
+
+/// Whether the system lets this process use AMX's tiles: Linux wants to be asked once (Documentation/arch/x86/xstate.rst).
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn may_use_tiles() -> bool {
+    const ARCH_REQ_XCOMP_PERM: libc::c_ulong = 0x1023;
+    const XFEATURE_XTILEDATA: libc::c_ulong = 18;
+    static ANSWER: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
+        // SAFETY: the call takes two numbers and changes nothing but what the process may use.
+        unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
+    });
+    *ANSWER
+}
+#[cfg(all(target_arch = "x86_64", not(target_os = "linux")))]
+fn may_use_tiles() -> bool {
+    false
+}
 
 /// The name that stands for [`native`].
 pub const NATIVE: &str = "cpu:native";

@@ -1,0 +1,288 @@
+//! Contractions on AMX: products of 16 rows by 16 columns, 32 bf16 along K at a time.
+//!
+//! ```text
+//!                      panel [K/2][columns] pairs, as for vectors
+//!                            B0       B1
+//! rows [16][K]  A0   ┌────────┬────────┐     four sums in tile registers while K goes by;
+//!                    │ C0     │ C1     │     rows are read in place where 32 divides K and all rows exist,
+//!               A1   ├────────┼────────┤     else from a copy that ends in zeros
+//!                    │ C2     │ C3     │
+//!                    └────────┴────────┘     sums are in scratch memory before the nest reads them
+//! ```
+//! Tiles 0 to 3 are sums, 4 and 5 rows, 6 and 7 columns (Intel SDM volume 2, TILELOADD, TDPBF16PS; palette 1).
+
+use super::dot::{Kind, Source};
+use super::nest::segments;
+use super::{Buffer, Coord, Lower, Stride};
+use crate::plan::Nest;
+use crate::plan::contract::{Contract, Side};
+use kcc_compiler::emit::{Emit, Ix, K, Ty, V};
+use kcc_dsl::ir::OpKind;
+
+/// Rows of a tile, and its columns of 32 bits.
+pub(super) const ROWS: usize = 16;
+/// Elements along K that a tile holds.
+pub(super) const DEPTH: i64 = 32;
+/// Bytes of a tile's row.
+const LINE: i64 = 64;
+/// Fewer rows than these leave too much of a tile empty.
+const FEWEST_ROWS: usize = 4;
+/// `LDTILECFG`: palette 1; 64 bytes a row and 16 rows for each of the eight tiles.
+const CONFIG: [i64; 8] = [1, 0, 0x0040_0040_0040_0040, 0x0040_0040_0040_0040, 0, 0, 0x1010_1010_1010_1010, 0];
+
+/// Where a contraction's operands are.
+pub(super) struct TileOperands<'n, 'k> {
+    pub n: &'n Nest<'k>,
+    pub lane_side: Side<'k>,
+    pub row_side: Side<'k>,
+    /// Whether the rows hold bf16, K contiguous.
+    pub in_place: bool,
+    /// The panel.
+    pub lane: Source,
+    /// Room for a copy of the rows.
+    pub converted: Source,
+}
+
+/// A product of tiles.
+pub(super) struct Job {
+    /// Pairs along K, `[K/2][columns]`.
+    pub lane: Source,
+    /// Address of the first row, bytes between rows.
+    pub rows: (V, V),
+    /// Tiles along K.
+    pub steps: V,
+    /// The sums' axis in lanes.
+    pub lane_axis: usize,
+    /// Whether the sums start from zero instead of what the memory holds.
+    pub from_zero: bool,
+}
+
+impl<'k> Lower<'k> {
+    /// Whether a contraction with so many rows goes to AMX.
+    pub(super) fn multiplies_on_tiles(&self, kind: Kind, rows: usize) -> bool {
+        self.isa.amx && kind == Kind::PairBf16 && rows >= FEWEST_ROWS
+    }
+
+    /// Writes the whole contraction: K from `first`, `length` of it, in `before` chunks of `size` and a last one. The result
+    /// is in `sums`.
+    pub(super) fn contract_on_tiles(
+        &mut self,
+        c: &Contract<'k>,
+        o: &TileOperands<'_, 'k>,
+        sums: &Buffer,
+        (first, length): (V, V),
+        (before, size): (V, V),
+    ) {
+        let result = Buffer { shape: o.n.shape.clone(), ..sums.clone() };
+        self.fill(&result, c.loop_op.operands[3]);
+        let (zero, one) = (self.e.i64(0), self.e.i64(1));
+        let some = self.e.cmpi("ugt", before, zero);
+        self.configure_tiles();
+        let after = self.e.op2("arith.addi", before, one);
+        let (open, i, _) = self.e.begin_for(zero, after, one, &[]);
+        let floor = std::mem::replace(&mut self.floor, self.e.level());
+        let start = self.e.mul(i, size);
+        let from = self.e.op2("arith.addi", first, start);
+        let left = self.e.op2("arith.subi", length, start);
+        let left = self.e.op2("arith.minsi", left, size);
+        self.panel_of_tiles(o, from, left, some);
+        let rows = self.rows_of_tiles(o, from, left);
+        let round = self.e.i64(DEPTH - 1);
+        let steps = self.e.op2("arith.addi", left, round);
+        let depth = self.e.i64(DEPTH);
+        let steps = self.e.op2("arith.divui", steps, depth);
+        let job = Job { lane: o.lane, rows, steps, lane_axis: o.n.lane, from_zero: false };
+        self.multiply_tiles(&job, sums);
+        self.floor = floor;
+        self.e.end_for(open, &[]);
+        self.settle();
+        self.release_tiles();
+        self.buffers.insert(c.loop_op.results[0], result);
+    }
+
+    /// Gives every tile its full size.
+    pub(super) fn configure_tiles(&mut self) {
+        let at = self.reserve(LINE);
+        for (i, word) in CONFIG.into_iter().enumerate() {
+            let p = self.e.address(at, K::I64, &[], i as i64);
+            let word = self.e.i64(word);
+            self.e.store(word, p);
+        }
+        self.e.line(format!("llvm.call_intrinsic \"llvm.x86.ldtilecfg\"({at}) : (!llvm.ptr) -> ()"));
+    }
+
+    /// Packs the panel unless it holds this block, with zeros up to a whole tile.
+    fn panel_of_tiles(&mut self, o: &TileOperands<'_, 'k>, from: V, length: V, chunks: V) {
+        let cols = o.n.shape[o.n.lane];
+        let packed = match o.lane_side.load.kind {
+            OpKind::Load { .. } => self.panel_tag(&o.lane_side, (from, length), chunks, cols).0,
+            _ => None,
+        };
+        self.unless(packed, |s| {
+            s.pack_panel(&o.lane_side, Kind::PairBf16, &o.lane, cols, from, length);
+            let (one, round) = (s.e.i64(1), s.e.i64(DEPTH - 1));
+            let steps = s.e.op2("arith.addi", length, one);
+            let steps = s.e.op2("arith.shrui", steps, one);
+            let whole = s.e.op2("arith.addi", length, round);
+            let mask = s.e.i64(-DEPTH);
+            let whole = s.e.op2("arith.andi", whole, mask);
+            let whole = s.e.op2("arith.shrui", whole, one);
+            let (open, k, _) = s.e.begin_for(steps, whole, one, &[]);
+            let zero = s.e.int_like(Ty::vector(K::I32, ROWS), 0);
+            for col in (0..cols.next_multiple_of(ROWS)).step_by(ROWS) {
+                let at = [Coord::at(col as i64), Coord::at(k)];
+                let p = s.address(o.lane.ptr, K::I32, &at, &[o.lane.x, o.lane.k]);
+                s.e.store(zero, p);
+            }
+            s.e.end_for(open, &[]);
+            s.settle();
+        });
+    }
+
+    /// Address of the first row and bytes between rows: where they lie, or of a copy.
+    fn rows_of_tiles(&mut self, o: &TileOperands<'_, 'k>, from: V, length: V) -> (V, V) {
+        let rows = o.n.shape[1 - o.n.lane];
+        let Stride::Known(pitch) = o.converted.x else { unreachable!("a copy has a known pitch") };
+        let copy = (o.converted.ptr, self.e.i64(2 * pitch));
+        if !o.in_place {
+            self.pack_row_block(&o.row_side, Kind::PairBf16, &o.converted, rows, from, length);
+            return copy;
+        }
+        let inside = self.other_axis_inside(&o.row_side, rows).filter(|_| rows.is_multiple_of(ROWS));
+        let Some(inside) = inside else {
+            self.copy_rows(o, rows, from, length);
+            return copy;
+        };
+        let (mask, zero) = (self.e.i64(DEPTH - 1), self.e.i64(0));
+        let tail = self.e.op2("arith.andi", length, mask);
+        let whole = self.e.cmpi("eq", tail, zero);
+        let here = self.e.op2("arith.andi", inside, whole);
+        let mut open = self.e.begin_if(here, &[]);
+        let view = self.view(o.row_side.load.operands[0]);
+        let axis = 1 - o.row_side.k_axis;
+        let row = self.index(o.row_side.load.operands[1 + axis]);
+        let at = [Coord::at(row), Coord::at(from)];
+        let strides = [view.strides[axis], Stride::Known(1)];
+        let p = self.address(view.ptr, Emit::mem(view.elem), &at, &strides);
+        let bytes = self.e.i64(2);
+        let pitch = match view.strides[axis] {
+            Stride::Known(s) => self.e.i64(2 * s),
+            Stride::Value(s) => self.e.mul(s, bytes),
+        };
+        self.e.if_results(&mut open, &[p, pitch]);
+        self.e.begin_else(&mut open, &[p, pitch]);
+        self.memo.truncate(self.e.level() as usize);
+        let floor = std::mem::replace(&mut self.floor, self.e.level());
+        self.copy_rows(o, rows, from, length);
+        self.floor = floor;
+        let out = self.e.end_if(open, &[copy.0, copy.1]);
+        self.settle();
+        (out[0], out[1])
+    }
+
+    /// Copies rows of bf16, zeros where a row does not exist and after the end of K.
+    fn copy_rows(&mut self, o: &TileOperands<'_, 'k>, rows: usize, from: V, length: V) {
+        let ty = Ty::vector(K::I16, DEPTH as usize);
+        let (zero, depth, mask) = (self.e.i64(0), self.e.i64(DEPTH), self.e.i64(-DEPTH));
+        let main = self.e.op2("arith.andi", length, mask);
+        let left = self.e.op2("arith.subi", length, main);
+        let some = self.e.cmpi("ne", left, zero);
+        let left = self.e.conv("arith.trunci", left, K::I32);
+        let lanes = self.e.iota(K::I32, DEPTH as usize);
+        let tail = self.e.cmpi("slt", lanes, left);
+        let none = self.e.int_like(ty, 0);
+        self.over(&segments(rows, 1), 1, Vec::new(), &mut |s, row, _, _| {
+            let (p, exists) = s.row_pointer(&o.row_side, row, from);
+            let to = s.address(o.converted.ptr, K::I16, &[Coord::at(row)], &[o.converted.x]);
+            let (open, k, _) = s.e.begin_for(zero, main, depth, &[]);
+            let level = s.e.level();
+            let (p_k, to_k) = (s.e.address(p, K::I16, &[k], 0), s.e.address(to, K::I16, &[k], 0));
+            let x = s.e.load_unaligned(level, p_k, ty, 2);
+            let x = s.e.select(exists, x, none);
+            s.e.store(x, to_k);
+            s.e.end_for(open, &[]);
+            s.settle();
+            let mut open = s.e.begin_if(some, &[]);
+            let level = s.e.level();
+            let (p_k, to_k) = (s.e.address(p, K::I16, &[main], 0), s.e.address(to, K::I16, &[main], 0));
+            let x = s.e.masked_load(level, p_k, tail, none);
+            let x = s.e.select(exists, x, none);
+            s.e.store(x, to_k);
+            s.e.begin_else(&mut open, &[]);
+            s.e.end_if(open, &[]);
+            s.settle();
+            Vec::new()
+        });
+    }
+
+    /// `sums += rows · panel`.
+    pub(super) fn multiply_tiles(&mut self, job: &Job, sums: &Buffer) {
+        let across = sums.strides[1 - job.lane_axis];
+        let (lanes, count) = (across as usize / ROWS, sums.shape[1 - job.lane_axis] / ROWS);
+        let line = self.e.i64(4 * across);
+        let (zero, one) = (self.e.i64(0), self.e.i64(1));
+        let unit = ROWS as i64;
+        self.over(&segments(lanes, 2), unit, Vec::new(), &mut |s, lane, ls, _| {
+            s.over(&segments(count, 2), unit, Vec::new(), &mut |s, row, rs, _| {
+                let blocks: Vec<(usize, usize)> =
+                    (0..rs).flat_map(|r| (0..ls).map(move |c| (r, c))).collect();
+                let mut places = Vec::new();
+                for (r, c) in &blocks {
+                    let at = [row.plus(*r as i64 * unit), lane.plus(*c as i64 * unit)].map(Coord::at);
+                    let p = s.address(sums.ptr, K::F32, &at, &[Stride::Known(across), Stride::Known(1)]);
+                    places.push((2 * r + c, p));
+                }
+                for (tile, p) in &places {
+                    if job.from_zero {
+                        s.tile_call("tilezero", *tile, "", "");
+                    } else {
+                        s.move_tile("tileloadd64", *tile, *p, line);
+                    }
+                }
+                let row_ptrs: Vec<V> = (0..rs)
+                    .map(|r| {
+                        let at = Coord::at(row.plus(r as i64 * unit));
+                        s.address(job.rows.0, K::I8, &[at], &[Stride::Value(job.rows.1)])
+                    })
+                    .collect();
+                let (open, k, _) = s.e.begin_for(zero, job.steps, one, &[]);
+                for (r, p) in row_ptrs.iter().enumerate() {
+                    let at = s.e.scale(Ix::from(k), LINE);
+                    let p = s.address(*p, K::I8, &[Coord::at(at)], &[Stride::Known(1)]);
+                    s.move_tile("tileloadd64", 4 + r, p, job.rows.1);
+                }
+                for c in 0..ls {
+                    let at = [lane.plus(c as i64 * unit), s.e.scale(Ix::from(k), unit)].map(Coord::at);
+                    let p = s.address(job.lane.ptr, K::I32, &at, &[job.lane.x, job.lane.k]);
+                    s.move_tile("tileloadd64", 6 + c, p, line);
+                }
+                for (r, c) in &blocks {
+                    let [a, b] = [4 + r, 6 + c].map(|t| s.e.int(K::I8, t as i64));
+                    s.tile_call("tdpbf16ps", 2 * r + c, &format!(", {a}, {b}"), ", i8, i8");
+                }
+                s.e.end_for(open, &[]);
+                s.settle();
+                for (tile, p) in &places {
+                    s.move_tile("tilestored64", *tile, *p, line);
+                }
+                Vec::new()
+            })
+        });
+    }
+
+    /// Reads or writes a tile, its rows this many bytes apart.
+    fn move_tile(&mut self, how: &str, tile: usize, p: V, pitch: V) {
+        self.tile_call(how, tile, &format!(", {p}, {pitch}"), ", !llvm.ptr, i64");
+    }
+
+    /// An instruction on a tile; further operands and their types begin with a comma.
+    fn tile_call(&mut self, how: &str, tile: usize, operands: &str, types: &str) {
+        let tile = self.e.int(K::I8, tile as i64);
+        self.e.line(format!("llvm.call_intrinsic \"llvm.x86.{how}\"({tile}{operands}) : (i8{types}) -> ()"));
+    }
+
+    /// Tiles are given back: saving them at a task switch costs, and so does keeping them.
+    pub(super) fn release_tiles(&mut self) {
+        self.e.line("llvm.call_intrinsic \"llvm.x86.tilerelease\"() : () -> ()".into());
+    }
+}
