@@ -26,8 +26,8 @@ namespace standin {
 }
 
 enum Memory { UB, L1, L0A, L0B, L0C, MEMORIES };
-// Bytes of arch 2201; the last 256 of the unified and the first-level buffer are the system's.
-constexpr size_t CAPACITY[MEMORIES] = {192 * 1024 - 256, 512 * 1024 - 256, 64 * 1024, 64 * 1024, 128 * 1024};
+// Bytes of arch 2201 that are a kernel's: 8 KB of the unified and 256 bytes of the first-level buffer are the system's.
+constexpr size_t CAPACITY[MEMORIES] = {184 * 1024, 512 * 1024 - 256, 64 * 1024, 64 * 1024, 128 * 1024};
 constexpr int PIPES = 7;
 enum Atomic { PLAIN, ADD, MAX, MIN };
 enum class Cores { cube, vector, mix };

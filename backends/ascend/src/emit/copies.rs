@@ -20,22 +20,8 @@ fn moved(e: Elem) -> &'static str {
 impl Writer<'_> {
     /// A call, broken into lines of readable length.
     pub(super) fn call(&mut self, name: &str, args: &[String]) {
-        let one = format!("AscendC::{name}({});", args.join(", "));
-        if one.len() + 4 * self.depth <= 120 {
-            return self.line(one);
-        }
-        let mut lines = vec![format!("AscendC::{name}(")];
-        for (i, a) in args.iter().enumerate() {
-            let piece = if i + 1 == args.len() { format!("{a});") } else { format!("{a}, ") };
-            let last = lines.len() - 1;
-            if lines[last].len() + piece.len() + 4 * self.depth > 118 && !lines[last].ends_with('(') {
-                lines.push(format!("    {piece}"));
-            } else {
-                lines[last].push_str(&piece);
-            }
-        }
-        let text: Vec<&str> = lines.iter().map(|l| l.trim_end()).collect();
-        self.line(text.join("\n"));
+        let text = super::interface::wrapped(&format!("AscendC::{name}({});", args.join(", ")), 120 - 4 * self.depth.min(16));
+        self.line(text);
     }
 
     /// A parameter struct, made by a helper that names its fields.

@@ -108,15 +108,15 @@ pub(super) fn parts(program: &Program) -> String {
     format!("{}_parts", symbol(program))
 }
 
-fn wrapped(items: &[String]) -> String {
+/// A text broken at its commas into lines of that length; those behind the first one are indented.
+pub(super) fn wrapped(text: &str, length: usize) -> String {
     let mut lines = vec![String::new()];
-    for (i, item) in items.iter().enumerate() {
-        let piece = if i + 1 == items.len() { item.clone() } else { format!("{item}, ") };
+    for piece in text.split_inclusive(", ") {
         let last = lines.len() - 1;
-        if lines[last].len() + piece.len() > 100 {
+        if lines[last].len() + piece.trim_end().len() > length && !lines[last].trim().is_empty() {
             lines.push(format!("    {piece}"));
         } else {
-            lines[last].push_str(&piece);
+            lines[last].push_str(piece);
         }
     }
     let lines: Vec<&str> = lines.iter().map(|l| l.trim_end()).collect();
@@ -127,7 +127,7 @@ fn wrapped(items: &[String]) -> String {
 pub(super) fn parameters(names: &Names, program: &Program) -> String {
     let all: Vec<String> =
         list(names, program).iter().map(|s| format!("{} {}", s.ctype, s.name)).collect();
-    wrapped(&all)
+    all.join(", ")
 }
 
 /// What stands above everything.
@@ -182,13 +182,15 @@ pub(super) fn launchers(names: &Names, program: &Program) -> String {
         (Some(_), None) => "cube",
         _ => "vector",
     };
+    let head = wrapped(&format!("extern \"C\" void {symbol}_launch({})", typed.join(", ")), 120);
+    let launch = wrapped(&format!("KCC_LAUNCH({cores}, {symbol}, {});", passed.join(", ")), 112);
+    let call = wrapped(&format!("{symbol}_launch({});", words.join(", ")), 112);
     let inner = |s: String| s.replace('\n', "\n    ");
     format!(
-        "\nextern \"C\" void {symbol}_launch({})\n{{\n    KCC_LAUNCH({cores}, {symbol}, {});\n}}\n\n\
+        "\n{head}\n{{\n    {}\n}}\n\n\
          // The same from words of 64 bits: addresses, integers, and floats in the low half.\n\
-         extern \"C\" void {symbol}_launch_slots(uint32_t blocks, void* stream, const int64_t* slots)\n{{\n    {symbol}_launch({});\n}}\n",
-        wrapped(&typed),
-        inner(wrapped(&passed)),
-        inner(wrapped(&words))
+         extern \"C\" void {symbol}_launch_slots(uint32_t blocks, void* stream, const int64_t* slots)\n{{\n    {}\n}}\n",
+        inner(launch),
+        inner(call)
     )
 }

@@ -104,7 +104,8 @@ impl Writer<'_> {
             _ => "__vector__",
         };
         let symbol = interface::symbol(program);
-        self.line(format!("\n__global__ {kind} void {symbol}({signature})\n{{"));
+        let head = format!("__global__ {kind} void {symbol}({signature})");
+        self.line(format!("\n{}\n{{", interface::wrapped(&head, 120)));
         self.depth = 1;
         self.line(format!("using namespace {};", interface::parts(program)));
         self.line("AscendC::InitSocState();");

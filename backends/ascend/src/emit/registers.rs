@@ -19,6 +19,8 @@ pub(super) struct Register {
     pub uses: u32,
     /// Read in the block that assigns it, and nowhere else.
     pub near: bool,
+    /// Nothing needs it.
+    pub dead: bool,
     /// It holds floats, not integers.
     pub float: bool,
     /// The block that sees all of it, and the first statement there that touches it.
@@ -58,6 +60,7 @@ impl Registers {
             same: HashMap::new(),
             float: HashMap::new(),
             int: HashMap::new(),
+            lets: Vec::new(),
         };
         w.block(body, 0, &mut Vec::new());
         let roots: Vec<u32> = w.map.keys().copied().collect();
@@ -73,6 +76,7 @@ impl Registers {
         };
         let mut hoisted: HashMap<(u32, usize), Vec<u32>> = HashMap::new();
         let mut map = w.map;
+        drop_unused(&mut map, &w.lets);
         for (n, r) in &mut map {
             r.float = kinds[n] == (true, false);
             r.home = r.path.last().copied().unwrap_or_default();
@@ -86,6 +90,33 @@ impl Registers {
     }
 }
 
+/// Marks registers that nothing reads, and then those that only such read.
+fn drop_unused(map: &mut HashMap<u32, Register>, lets: &[(u32, Vec<u32>)]) {
+    let mut pure: HashMap<u32, u32> = HashMap::new();
+    for (to, _) in lets {
+        *pure.entry(*to).or_default() += 1;
+    }
+    loop {
+        let unused: Vec<u32> = (map.iter())
+            .filter(|(n, r)| !r.dead && r.uses == 0 && pure.get(n) == Some(&r.defs))
+            .map(|(n, _)| *n)
+            .collect();
+        if unused.is_empty() {
+            return;
+        }
+        for n in unused {
+            if let Some(r) = map.get_mut(&n) {
+                r.dead = true;
+            }
+            for read in lets.iter().filter(|(to, _)| *to == n).flat_map(|(_, reads)| reads) {
+                if let Some(r) = map.get_mut(read) {
+                    r.uses -= 1;
+                }
+            }
+        }
+    }
+}
+
 struct Walk<'a> {
     params: &'a [Param],
     map: HashMap<u32, Register>,
@@ -94,6 +125,8 @@ struct Walk<'a> {
     same: HashMap<u32, u32>,
     float: HashMap<u32, ()>,
     int: HashMap<u32, ()>,
+    /// Assignments that only compute, with what they read.
+    lets: Vec<(u32, Vec<u32>)>,
 }
 
 impl Walk<'_> {
@@ -197,6 +230,15 @@ impl Walk<'_> {
     }
 
     fn assign(&mut self, to: Reg, value: &Scalar, path: &Path) {
+        if super::scalars::is_pure(value) {
+            let mut reads = Vec::new();
+            value.clone().each(&mut |v| {
+                if let Val::Reg(r) = v {
+                    reads.push(r.0);
+                }
+            });
+            self.lets.push((to.0, reads));
+        }
         let is_float = |e: Elem| e.is_float();
         let float = match value {
             Scalar::Float { op, a, b } => {

@@ -12,6 +12,8 @@ use kcc_dsl::ir::Elem;
 pub(super) struct Text {
     pub text: String,
     pub bind: Bind,
+    /// The same as a condition, where the number is 1 or 0.
+    truth: Option<String>,
 }
 
 /// From the tightest.
@@ -25,11 +27,21 @@ pub(super) enum Bind {
 
 impl Text {
     pub fn atom(text: impl Into<String>) -> Text {
-        Text { text: text.into(), bind: Bind::Atom }
+        Text { text: text.into(), bind: Bind::Atom, truth: None }
     }
 
     fn new(text: String, bind: Bind) -> Text {
-        Text { text, bind }
+        Text { text, bind, truth: None }
+    }
+
+    /// What is true or not, as a number.
+    fn test(truth: String) -> Text {
+        Text { text: format!("int64_t({truth})"), bind: Bind::Atom, truth: Some(truth) }
+    }
+
+    /// The condition that it is not 0.
+    pub fn truth(&self) -> String {
+        self.truth.clone().unwrap_or_else(|| format!("{} != 0", self.within(Bind::Sum)))
     }
 
     /// As an operand of something that binds so tightly.
@@ -53,8 +65,8 @@ pub(super) fn ctype(e: Elem) -> &'static str {
     }
 }
 
-/// A computation without memory, which may be written where its result is used.
-fn is_pure(s: &Scalar) -> bool {
+/// A computation without memory, which may be written where its result is used, or left out if nothing does.
+pub(super) fn is_pure(s: &Scalar) -> bool {
     !matches!(s, Scalar::LoadGlobal { .. } | Scalar::LoadLocal { .. })
 }
 
@@ -151,11 +163,29 @@ impl Writer<'_> {
             Text::new(format!("{} {o} {}", x.within(left), y.within(right)), bind)
         };
         let call = |f: &str| Text::atom(format!("{f}({}, {})", x.text, y.text));
-        let test = |o: &str| {
-            let text = format!("int64_t({} {o} {})", x.within(Bind::Sum), y.within(Bind::Sum));
-            Text::atom(text)
+        let test = |o: &str| Text::test(format!("{} {o} {}", x.within(Bind::Sum), y.within(Bind::Sum)));
+        let bits = |o: &str| {
+            let truth = match (o, &x.truth, &y.truth) {
+                ("&" | "|", Some(x), Some(y)) => Some(format!("({x}) {o}{o} ({y})")),
+                _ => None,
+            };
+            let text = format!("{} {o} {}", x.within(Bind::Atom), y.within(Bind::Atom));
+            Text { text, bind: Bind::Other, truth }
         };
-        let bits = |o: &str| Text::new(format!("{} {o} {}", x.within(Bind::Atom), y.within(Bind::Atom)), Bind::Other);
+        match (op, a.known(), known) {
+            (IntOp::Add | IntOp::Sub, _, Some(0)) | (IntOp::Mul, _, Some(1)) => return x,
+            (IntOp::Add, Some(0), _) | (IntOp::Mul, Some(1), _) => return y,
+            (IntOp::Lt | IntOp::Le | IntOp::Eq | IntOp::Ne, Some(p), Some(q)) => {
+                let holds = match op {
+                    IntOp::Lt => p < q,
+                    IntOp::Le => p <= q,
+                    IntOp::Eq => p == q,
+                    _ => p != q,
+                };
+                return Text::atom(if holds { "1" } else { "0" });
+            }
+            _ => {}
+        }
         match op {
             IntOp::Add => infix("+", Bind::Sum, Bind::Product, Bind::Sum),
             IntOp::Sub => infix("-", Bind::Sum, Bind::Product, Bind::Sum),
@@ -190,7 +220,7 @@ impl Writer<'_> {
         let infix = |o: &str, left: Bind, right: Bind, bind: Bind| {
             Text::new(format!("{} {o} {}", x.within(left), y.within(right)), bind)
         };
-        let test = |o: &str| Text::atom(format!("int64_t({} {o} {})", x.within(Bind::Sum), y.within(Bind::Sum)));
+        let test = |o: &str| Text::test(format!("{} {o} {}", x.within(Bind::Sum), y.within(Bind::Sum)));
         match op {
             FloatOp::Add => infix("+", Bind::Sum, Bind::Product, Bind::Sum),
             FloatOp::Sub => infix("-", Bind::Sum, Bind::Product, Bind::Sum),
@@ -262,10 +292,10 @@ impl Writer<'_> {
             Scalar::Int { op, a, b } => self.two(*op, *a, *b),
             Scalar::Float { op, a, b } => self.two_floats(*op, *a, *b),
             Scalar::Select { c, a, b } => {
-                let c = self.int(*c).within(Bind::Sum);
+                let c = self.int(*c).truth();
                 let (a, b) =
                     if float { (self.float(*a), self.float(*b)) } else { (self.int(*a), self.int(*b)) };
-                let text = format!("{c} != 0 ? {} : {}", a.within(Bind::Sum), b.within(Bind::Sum));
+                let text = format!("({c}) ? {} : {}", a.within(Bind::Sum), b.within(Bind::Sum));
                 Text::new(text, Bind::Other)
             }
             Scalar::Wrap { elem, a } => Text::atom(format!("int64_t({}({}))", ctype(*elem), self.int(*a).text)),
@@ -348,6 +378,9 @@ impl Writer<'_> {
     /// Assigns a register, or keeps the expression for the one place that uses it.
     pub(super) fn assign(&mut self, to: Reg, value: &Scalar, declare: bool) -> Result<(), Error> {
         let r = self.registers.of(to);
+        if r.dead {
+            return Ok(());
+        }
         let mut text = self.scalar(value, r.float)?;
         if !r.float && self.gives_float(value) {
             self.need(Helper::BitsOf);

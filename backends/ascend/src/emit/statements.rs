@@ -98,7 +98,7 @@ impl Writer<'_> {
     fn declare(&mut self, id: u32, at: usize, s: Option<&Stmt>, scope: &mut Scope) {
         for r in self.registers.hoisted(id, at).to_vec() {
             let here = matches!(s, Some(Stmt::Let { to, .. }) if to.0 == r);
-            if here || !scope.declared.insert(r) {
+            if here || self.registers.of(Reg(r)).dead || !scope.declared.insert(r) {
                 continue;
             }
             let (ty, zero) =
@@ -114,7 +114,15 @@ impl Writer<'_> {
         if l.file.is_empty() || l.line == 0 || self.last.as_ref() == Some(&place) {
             return;
         }
-        let text = self.lines.text(&l.file, l.line).map_or(String::new(), |t| format!("  {t}"));
+        let text = self.lines.text(&l.file, l.line).unwrap_or_default();
+        // Control flow that the lowering added has the place of the kernel as a whole.
+        if text.starts_with("#[") {
+            return;
+        }
+        let mut text = if text.is_empty() { String::new() } else { format!("  {text}") };
+        if let Some((end, _)) = text.char_indices().nth(110) {
+            text.replace_range(end.., " …");
+        }
         self.last = Some(place);
         self.line(format!("// {l}{text}"));
     }
@@ -139,6 +147,7 @@ impl Writer<'_> {
                 }
                 self.instr(instr)?;
             }
+            Stmt::For { body, .. } if body.is_empty() => scope.block += 1,
             Stmt::For { counter, from, to, step, body } => {
                 self.loop_(*counter, [*from, *to, *step], body, scope)?;
             }
@@ -147,19 +156,18 @@ impl Writer<'_> {
                 let inner = scope.block;
                 self.line("while (true) {");
                 self.depth += 1;
-                self.last = None;
                 self.block(head, inner, 0, scope)?;
                 self.declare(inner, head.len(), None, scope);
-                let c = self.int((*condition).into()).text;
-                self.line(format!("if (({c}) == 0) {{ break; }}"));
+                let c = self.int((*condition).into()).truth();
+                self.line(format!("if (!({c})) {{ break; }}"));
                 self.block(body, inner, head.len() + 1, scope)?;
                 self.depth -= 1;
                 self.line("}");
-                self.last = None;
             }
+            Stmt::If { then, otherwise, .. } if then.is_empty() && otherwise.is_empty() => scope.block += 2,
             Stmt::If { condition, then, otherwise } => {
-                let c = self.int(*condition).text;
-                self.line(format!("if (({c}) != 0) {{"));
+                let c = self.int(*condition).truth();
+                self.line(format!("if ({c}) {{"));
                 for (i, b) in [then, otherwise].into_iter().enumerate() {
                     scope.block += 1;
                     let inner = scope.block;
@@ -170,12 +178,10 @@ impl Writer<'_> {
                         self.line("} else {");
                     }
                     self.depth += 1;
-                    self.last = None;
                     self.block(b, inner, 0, scope)?;
                     self.depth -= 1;
                 }
                 self.line("}");
-                self.last = None;
             }
         }
         Ok(())
@@ -202,7 +208,6 @@ impl Writer<'_> {
         let name = if own { self.register(counter) } else { format!("i{inner}") };
         self.line(format!("for (int64_t {name} = {from}; {name} < {to}; {name} += {step}) {{"));
         self.depth += 1;
-        self.last = None;
         if own {
             scope.declared.insert(counter.0);
         } else {
@@ -213,7 +218,6 @@ impl Writer<'_> {
         self.block(body, inner, 0, scope)?;
         self.depth -= 1;
         self.line("}");
-        self.last = None;
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! The cases of the folder: shipped kernels in small instances, on awkward shapes.
 
-use super::super::args::Args;
+use crate::args::Args;
+use kcc_backend_tests::kernels;
 use kcc_dsl::KernelFn;
+use kcc_dsl::eager::EagerBuffer;
 use kcc_dsl::ir::{Elem, Kernel};
 use kcc_dsl::prelude::*;
 use kcc_kernels as k;
@@ -101,6 +103,19 @@ fn products(out: &mut Vec<Case>) {
     matmul::<f16>(out, &[(1, 1, 1), (70, 75, 150), (3, 4, 0)]);
     matmul::<bf16>(out, &[(33, 40, 70)]);
     matmul::<f32>(out, &[(7, 33, 5)]);
+    let mut kernel = kernels::matmul(Elem::I8, 32, 48, 64);
+    kernel.name = "matmul_i8".into();
+    for (m, n, q) in [(1i64, 48i64, 64i64), (33, 50, 65)] {
+        let numbers = |n: i64, s: i64| -> Vec<f32> { (0..n).map(|i| ((i * s) % 255 - 127) as f32).collect() };
+        let mut a = Args::default().floats(Elem::I8, &[m, q], 1.0).floats(Elem::I8, &[q, n], 1.0);
+        a = a.out(Elem::I32, &[m, n]);
+        a.buffers[0] = EagerBuffer::from_f32(Elem::I8, &numbers(m * q, 37));
+        a.buffers[1] = EagerBuffer::from_f32(Elem::I8, &numbers(q * n, 91));
+        let grid = [(m as u32).div_ceil(32), (n as u32).div_ceil(48), 1];
+        let name = format!("matmul-i8-{m}x{n}x{q}");
+        let kernel = kernel.clone();
+        out.push(Case { name, kernel, grid, blocks: 2, args: a, relative: 0.0, absolute: 0.0 });
+    }
     for (queries, keys, lengths) in [(19i64, 45i64, vec![45, 13]), (5, 70, vec![70, 0])] {
         let (b, h, d, e) = (lengths.len() as i64, 2i64, 32i64, Elem::F16);
         let grid = [(queries as u32).div_ceil(16), h as u32, b as u32];

@@ -1,6 +1,6 @@
 //! Writes the folder.
 
-use super::super::harness::{execute, program};
+use crate::harness::{execute, program, scalar};
 use super::cases::Case;
 use kcc_ascend::emit::{Lines, Use, emit, slots, symbol};
 use kcc_davinci::ir::Program;
@@ -35,6 +35,11 @@ pub fn source(p: &Program) -> Result<String, String> {
 
 /// Makes the folder anew with these cases.
 pub fn write(dir: &Path, cases: &[Case]) -> Result<(), String> {
+    write_with(dir, cases, &|_, text| text)
+}
+
+/// The same with sources that are changed before they are written.
+pub fn write_with(dir: &Path, cases: &[Case], change: &dyn Fn(&Case, String) -> String) -> Result<(), String> {
     if dir.exists() {
         fs::remove_dir_all(dir).map_err(|e| format!("cannot remove {}: {e}", dir.display()))?;
     }
@@ -55,7 +60,7 @@ pub fn write(dir: &Path, cases: &[Case]) -> Result<(), String> {
         let p = program(&c.kernel, &c.args.args).map_err(|e| format!("{}: {e}", c.name))?;
         let symbol = symbol(&p);
         if kernels.insert(symbol.clone()) {
-            put(&dir.join(format!("kernels/{symbol}.asc")), source(&p)?)?;
+            put(&dir.join(format!("kernels/{symbol}.asc")), change(c, source(&p)?))?;
         }
         case(&dir.join("cases").join(&c.name), c, &p).map_err(|e| format!("{}: {e}", c.name))?;
     }
@@ -136,7 +141,7 @@ fn word(holds: &Use, c: &Case, p: &Program) -> Word {
                 EagerArg::View { .. } => 0,
             };
             let ParamKind::Scalar(elem) = p.params[*param as usize].kind else { return Word::Number(0) };
-            Word::Number(super::super::harness::scalar(bits, ParamKind::Scalar(elem)))
+            Word::Number(scalar(bits, ParamKind::Scalar(elem)))
         }
     }
 }
