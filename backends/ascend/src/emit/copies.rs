@@ -20,7 +20,10 @@ fn moved(e: Elem) -> &'static str {
 impl Writer<'_> {
     /// A call, broken into lines of readable length.
     pub(super) fn call(&mut self, name: &str, args: &[String]) {
-        let text = super::interface::wrapped(&format!("AscendC::{name}({});", args.join(", ")), 120 - 4 * self.depth.min(16));
+        let text = super::interface::wrapped(
+            &format!("AscendC::{name}({});", args.join(", ")),
+            120 - 4 * self.depth.min(16),
+        );
         self.line(text);
     }
 
@@ -81,11 +84,8 @@ impl Writer<'_> {
             Some(p) => {
                 let (left, right) = (self.int(p.left).text, self.int(p.right).text);
                 let value = self.element(i.elem, p.value)?;
-                let list = [
-                    named("leftPadding", left),
-                    named("rightPadding", right),
-                    named("paddingValue", value),
-                ];
+                let list =
+                    [named("leftPadding", left), named("rightPadding", right), named("paddingValue", value)];
                 format!("Padding<{ty}>({})", list.join(", "))
             }
         };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! view x          x (address of the first element), x_dim0, …, x_stride0, …  (in elements)
-//! scalar          its value
+//! scalar          its value; a float as its bits, under the scalar's name and `_bits`
 //! at the end      grid_x, grid_y, grid_z, and the workspace where there is one
 //! ```
 
@@ -53,16 +53,20 @@ pub struct Slot {
     pub name: String,
     /// What it holds.
     pub holds: Use,
-    /// Its type in the source: `GM_ADDR`, `int64_t` or `float`.
+    /// Its type in the source: `GM_ADDR` or `int64_t`. Every argument is a word of 64 bits, so that a list of them is what a
+    /// launch passes.
     pub ctype: &'static str,
+    /// The bits of an `f32`.
+    pub float: bool,
 }
 
 fn of_param(i: u32, p: &Param, name: &str) -> Vec<Slot> {
-    let slot = |name: String, holds: Use, ctype: &'static str| Slot { name, holds, ctype };
+    let slot = |name: String, holds: Use, ctype: &'static str| Slot { name, holds, ctype, float: false };
     match p.kind {
         ParamKind::Scalar(e) => {
-            let ty = if e.is_float() { "float" } else { "int64_t" };
-            vec![slot(name.to_owned(), Use::Scalar { param: i }, ty)]
+            let float = e.is_float();
+            let name = if float { format!("{name}_bits") } else { name.to_owned() };
+            vec![Slot { name, holds: Use::Scalar { param: i }, ctype: "int64_t", float }]
         }
         ParamKind::View { rank, .. } => {
             let mut out = vec![slot(name.to_owned(), Use::Address { param: i }, "GM_ADDR")];
@@ -88,10 +92,10 @@ fn list(names: &Names, program: &Program) -> Vec<Slot> {
         .collect();
     for (axis, name) in ["grid_x", "grid_y", "grid_z"].into_iter().enumerate() {
         let holds = Use::Grid { axis: axis as u8 };
-        out.push(Slot { name: name.into(), holds, ctype: "int64_t" });
+        out.push(Slot { name: name.into(), holds, ctype: "int64_t", float: false });
     }
     if program.workspace > 0 {
-        out.push(Slot { name: "workspace".into(), holds: Use::Workspace, ctype: "GM_ADDR" });
+        out.push(Slot { name: "workspace".into(), holds: Use::Workspace, ctype: "GM_ADDR", float: false });
     }
     out
 }
@@ -125,14 +129,60 @@ pub(super) fn wrapped(text: &str, length: usize) -> String {
 
 /// The kernel's parameters as a list of declarations.
 pub(super) fn parameters(names: &Names, program: &Program) -> String {
-    let all: Vec<String> =
-        list(names, program).iter().map(|s| format!("{} {}", s.ctype, s.name)).collect();
+    let all: Vec<String> = list(names, program).iter().map(|s| format!("{} {}", s.ctype, s.name)).collect();
     all.join(", ")
 }
 
 /// What stands above everything.
 pub(super) fn head(program: &Program) -> String {
     let symbol = symbol(program);
+    let cores = match (&program.cube, &program.vector) {
+        (Some(_), Some(_)) => "a block is a group of one cube core and two vector cores",
+        (Some(_), None) => "a block is a cube core",
+        _ => "a block is a vector core",
+    };
+    let space = match program.workspace {
+        0 => String::new(),
+        n => format!("\n// workspace: {n} bytes for each block."),
+    };
+    format!(
+        "// {symbol}: AscendC for arch 2201, written by kcc for {}; {cores}.\n\
+         // Blocks go through the programs of the grid one after another: launch at most as many as the chip has.{space}\n\
+         #include \"kernel_operator.h\"\n\
+         #include \"acl/acl.h\"\n\n\
+         #ifndef KCC_LAUNCH\n\
+         #define KCC_LAUNCH(cores, kernel, blocks, stream, ...) kernel<<<(blocks), nullptr, (stream)>>>(__VA_ARGS__)\n\
+         #endif\n",
+        program.chip
+    )
+}
+
+/// Two functions of the host: one with the kernel's parameters, and one that takes them as words of 64 bits.
+pub(super) fn launchers(names: &Names, program: &Program) -> String {
+    let slots = list(names, program);
+    let symbol = symbol(program);
+    let mut typed = vec!["uint32_t blocks".to_owned(), "void* stream".to_owned()];
+    let given = |s: &Slot| s.name.strip_suffix("_bits").unwrap_or(&s.name).to_owned();
+    typed.extend(slots.iter().map(|s| match (s.ctype, s.float) {
+        ("GM_ADDR", _) => format!("uint8_t* {}", s.name),
+        (_, true) => format!("float {}", given(s)),
+        (ty, _) => format!("{ty} {}", s.name),
+    }));
+    let first = ["blocks".to_owned(), "(aclrtStream)stream".to_owned()];
+    let passed: Vec<String> = (first.into_iter())
+        .chain(slots.iter().map(|s| match (s.ctype, s.float) {
+            ("GM_ADDR", _) => format!("(GM_ADDR){}", s.name),
+            (_, true) => format!("(int64_t)*(const uint32_t*)&{}", given(s)),
+            _ => s.name.clone(),
+        }))
+        .collect();
+    let first = ["blocks".to_owned(), "(aclrtStream)stream".to_owned()];
+    let words: Vec<String> = (first.into_iter())
+        .chain(slots.iter().enumerate().map(|(i, s)| match s.ctype {
+            "GM_ADDR" => format!("(GM_ADDR)slots[{i}]"),
+            _ => format!("slots[{i}]"),
+        }))
+        .collect();
     let cores = match (&program.cube, &program.vector) {
         (Some(_), Some(_)) => "a block is a group of one cube core and two vector cores",
         (Some(_), None) => "a block is a cube core",
@@ -166,7 +216,11 @@ pub(super) fn launchers(names: &Names, program: &Program) -> String {
     let passed: Vec<String> = ["blocks", "(aclrtStream)stream"]
         .into_iter()
         .map(str::to_owned)
-        .chain(slots.iter().map(|s| if s.ctype == "GM_ADDR" { format!("(GM_ADDR){}", s.name) } else { s.name.clone() }))
+        .chain(
+            slots
+                .iter()
+                .map(|s| if s.ctype == "GM_ADDR" { format!("(GM_ADDR){}", s.name) } else { s.name.clone() }),
+        )
         .collect();
     let words: Vec<String> = ["blocks", "stream"]
         .into_iter()
@@ -184,11 +238,11 @@ pub(super) fn launchers(names: &Names, program: &Program) -> String {
     };
     let head = wrapped(&format!("extern \"C\" void {symbol}_launch({})", typed.join(", ")), 120);
     let launch = wrapped(&format!("KCC_LAUNCH({cores}, {symbol}, {});", passed.join(", ")), 112);
-    let call = wrapped(&format!("{symbol}_launch({});", words.join(", ")), 112);
+    let call = wrapped(&format!("KCC_LAUNCH({cores}, {symbol}, {});", words.join(", ")), 112);
     let inner = |s: String| s.replace('\n', "\n    ");
     format!(
         "\n{head}\n{{\n    {}\n}}\n\n\
-         // The same from words of 64 bits: addresses, integers, and floats in the low half.\n\
+         // The same from words of 64 bits, as the kernel takes them.\n\
          extern \"C\" void {symbol}_launch_slots(uint32_t blocks, void* stream, const int64_t* slots)\n{{\n    {}\n}}\n",
         inner(launch),
         inner(call)

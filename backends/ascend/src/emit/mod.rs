@@ -109,6 +109,11 @@ impl Writer<'_> {
         self.depth = 1;
         self.line(format!("using namespace {};", interface::parts(program)));
         self.line("AscendC::InitSocState();");
+        for slot in slots(program).into_iter().filter(|s| s.float) {
+            self.need(Helper::FloatOf);
+            let name = slot.name.strip_suffix("_bits").unwrap_or(&slot.name);
+            self.line(format!("const float {name} = FloatOf(uint32_t({}));", slot.name));
+        }
         let mixed = program.cube.is_some() && program.vector.is_some();
         for (kind, guard) in [(CoreKind::Cube, "ASCEND_IS_AIC"), (CoreKind::Vector, "ASCEND_IS_AIV")] {
             let Some(body) = program.body(kind) else { continue };

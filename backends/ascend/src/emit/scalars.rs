@@ -191,8 +191,12 @@ impl Writer<'_> {
             IntOp::Sub => infix("-", Bind::Sum, Bind::Product, Bind::Sum),
             IntOp::Mul => infix("*", Bind::Product, Bind::Atom, Bind::Product),
             // By a positive constant nothing can go wrong.
-            IntOp::Div if known.is_some_and(|k| k > 0) => infix("/", Bind::Product, Bind::Atom, Bind::Product),
-            IntOp::Rem if known.is_some_and(|k| k > 0) => infix("%", Bind::Product, Bind::Atom, Bind::Product),
+            IntOp::Div if known.is_some_and(|k| k > 0) => {
+                infix("/", Bind::Product, Bind::Atom, Bind::Product)
+            }
+            IntOp::Rem if known.is_some_and(|k| k > 0) => {
+                infix("%", Bind::Product, Bind::Atom, Bind::Product)
+            }
             IntOp::Div | IntOp::Rem | IntOp::Min | IntOp::Max => {
                 let (h, f) = match op {
                     IntOp::Div => (Helper::DivInt, "DivInt"),
@@ -206,8 +210,12 @@ impl Writer<'_> {
             IntOp::And => bits("&"),
             IntOp::Or => bits("|"),
             IntOp::Xor => bits("^"),
-            IntOp::Shl => Text::atom(format!("int64_t(uint64_t({}) << ({} & 63))", x.text, y.within(Bind::Atom))),
-            IntOp::Shr => Text::new(format!("{} >> ({} & 63)", x.within(Bind::Atom), y.within(Bind::Atom)), Bind::Other),
+            IntOp::Shl => {
+                Text::atom(format!("int64_t(uint64_t({}) << ({} & 63))", x.text, y.within(Bind::Atom)))
+            }
+            IntOp::Shr => {
+                Text::new(format!("{} >> ({} & 63)", x.within(Bind::Atom), y.within(Bind::Atom)), Bind::Other)
+            }
             IntOp::Lt => test("<"),
             IntOp::Le => test("<="),
             IntOp::Eq => test("=="),
@@ -274,7 +282,9 @@ impl Writer<'_> {
             Scalar::BlockIdx => Text::atom("AscendC::GetBlockIdx()"),
             Scalar::BlockNum => Text::atom("AscendC::GetBlockNum()"),
             // Vector cores are numbered over all groups, those of a group one after another.
-            Scalar::SubIdx => Text::new("AscendC::GetBlockIdx() % AscendC::GetSubBlockNum()".into(), Bind::Product),
+            Scalar::SubIdx => {
+                Text::new("AscendC::GetBlockIdx() % AscendC::GetSubBlockNum()".into(), Bind::Product)
+            }
             Scalar::Grid { axis } => Text::atom(["grid_x", "grid_y", "grid_z"][usize::from(*axis).min(2)]),
             Scalar::Arg { param: p } => Text::atom(param(self, *p)),
             Scalar::Dim { param: p, axis } => Text::atom(format!("{}_dim{axis}", param(self, *p))),
@@ -298,7 +308,9 @@ impl Writer<'_> {
                 let text = format!("({c}) ? {} : {}", a.within(Bind::Sum), b.within(Bind::Sum));
                 Text::new(text, Bind::Other)
             }
-            Scalar::Wrap { elem, a } => Text::atom(format!("int64_t({}({}))", ctype(*elem), self.int(*a).text)),
+            Scalar::Wrap { elem, a } => {
+                Text::atom(format!("int64_t({}({}))", ctype(*elem), self.int(*a).text))
+            }
             Scalar::ToFloat { a } => Text::atom(format!("float({})", self.int(*a).text)),
             Scalar::ToInt { elem, a } => {
                 self.need(Helper::ToInt);

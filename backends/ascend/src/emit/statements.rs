@@ -53,7 +53,11 @@ impl Writer<'_> {
             let (true, Some(address)) = (b.space.core() == kind, b.address) else { continue };
             let ty = ctype(b.elem);
             let elements = b.total() / b.elem.bytes() as u64;
-            let slots = if b.slots > 1 { format!("  // {} slots of {} bytes", b.slots, b.bytes) } else { String::new() };
+            let slots = if b.slots > 1 {
+                format!("  // {} slots of {} bytes", b.slots, b.bytes)
+            } else {
+                String::new()
+            };
             self.line(format!(
                 "const AscendC::LocalTensor<{ty}> {name}(AscendC::TPosition::{}, {address}, {elements});{slots}",
                 position(b.space)
@@ -187,7 +191,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn loop_(&mut self, counter: Reg, [from, to, step]: [Val; 3], body: &[Stmt], scope: &mut Scope) -> Result<(), Error> {
+    fn loop_(
+        &mut self,
+        counter: Reg,
+        [from, to, step]: [Val; 3],
+        body: &[Stmt],
+        scope: &mut Scope,
+    ) -> Result<(), Error> {
         // Bounds are read once, before the first turn.
         let bound = |w: &mut Self, v: Val, name: &str| match v {
             Val::Reg(r) if w.registers.of(r).defs > 1 => {

@@ -133,8 +133,7 @@ impl Writer<'_> {
                 self.call(unary(i.op), &args);
             }
             Instr::VBinary(i) => {
-                let mut args =
-                    vec![self.ub(&i.dst, i.elem)?, self.ub(&i.a, i.elem)?, self.ub(&i.b, i.elem)?];
+                let mut args = vec![self.ub(&i.dst, i.elem)?, self.ub(&i.a, i.elem)?, self.ub(&i.b, i.elem)?];
                 args.extend(self.span(&i.span, |w| w.strides_of_two(i.dst_stride, i.a_stride, i.b_stride)));
                 self.call(binary(i.op), &args);
             }
@@ -145,8 +144,7 @@ impl Writer<'_> {
                 self.call(with_scalar(i.op), &args);
             }
             Instr::MulAdd(i) => {
-                let mut args =
-                    vec![self.ub(&i.dst, i.elem)?, self.ub(&i.a, i.elem)?, self.ub(&i.b, i.elem)?];
+                let mut args = vec![self.ub(&i.dst, i.elem)?, self.ub(&i.a, i.elem)?, self.ub(&i.b, i.elem)?];
                 args.extend(self.span(&i.span, |w| w.strides_of_two(i.dst_stride, i.a_stride, i.b_stride)));
                 self.call("MulAddDst", &args);
             }
@@ -161,7 +159,8 @@ impl Writer<'_> {
             }
             Instr::Duplicate(i) => {
                 let ty = moved(i.elem);
-                let mut args = vec![self.tensor(&i.dst, ty, i.elem.bytes())?, self.element(i.elem, i.scalar)?];
+                let mut args =
+                    vec![self.tensor(&i.dst, ty, i.elem.bytes())?, self.element(i.elem, i.scalar)?];
                 let s = i.dst_stride;
                 args.extend(self.span(&i.span, |_| {
                     format!("{}, {}", named("dstBlockStride", s.block), named("dstRepeatStride", s.repeat))

@@ -49,7 +49,8 @@ fn random(seeds: std::ops::Range<u64>) -> Vec<Case> {
         let args = Args { buffers: case.buffers, args: case.args };
         let name = format!("random-{seed}");
         // The simulator's results are what counts here; eager mode is another test's.
-        let c = Case { name, kernel, grid: case.grid, blocks: 2, args, relative: f64::MAX, absolute: f64::MAX };
+        let c =
+            Case { name, kernel, grid: case.grid, blocks: 2, args, relative: f64::MAX, absolute: f64::MAX };
         out.push(c);
     }
     out
@@ -82,14 +83,21 @@ fn broken(text: &str) -> Vec<(String, String)> {
         all.remove(i);
         out.push((l.trim().to_owned(), join(all)));
     }
-    for field in [
-        "dValue", "srcDValue", "dstNzC0Stride", "dstNzNStride", "startIndex", "srcStride", "m", "n", "k", "nSize",
-        "mSize", "dstStride", "blockLen",
-    ] {
-        let word = format!("/*{field}=*/");
-        if let Some(at) = text.find(&word) {
-            let (head, tail) = text.split_at(at + word.len());
-            out.push((word, format!("{head}1 + {tail}")));
+    // In the first or the last call of that kind.
+    let calls: [(&str, bool, &[&str]); 5] = [
+        ("NdToNz(/*", false, &["dValue", "srcDValue", "dstNzC0Stride", "dstNzNStride"]),
+        ("Fractals(/*", true, &["startIndex", "repeatTimes", "srcStride", "dstGap"]),
+        ("Product(/*", true, &["m", "n", "k"]),
+        ("Rows(/*", true, &["nSize", "mSize", "srcStride", "dstStride"]),
+        ("Pieces(/*", false, &["blockCount", "blockLen", "srcStride", "dstStride"]),
+    ];
+    for (call, last, fields) in calls {
+        let start = if last { text.rfind(call) } else { text.find(call) }.expect("the call");
+        for field in fields {
+            let word = format!("/*{field}=*/");
+            let at = start + text[start..].find(&word).expect("the field") + word.len();
+            let (head, tail) = text.split_at(at);
+            out.push((format!("{call} {word}"), format!("{head}1 + {tail}")));
         }
     }
     out

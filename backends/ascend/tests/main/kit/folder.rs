@@ -1,7 +1,7 @@
 //! Writes the folder.
 
-use crate::harness::{execute, program, scalar};
 use super::cases::Case;
+use crate::harness::{execute, program, scalar};
 use kcc_ascend::emit::{Lines, Use, emit, slots, symbol};
 use kcc_davinci::ir::Program;
 use kcc_dsl::eager::{EagerArg, Options, interpret};
@@ -39,7 +39,11 @@ pub fn write(dir: &Path, cases: &[Case]) -> Result<(), String> {
 }
 
 /// The same with sources that are changed before they are written.
-pub fn write_with(dir: &Path, cases: &[Case], change: &dyn Fn(&Case, String) -> String) -> Result<(), String> {
+pub fn write_with(
+    dir: &Path,
+    cases: &[Case],
+    change: &dyn Fn(&Case, String) -> String,
+) -> Result<(), String> {
     if dir.exists() {
         fs::remove_dir_all(dir).map_err(|e| format!("cannot remove {}: {e}", dir.display()))?;
     }
