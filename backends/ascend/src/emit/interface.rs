@@ -184,54 +184,6 @@ pub(super) fn launchers(names: &Names, program: &Program) -> String {
         }))
         .collect();
     let cores = match (&program.cube, &program.vector) {
-        (Some(_), Some(_)) => "a block is a group of one cube core and two vector cores",
-        (Some(_), None) => "a block is a cube core",
-        _ => "a block is a vector core",
-    };
-    let space = match program.workspace {
-        0 => String::new(),
-        n => format!("\n// workspace: {n} bytes for each block."),
-    };
-    format!(
-        "// {symbol}: AscendC for arch 2201, written by kcc for {}; {cores}.\n\
-         // Blocks go through the programs of the grid one after another: launch at most as many as the chip has.{space}\n\
-         #include \"kernel_operator.h\"\n\
-         #include \"acl/acl.h\"\n\n\
-         #ifndef KCC_LAUNCH\n\
-         #define KCC_LAUNCH(cores, kernel, blocks, stream, ...) kernel<<<(blocks), nullptr, (stream)>>>(__VA_ARGS__)\n\
-         #endif\n",
-        program.chip
-    )
-}
-
-/// Two functions of the host: one with the kernel's parameters, and one that takes them as words of 64 bits.
-pub(super) fn launchers(names: &Names, program: &Program) -> String {
-    let slots = list(names, program);
-    let symbol = symbol(program);
-    let mut typed = vec!["uint32_t blocks".to_owned(), "void* stream".to_owned()];
-    typed.extend(slots.iter().map(|s| match s.ctype {
-        "GM_ADDR" => format!("uint8_t* {}", s.name),
-        ty => format!("{ty} {}", s.name),
-    }));
-    let passed: Vec<String> = ["blocks", "(aclrtStream)stream"]
-        .into_iter()
-        .map(str::to_owned)
-        .chain(
-            slots
-                .iter()
-                .map(|s| if s.ctype == "GM_ADDR" { format!("(GM_ADDR){}", s.name) } else { s.name.clone() }),
-        )
-        .collect();
-    let words: Vec<String> = ["blocks", "stream"]
-        .into_iter()
-        .map(str::to_owned)
-        .chain(slots.iter().enumerate().map(|(i, s)| match s.ctype {
-            "GM_ADDR" => format!("(uint8_t*)slots[{i}]"),
-            "float" => format!("*(const float*)&slots[{i}]"),
-            _ => format!("slots[{i}]"),
-        }))
-        .collect();
-    let cores = match (&program.cube, &program.vector) {
         (Some(_), Some(_)) => "mix",
         (Some(_), None) => "cube",
         _ => "vector",
