@@ -2,19 +2,13 @@
 
 use super::Writer;
 use super::prelude::Helper;
-use super::scalars::ctype;
+use super::scalars::{ctype, moved};
 use kcc_compiler::Error;
 use kcc_davinci::ir::{Atomic, CopyIn, CopyL1, CopyOut, FillL1, Instr, NdToNz, Val};
-use kcc_dsl::ir::Elem;
 
 /// A number with the name of the field or parameter that it is.
 pub(super) fn named(name: &str, text: impl std::fmt::Display) -> String {
     format!("/*{name}=*/{text}")
-}
-
-/// The type under which bits are moved: those of `bf16` as integers, since the scalar unit holds padding as bits.
-fn moved(e: Elem) -> &'static str {
-    if e == Elem::BF16 { "uint16_t" } else { ctype(e) }
 }
 
 impl Writer<'_> {
@@ -32,6 +26,13 @@ impl Writer<'_> {
         self.need(helper);
         let list: Vec<String> = fields.iter().map(|(n, v)| named(n, self.int(*v).text)).collect();
         format!("{of}({})", list.join(", "))
+    }
+
+    /// Pieces of a copy: how many, how long, and the gaps on either side.
+    fn pieces(&mut self, helper: Helper, [count, length, src, dst]: [Val; 4]) -> String {
+        let of = if helper == Helper::Pieces { "Pieces" } else { "Blocks" };
+        let fields = [("blockCount", count), ("blockLen", length), ("srcStride", src), ("dstStride", dst)];
+        self.fields(helper, of, &fields)
     }
 
     /// A copy under an atomic operation, or plain.
@@ -68,16 +69,7 @@ impl Writer<'_> {
         let ty = if i.pad.is_some() { moved(i.elem) } else { ctype(i.elem) };
         let dst = self.tensor(&i.dst, ty, i.elem.bytes())?;
         let src = self.global(&i.src, ty);
-        let pieces = self.fields(
-            Helper::Pieces,
-            "Pieces",
-            &[
-                ("blockCount", i.blocks),
-                ("blockLen", i.bytes),
-                ("srcStride", i.src_gap),
-                ("dstStride", i.dst_gap),
-            ],
-        );
+        let pieces = self.pieces(Helper::Pieces, [i.blocks, i.bytes, i.src_gap, i.dst_gap]);
         self.need(Helper::Padding);
         let padding = match &i.pad {
             None => format!("NoPadding<{ty}>()"),
@@ -97,16 +89,7 @@ impl Writer<'_> {
         let ty = ctype(i.elem);
         let src = self.tensor(&i.src, ty, i.elem.bytes())?;
         let dst = self.global(&i.dst, ty);
-        let pieces = self.fields(
-            Helper::Pieces,
-            "Pieces",
-            &[
-                ("blockCount", i.blocks),
-                ("blockLen", i.bytes),
-                ("srcStride", i.src_gap),
-                ("dstStride", i.dst_gap),
-            ],
-        );
+        let pieces = self.pieces(Helper::Pieces, [i.blocks, i.bytes, i.src_gap, i.dst_gap]);
         self.atomically(i.atomic, ty, |w| w.call("DataCopyPad", &[dst, src, pieces]));
         Ok(())
     }
@@ -115,16 +98,7 @@ impl Writer<'_> {
         let elem = self.program.buffers[i.dst.buffer as usize].elem;
         let dst = self.tensor(&i.dst, ctype(elem), elem.bytes())?;
         let src = self.global(&i.src, ctype(elem));
-        let blocks = self.fields(
-            Helper::Blocks,
-            "Blocks",
-            &[
-                ("blockCount", i.blocks),
-                ("blockLen", i.length),
-                ("srcStride", i.src_gap),
-                ("dstStride", i.dst_gap),
-            ],
-        );
+        let blocks = self.pieces(Helper::Blocks, [i.blocks, i.length, i.src_gap, i.dst_gap]);
         self.call("DataCopy", &[dst, src, blocks]);
         Ok(())
     }

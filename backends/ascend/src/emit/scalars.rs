@@ -65,6 +65,11 @@ pub(super) fn ctype(e: Elem) -> &'static str {
     }
 }
 
+/// The type under which elements are moved: those of `bf16` as integers, since the scalar unit holds them as bits.
+pub(super) fn moved(e: Elem) -> &'static str {
+    if e == Elem::BF16 { "uint16_t" } else { ctype(e) }
+}
+
 /// A computation without memory, which may be written where its result is used, or left out if nothing does.
 pub(super) fn is_pure(s: &Scalar) -> bool {
     !matches!(s, Scalar::LoadGlobal { .. } | Scalar::LoadLocal { .. })

@@ -3,7 +3,7 @@
 use super::Writer;
 use super::copies::named;
 use super::prelude::Helper;
-use super::scalars::{ctype, no_form};
+use super::scalars::{ctype, moved, no_form};
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::Elem;
@@ -65,11 +65,6 @@ fn comparison(c: Compare) -> &'static str {
         Compare::Eq => "EQ",
         Compare::Ne => "NE",
     }
-}
-
-/// Elements of 16 bits that are only moved: `bf16` as an integer.
-fn moved(e: Elem) -> &'static str {
-    if e == Elem::BF16 { "uint16_t" } else { ctype(e) }
 }
 
 impl Writer<'_> {
