@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CLI := --features kcc/cli
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help setup run test test-now lint bench gpu-kit gpu-kit-now gpu-static gpu-static-now dist docs fmt clean-cache
+.PHONY: help setup run test test-now lint bench gpu-kit gpu-kit-now ascend-kit gpu-static gpu-static-now dist docs fmt clean-cache
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -57,6 +57,11 @@ gpu-kit: ## make target/gpu-kit: proofs and benchmarks for a machine that has on
 
 gpu-kit-now:
 	@KCC="$(TARGET)/release/kcc" KCC_PTXAS="$(KCC_PTXAS)" scripts/gpu-kit.sh "$(TARGET)/gpu-kit"
+
+ascend-kit: ## make target/ascend-kit: AscendC sources with inputs and expected results, for a machine with CANN and an NPU
+	@scripts/setup.sh toolchain
+	@cargo run -q -p kcc-ascend --example ascend-kit -- "$(TARGET)/ascend-kit"
+	@KIT_CXX="$(or $(KIT_CXX),g++)" KIT_BUILD="$(TARGET)/ascend-kit-check" "$(TARGET)/ascend-kit/run.sh" --exact
 
 gpu-static: ## count the machine code of GEMM and attention, ours beside Triton's, without a GPU
 	@scripts/setup.sh toolchain cuda bench

@@ -32,6 +32,9 @@ pub trait Direct {
     /// Names of its stages, in order, each with the extension of its files. They follow those of kt in dumps.
     fn stages(&self) -> &'static [(&'static str, &'static str)];
 
+    /// Extension of the file that holds what the target's loader takes.
+    fn extension(&self) -> &'static str;
+
     /// Compiles a kernel, whose stages `see` is shown. [`Lowered::text`] is the code.
     ///
     /// # Errors

@@ -79,14 +79,15 @@ const A2_COST: Cost = Cost {
     product_start: 20,
 };
 
-/// A chip of arch 2201. The last 256 bytes of the unified buffer and of L1 are the system's.
+/// A chip of arch 2201. The last 256 bytes of L1 are the system's, and of the unified buffer's 192 KB the last eight: the vendor's
+/// library keeps scalars and masks there while a `Select` or a `Compare` runs.
 const fn a2(name: &'static str, groups: u32) -> Chip {
     Chip {
         name,
         arch: "dav-2201",
         groups,
         vectors: 2,
-        ub: (192 << 10) - 256,
+        ub: 184 << 10,
         l1: (512 << 10) - 256,
         l0a: 64 << 10,
         l0b: 64 << 10,

@@ -7,6 +7,7 @@
 //! program runs on the simulator of [`kcc_davinci`]; nobody has compared with a device.
 
 pub mod chips;
+pub mod emit;
 mod lower;
 mod passes;
 pub mod pipeline;

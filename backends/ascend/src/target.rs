@@ -1,6 +1,7 @@
-//! An Ascend NPU as a target of the compiler: the program of its cores for the simulator.
+//! An Ascend NPU as a target of the compiler: the program of its cores for the simulator, AscendC source for a device.
 
 use crate::chips::Chip;
+use crate::emit::{Lines, emit, symbol};
 use crate::pipeline::{STAGES, compile_by};
 use kcc_compiler::llvm::Output;
 use kcc_compiler::{Direct, Error, Lowered, See, Target, Timings, bug, nowhere};
@@ -14,13 +15,40 @@ use std::collections::BTreeMap;
 pub struct Ascend {
     name: String,
     cores: &'static Cores,
+    /// Source, not the program.
+    source: bool,
 }
 
 impl Ascend {
-    /// The target of that full name: `sim:ascend910b`; `None` if there is no such row.
+    /// The target of that full name: `ascend:910b`, or `sim:ascend910b`; `None` if there is no such row.
     pub fn open(name: &str) -> Option<Ascend> {
-        let chip = Chip::find(name.strip_prefix("sim:ascend")?)?;
-        Some(Ascend { name: name.into(), cores: chip.cores()? })
+        let source = name.strip_prefix("ascend:");
+        let chip = Chip::find(source.or_else(|| name.strip_prefix("sim:ascend"))?)?;
+        Some(Ascend { name: name.into(), cores: chip.cores()?, source: source.is_some() })
+    }
+}
+
+impl Ascend {
+    /// What of the author's lines a source shows: `lines=no` leaves only their places.
+    fn lines(&self, options: &BTreeMap<String, String>) -> Result<Lines, Error> {
+        let mut lines = Lines::from_files(".");
+        for (name, value) in options {
+            lines = match (name.as_str(), value.as_str()) {
+                ("lines", "yes") if self.source => Lines::from_files("."),
+                ("lines", "no") if self.source => Lines::places(),
+                ("lines", _) if self.source => {
+                    let fact = format!("the option `lines` is `{value}`");
+                    return Err(nowhere().invalid(fact).help("write lines=yes or lines=no"));
+                }
+                _ => {
+                    let fact = format!("`{name}` is no option of {}", self.name);
+                    let help =
+                        if self.source { "there is only `lines`" } else { "there are none for this target" };
+                    return Err(nowhere().invalid(fact).help(format!("leave it out: {help}")));
+                }
+            };
+        }
+        Ok(lines)
     }
 }
 
@@ -71,6 +99,10 @@ impl Direct for Ascend {
         &STAGES
     }
 
+    fn extension(&self) -> &'static str {
+        if self.source { "asc" } else { "davinci" }
+    }
+
     fn compile(
         &self,
         kernel: &Kernel,
@@ -79,20 +111,17 @@ impl Direct for Ascend {
         clock: &mut Timings,
         see: &mut See,
     ) -> Result<Lowered, Error> {
-        if let Some(name) = options.keys().next() {
-            let fact = format!("`{name}` is no option of {}", self.name);
-            return Err(nowhere().invalid(fact).help("leave it out: there are none for this target"));
-        }
+        let lines = self.lines(options)?;
         let program = compile_by(kernel, args, self.cores, clock, &mut |stage, program| {
             let new = see(stage, &|| program.to_text())?;
             new.map(|(text, file)| edited(&text, &file, self.cores)).transpose()
         })?;
         kcc_davinci::verify(&program).map_err(|e| bug(format!("the Ascend lowering: {e}")))?;
-        Ok(Lowered {
-            text: program.to_text(),
-            symbol: program.name.clone(),
-            npu: Some(meta(&program, self.cores)),
-            ..Lowered::default()
-        })
+        let (text, symbol) = if self.source {
+            (emit(&program, lines)?, symbol(&program))
+        } else {
+            (program.to_text(), program.name.clone())
+        };
+        Ok(Lowered { text, symbol, npu: Some(meta(&program, self.cores)), ..Lowered::default() })
     }
 }

@@ -100,7 +100,7 @@ fn ends_of_buffers_and_views_hold() {
 #[test]
 fn capacity_counts_the_reserved_bytes() {
     let mut p = add_twice(64);
-    let limit = (192 << 10) - 256;
+    let limit = 184 << 10;
     p.buffers[1].address = Some(limit - 512);
     assert!(verify(&p).is_ok());
     p.buffers[1].address = Some(limit - 512 + 32);

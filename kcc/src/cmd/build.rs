@@ -22,8 +22,8 @@ pub(super) struct Args {
     /// What to compile for; see `kcc targets`. May be given several times
     #[arg(long, short, default_value = "cpu:native")]
     target: Vec<String>,
-    /// What to write; by default what the target's loader takes: an object, PTX, or the simulator's module or
-    /// program
+    /// What to write; by default what the target's loader takes: an object, PTX, AscendC source, or the simulator's
+    /// module or program
     #[arg(long, short, value_enum)]
     emit: Option<Emit>,
     /// A folder; or, for one kernel and one target, a file
@@ -53,6 +53,8 @@ enum Emit {
     LlvmIr,
     /// NPU: the program of the chip's cores
     Davinci,
+    /// NPU: AscendC source and its manifest
+    Asc,
     /// MLIR as lowered for the target
     Mlir,
     /// Tile IR, as this program reads it
@@ -61,8 +63,11 @@ enum Emit {
 
 impl Emit {
     /// What a target's loader takes.
-    fn usual(output: Output) -> Emit {
-        match output {
+    fn usual(target: &dyn Target) -> Emit {
+        if target.direct().is_some_and(|d| d.extension() == "asc") {
+            return Emit::Asc;
+        }
+        match target.output() {
             Output::Object => Emit::Obj,
             Output::Assembly => Emit::Ptx,
             Output::LlvmIr => Emit::LlvmIr,
@@ -78,7 +83,7 @@ impl Emit {
             Emit::Obj => target.output() == Output::Object,
             Emit::So => target.output() == Output::Object && target.gpu().is_none(),
             Emit::Kt => true,
-            Emit::Davinci => own,
+            Emit::Davinci | Emit::Asc => own && self == Emit::usual(target),
             _ => !own,
         };
         if has {
@@ -87,9 +92,14 @@ impl Emit {
         let (what, others) = match self {
             Emit::Obj | Emit::So => ("object files", "ptx, cubin, llvm-ir or mlir"),
             Emit::Davinci => ("programs of NPU cores", "obj, asm, llvm-ir or mlir"),
+            Emit::Asc => ("AscendC sources", "obj, asm, llvm-ir or mlir"),
             _ => ("LLVM modules", "kt or davinci"),
         };
-        let others = if own { "kt or davinci" } else { others };
+        let others = match (own, Emit::usual(target)) {
+            (true, Emit::Asc) => "kt or asc; programs of the cores are those of `sim:ascend…`",
+            (true, _) => "kt or davinci; AscendC source is that of `ascend:…`",
+            _ => others,
+        };
         Err(Failure::with_help(
             format!("there are no {what} for {}", target.name()),
             format!("leave --emit out, or choose {others}"),
@@ -105,6 +115,7 @@ impl Emit {
             Emit::Cubin => "cubin",
             Emit::LlvmIr => "ll",
             Emit::Davinci => "davinci",
+            Emit::Asc => "asc",
             Emit::Mlir | Emit::Kt => "mlir",
         }
     }
@@ -114,7 +125,7 @@ impl Emit {
             Emit::Obj | Emit::So => (Some(Output::Object), None),
             Emit::Asm | Emit::Ptx | Emit::Cubin => (Some(Output::Assembly), None),
             Emit::LlvmIr => (Some(Output::LlvmIr), None),
-            Emit::Davinci => (Some(Output::Own), None),
+            Emit::Davinci | Emit::Asc => (Some(Output::Own), None),
             Emit::Mlir if usual == Output::Dialect => (Some(usual), None),
             Emit::Mlir => (None, Some("lower".to_owned())),
             Emit::Kt => (None, Some("import".to_owned())),
@@ -150,7 +161,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             } else {
                 contiguous(kernel, &**target)
             };
-            let emit = args.emit.unwrap_or(Emit::usual(target.output()));
+            let emit = args.emit.unwrap_or(Emit::usual(&**target));
             bar.set_message(label(&kernel.name, &kernel.generics));
             let request = CompileRequest {
                 kernel: kernel.clone(),
@@ -228,7 +239,7 @@ fn write(
         Emit::So => shared_object(&artifact.bytes, path)?,
         _ => write_atomically(path, &artifact.bytes)?,
     }
-    if matches!(emit, Emit::Obj | Emit::So | Emit::Ptx | Emit::Cubin | Emit::Davinci) {
+    if matches!(emit, Emit::Obj | Emit::So | Emit::Ptx | Emit::Cubin | Emit::Davinci | Emit::Asc) {
         let manifest = Manifest::new(kernel, specs, artifact);
         let text = serde_json::to_string_pretty(&manifest).map_err(|e| Failure::input(e.to_string()))?;
         write_atomically(&path.with_extension("json"), text.as_bytes())?;

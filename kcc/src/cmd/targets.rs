@@ -29,7 +29,12 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
                     ]
                 }),
         )
-        .chain(NPUS.iter().map(|c| (format!("sim:ascend{}", c.name), true, false, c.summary)))
+        .chain(NPUS.iter().flat_map(|c| {
+            [
+                (format!("ascend:{}", c.name), false, false, c.summary),
+                (format!("sim:ascend{}", c.name), true, false, "the same, on the simulator"),
+            ]
+        }))
         .collect();
     if json {
         let list: Vec<_> = rows

@@ -145,6 +145,11 @@ fn a_failed_build_leaves_nothing() {
     assert!(b.refused(&["build", "half.mlir", "-o", "out"]).contains("half.mlir"));
     assert!(b.refused(&["build", "missing.mlir", "-o", "out"]).contains("missing.mlir"));
     assert!(b.refused(&["build", ".", "-o", "out"]).contains("Cargo.toml"));
+    // An assertion has no form there; a source has none for the simulator.
+    let npu = b.refused(&["build", "shift.mlir", "-t", "ascend:910b", "--emit", "asc", "-o", "out"]);
+    assert!(npu.contains("assert") && npu.contains("eager"), "{npu}");
+    let npu = b.refused(&["build", "shift.mlir", "-t", "sim:ascend910b", "--emit", "asc", "-o", "out"]);
+    assert!(npu.contains("no AscendC sources for sim:ascend910b"), "{npu}");
     assert!(!b.path("out").exists());
     std::fs::write(b.path("file"), b"").unwrap();
     assert!(b.refused(&["build", "shift.mlir", "-o", "file/below"]).contains("file"));

@@ -8,7 +8,7 @@ use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::{Elem, Kernel, ParamKind};
 
 /// A scalar's bits as the program takes them.
-fn scalar(bits: u64, kind: ParamKind) -> i64 {
+pub fn scalar(bits: u64, kind: ParamKind) -> i64 {
     let ParamKind::Scalar(elem) = kind else { return bits as i64 };
     match elem {
         Elem::I8 => i64::from(bits as i8),

@@ -1,7 +1,10 @@
 //! Kernels on the simulated NPU against eager mode.
 
+mod args;
+mod emit;
 mod harness;
 mod kernels;
+mod kit;
 mod listed;
 mod mutate;
 mod passes;

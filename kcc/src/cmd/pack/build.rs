@@ -317,6 +317,7 @@ mod tests {
             ("nvidia:sm_100a", "cuda", "10.0a"),
             ("cpu:x86-64-v4", "cpu", "x86-64-v4"),
             ("amd:gfx942", "rocm", "gfx942"),
+            ("ascend:910b", "npu", "910b"),
         ] {
             let b = backend(target);
             assert_eq!((b.r#type.as_str(), b.archs[0].as_str(), b.target.as_str()), (kind, arch, target));

@@ -13,7 +13,7 @@ const KINDS: [(&str, CodeKind, &str); 4] = [
     ("cpu", CodeKind::Object, "o"),
     ("nvidia", CodeKind::Ptx, "ptx"),
     ("amd", CodeKind::Hsaco, "hsaco"),
-    ("ascend", CodeKind::Source, "cpp"),
+    ("ascend", CodeKind::Source, "asc"),
 ];
 
 /// The file of a variant's artefact. `stem`: its path without an ending.
