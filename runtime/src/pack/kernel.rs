@@ -145,11 +145,12 @@ impl PackKernel {
         let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
         let mut best: Option<(i64, usize)> = None;
         for (at, v) in self.variants.iter().enumerate() {
-            if !v.right(args, &facts) {
+            if !v.fits(args) {
                 continue;
             }
+            // What would not be chosen need not be right.
             let Some(cost) = v.formulas.cost.eval(&facts) else { continue };
-            if best.is_none_or(|(least, _)| cost < least) {
+            if best.is_none_or(|(least, _)| cost < least) && v.holds(&facts) {
                 best = Some((cost, at));
             }
         }
@@ -312,7 +313,11 @@ fn shown(arg: &Arg<'_>) -> String {
 impl Ready {
     /// Whether the variant may be chosen.
     fn right(&self, args: &[Arg<'_>], facts: &[ArgFacts<'_>]) -> bool {
-        self.fits(args) && self.formulas.when.iter().all(|w| w.holds(facts))
+        self.fits(args) && self.holds(facts)
+    }
+
+    fn holds(&self, facts: &[ArgFacts<'_>]) -> bool {
+        self.formulas.when.iter().all(|w| w.holds(facts))
     }
 
     /// What keeps the variant from taking the arguments, if anything does.
