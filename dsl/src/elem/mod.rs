@@ -62,13 +62,13 @@ pub trait Num: Elem {
 )]
 pub trait Float: Num<Acc = f32> + DotElem {}
 
-/// An integer type.
+/// An integer type: arithmetic and bitwise operations.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an integer type",
     label = "this operation needs an integer tile",
     note = "convert with `.to::<i32>()`, or reinterpret the bits with `.bitcast::<i32>()`"
 )]
-pub trait Int: Num<Acc = i32> {}
+pub trait Int: Num<Acc = i32> + Bits {}
 
 /// A type with bitwise operations: integers and `bool`.
 #[diagnostic::on_unimplemented(
