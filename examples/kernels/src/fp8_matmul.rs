@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn block_scaled_products_are_their_reference() {
-        for (m, n, k) in [(35, 150, 300), (1, 1, 1)] {
+        for (m, n, k) in [(35usize, 150usize, 300usize), (1, 1, 1)] {
             let (rows, blocks) = (n.div_ceil(BLOCK), k.div_ceil(BLOCK));
             let (a, b) = (numbers::<F8E4M3>(&[m, k], 1), numbers::<F8E4M3>(&[n, k], 2));
             let sa = Tensor::from_fn(&[m, blocks], |i| 0.5 + (i % 5) as f32).unwrap();

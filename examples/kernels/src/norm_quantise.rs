@@ -63,9 +63,9 @@ mod tests {
     use kcc::{Launch, Tensor};
 
     /// What the quantised rows stand for.
-    fn restored<Q: Num>(q: &Tensor<Q>, scale: &Tensor<f32>, value: impl Fn(Q) -> f32) -> Tensor<f32> {
+    fn restored<Q: Num>(q: &Tensor<Q>, scale: &Tensor<f32>) -> Tensor<f32> {
         let width = q.dim(1);
-        Tensor::from_fn(&q.dims(), |i| value(q.as_slice()[i]) * scale.as_slice()[i / width]).unwrap()
+        Tensor::from_fn(&q.dims(), |i| q.as_slice()[i].to_f32() * scale.as_slice()[i / width]).unwrap()
     }
 
     #[test]
@@ -80,7 +80,7 @@ mod tests {
                 norm_quantise::kernel::<bf16, i8, 64>().launch(&device, rows, args).unwrap();
                 let scales: Vec<f64> = largest.iter().map(|l| l / 127.0).collect();
                 close(&device, &scale, &scales, 1e-5);
-                for (i, got) in restored(&q, &scale, f32::from).as_slice().iter().enumerate() {
+                for (i, got) in restored(&q, &scale).as_slice().iter().enumerate() {
                     let step = scales[i / width];
                     assert!((f64::from(*got) - y[i]).abs() <= 0.501 * step, "{}: [{i}]", device.describe());
                 }
@@ -89,7 +89,7 @@ mod tests {
                 let args = (&x, &w, &mut q, &mut scale, 1e-5, 448.0);
                 norm_quantise::kernel::<bf16, F8E4M3, 64>().launch(&device, rows, args).unwrap();
                 // Three bits of mantissa: half of 2⁻³.
-                close(&device, &restored(&q, &scale, F8E4M3::to_f32), &y, 0.0626);
+                close(&device, &restored(&q, &scale), &y, 0.0626);
             }
         }
     }
