@@ -2,7 +2,8 @@
 //!
 //! This crate is what users depend on: the language of kernels ([`prelude`]), devices and tensors ([`Device`],
 //! [`Tensor`]), and launches ([`Launch`]). It links no LLVM: kernels are compiled by the `kcc` program, which the runtime
-//! starts as a child process, or by the linked-in compiler of `kcc-runtime`'s feature `jit-in-process`.
+//! starts as a child process, or by the linked-in compiler of the feature `jit-in-process`. The feature `sim` adds devices
+//! that simulate GPUs (`Device::open("sim:sm_90a")`). Packs are opened by [`pack::Pack`].
 //!
 //! ```
 //! use kcc::prelude::*;
@@ -32,8 +33,9 @@ pub use kcc_dsl::{
 };
 pub use kcc_dsl::{function, prelude};
 pub use kcc_runtime::{
-    Arg, ArgumentProblem, Builder, CompiledKernel, Device, DynTensor, Error, IntoGrid, Launch, LaunchOptions,
-    Prepared, Result, Stats, Tensor, TensorView, TensorViewMut, ViewError, aot, detect, jit,
+    Arg, Argument, ArgumentProblem, Arguments, Builder, CompiledKernel, Device, DeviceTensor, DeviceView,
+    DeviceViewMut, DynTensor, Error, Extent, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler, Result,
+    Stats, Stream, Tensor, TensorView, TensorViewMut, ViewError, aot, detect, jit, pack,
 };
 
 /// What the expansions of the macros name.

@@ -24,3 +24,14 @@ fn a_kernel_compiles_without_a_child_and_is_cached() {
         assert_eq!(device.stats().compilations[0].origin, expected);
     }
 }
+
+#[test]
+fn every_family_of_targets_is_linked_in() {
+    for target in ["nvidia:sm_90a", "amd:gfx942"] {
+        let device = Builder::dry(target).no_disk_cache().compiler(InProcess::shared()).build();
+        let x = Tensor::from_fn(&[20], |i| i as f32).unwrap();
+        let mut y = Tensor::zeros(&[20]).unwrap();
+        square::kernel().launch(&device, 2, (&x, &mut y)).unwrap();
+        assert_eq!(device.stats().compilations.len(), 1, "{target}");
+    }
+}

@@ -14,3 +14,8 @@ struct Eager;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/packs.md")]
 struct Packs;
+
+/// The code of the cookbook, run as doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/cookbook.md")]
+struct Cookbook;

@@ -52,6 +52,9 @@ pub trait Num: Elem {
 
     /// The value nearest to `v`.
     fn from_f32(v: f32) -> Self;
+
+    /// The `f32` nearest to the value: exact for every floating-point type.
+    fn to_f32(self) -> f32;
 }
 
 /// A floating-point type.
@@ -62,13 +65,13 @@ pub trait Num: Elem {
 )]
 pub trait Float: Num<Acc = f32> + DotElem {}
 
-/// An integer type.
+/// An integer type: arithmetic and bitwise operations.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an integer type",
     label = "this operation needs an integer tile",
     note = "convert with `.to::<i32>()`, or reinterpret the bits with `.bitcast::<i32>()`"
 )]
-pub trait Int: Num<Acc = i32> {}
+pub trait Int: Num<Acc = i32> + Bits {}
 
 /// A type with bitwise operations: integers and `bool`.
 #[diagnostic::on_unimplemented(
@@ -108,6 +111,9 @@ macro_rules! ints {
             fn from_f32(v: f32) -> Self {
                 v as $t
             }
+            fn to_f32(self) -> f32 {
+                self as f32
+            }
         }
         #[diagnostic::do_not_recommend]
         impl Int for $t {}
@@ -139,6 +145,10 @@ macro_rules! floats {
             type Acc = f32;
             fn from_f32($f: f32) -> Self {
                 $from
+            }
+            fn to_f32(self) -> f32 {
+                let $v = self;
+                $to
             }
         }
         #[diagnostic::do_not_recommend]

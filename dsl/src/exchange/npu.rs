@@ -40,7 +40,7 @@ impl NpuMeta {
     /// Blocks for that many programs on a device that runs `at_once` blocks (`None`: as many as the chip that the code was
     /// compiled for).
     pub fn blocks(&self, programs: [i64; 3], at_once: Option<u32>) -> u32 {
-        let total: i128 = programs.iter().map(|&n| i128::from(n.max(0))).product();
+        let total = programs.iter().fold(1i128, |total, &n| total.saturating_mul(n.max(0).into()));
         let most = at_once.unwrap_or(self.most_blocks).max(1);
         total.clamp(1, i128::from(most)) as u32
     }

@@ -32,8 +32,9 @@ pub trait Combine<R> {
     fn align(self, r: R) -> (ValueId, ValueId);
 }
 
+/// The value repeated along the axes of `dims` that `axes` leaves out.
 #[track_caller]
-fn spread(v: ValueId, elem: crate::ir::Elem, dims: &[usize], axes: &[u8]) -> ValueId {
+pub(crate) fn spread(v: ValueId, elem: crate::ir::Elem, dims: &[usize], axes: &[u8]) -> ValueId {
     emit1(OpKind::Broadcast { axes: axes.to_vec() }, &[v], Type::Tile(TileType::new(elem, dims)))
 }
 

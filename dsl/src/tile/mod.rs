@@ -22,11 +22,12 @@ mod sort;
 
 pub use arithmetic::literal;
 pub use combine::Combine;
+pub(crate) use combine::spread;
 pub use dot::{DotScale, DotWith, dot, dot_acc, dot_scaled, dot_with};
 pub use make::{ToScalar, arange, literal_const};
 pub use math::fma;
 pub use reduce::Reduction;
-pub use select::{fill_where, select};
+pub use select::{MaskOf, fill_where, select};
 
 use crate::elem::Elem;
 use crate::ir::{OpKind, Type, UnaryOp, ValueId};
@@ -35,6 +36,26 @@ use crate::stage::{emit1, tile_type};
 use std::marker::PhantomData;
 
 /// A staged value: elements of type `T` in the shape `S`.
+///
+/// A `Copy` handle. While a kernel is traced, operations on it are recorded; on the eager device they run. [`Scalar`], [`Vector`],
+/// [`Matrix`] and [`Cube`] are its names by rank. Operands of arithmetic have one element type (convert with [`Tile::to`]) and one
+/// shape; scalars and host values go with every shape, vectors with matrices as [`Col`] or [`Row`].
+///
+/// ```
+/// use kcc_dsl::prelude::*;
+///
+/// /// Rows of 64 elements to mean 0 and variance 1. Grid: (blocks of 16 rows).
+/// #[kernel]
+/// fn standardise<T: Float>(x: &View<T, 2>, y: &mut View<T, 2>) {
+///     let row = program_id(0) * 16;
+///     let v = x.load::<16, 64>((row, 0)).to::<f32>();
+///     let mean = v.sum_rows() / 64; // a vector: one value per row
+///     let d = v - mean.col(); // its element `i` goes with row `i`
+///     let variance = (d * d).sum_rows() / 64;
+///     y.store((row, 0), (d * (variance + 1e-5).rsqrt().col()).to());
+/// }
+/// assert!(standardise::kernel::<bf16>().trace().is_ok());
+/// ```
 pub struct Tile<T, S> {
     id: ValueId,
     of: PhantomData<fn() -> (T, S)>,
@@ -62,9 +83,29 @@ impl<T: Elem, S: Shape> std::fmt::Debug for Tile<T, S> {
     }
 }
 
-/// One element.
+/// One element: a number of the launch, `program_id(0)`, `x.dim(0)`, a whole reduction.
+///
+/// On `Scalar<bool>`, `if` and `while` become run-time control flow; up to a `Scalar<i32>`, `for` becomes a run-time loop. (On host
+/// values all three run while the kernel is traced.)
+///
+/// ```
+/// use kcc_dsl::prelude::*;
+///
+/// /// `y[i]`: how often `x[i]` can be halved. Grid: (elements).
+/// #[kernel]
+/// fn twos(x: &View<i32, 1>, y: &mut View<i32, 1>) {
+///     let mut n: Scalar<i32> = x.get(program_id(0));
+///     let mut count = Scalar::<i32>::zeros();
+///     while n != 0 && n % 2 == 0 {
+///         n = n / 2;
+///         count += 1;
+///     }
+///     y.set(program_id(0), count);
+/// }
+/// assert!(twos::kernel().trace().is_ok());
+/// ```
 pub type Scalar<T> = Tile<T, D0>;
-/// `N` elements.
+/// `N` elements. With a matrix it goes as [`Vector::col`] or [`Vector::row`].
 pub type Vector<T, const N: usize> = Tile<T, D1<N>>;
 /// `M` rows of `N` elements.
 pub type Matrix<T, const M: usize, const N: usize> = Tile<T, D2<M, N>>;

@@ -1,20 +1,76 @@
 //! Choosing element by element.
 
 use super::arithmetic::lift;
-use super::{Tile, same};
+use super::combine::spread;
+use super::{Col, Row, Staged, Tile, same};
 use crate::elem::{Elem, Literal};
-use crate::ir::OpKind;
-use crate::shape::Shape;
+use crate::ir::{Elem as ElemKind, OpKind, ValueId};
+use crate::shape::{D2, Shape};
+use crate::stage::constant;
+
+/// A mask for the elements of a tile of shape `S`: one of that shape; for a matrix one value per row (`.col()`) or per
+/// column (`.row()`); or a host `bool`, such as `true` for all. (A `Scalar<bool>` becomes one with `Tile::splat`.)
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a mask for a tile of shape `{S}`",
+    label = "not `bool`, or of another shape",
+    note = "a mask has the tile's shape, or is `true` or `false`; a vector masks a matrix as `.col()` (one value per row) or `.row()` (one value per column), a scalar a block as `Tile::splat(s)`"
+)]
+pub trait MaskOf<S: Shape>: Copy {
+    /// The mask in the tile's shape.
+    #[doc(hidden)]
+    #[track_caller]
+    fn mask(self) -> ValueId;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: Shape> MaskOf<S> for Tile<bool, S> {
+    fn mask(self) -> ValueId {
+        self.id()
+    }
+}
+#[diagnostic::do_not_recommend]
+impl<S: Shape> MaskOf<S> for bool {
+    #[track_caller]
+    fn mask(self) -> ValueId {
+        constant::<bool, S>(self.to_const())
+    }
+}
+#[diagnostic::do_not_recommend]
+impl<const M: usize, const N: usize> MaskOf<D2<M, N>> for Col<bool, M> {
+    #[track_caller]
+    fn mask(self) -> ValueId {
+        spread(self.value(), ElemKind::Bool, D2::<M, N>::DIMS, &[0])
+    }
+}
+#[diagnostic::do_not_recommend]
+impl<const M: usize, const N: usize> MaskOf<D2<M, N>> for Row<bool, N> {
+    #[track_caller]
+    fn mask(self) -> ValueId {
+        spread(self.value(), ElemKind::Bool, D2::<M, N>::DIMS, &[1])
+    }
+}
 
 /// `a` where the mask holds, else `b`.
 #[track_caller]
-pub fn select<T: Elem, S: Shape>(mask: Tile<bool, S>, a: Tile<T, S>, b: Tile<T, S>) -> Tile<T, S> {
-    same(OpKind::Select, &[mask.id(), a.id(), b.id()])
+pub fn select<T: Elem, S: Shape>(mask: impl MaskOf<S>, a: Tile<T, S>, b: Tile<T, S>) -> Tile<T, S> {
+    same(OpKind::Select, &[mask.mask(), a.id(), b.id()])
 }
 
 /// `a`, with the host value `v` wherever the mask holds.
+///
+/// ```
+/// use kcc_dsl::prelude::*;
+///
+/// /// Scores of keys beyond `keys` become minus infinity.
+/// #[kernel]
+/// fn hide(s: &View<f32, 2>, keys: Scalar<i32>, out: &mut View<f32, 2>) {
+///     let beyond = arange::<64>() >= keys;
+///     out.store((0, 0), fill_where(beyond.row(), s.load::<16, 64>((0, 0)), f32::NEG_INFINITY));
+/// }
+/// assert!(hide::kernel().trace().is_ok());
+/// ```
 #[track_caller]
-pub fn fill_where<T: Elem, S: Shape>(mask: Tile<bool, S>, a: Tile<T, S>, v: impl Literal<T>) -> Tile<T, S> {
+pub fn fill_where<T: Elem, S: Shape>(mask: impl MaskOf<S>, a: Tile<T, S>, v: impl Literal<T>) -> Tile<T, S> {
     let v = lift::<T, S, _>(v);
-    same(OpKind::Select, &[mask.id(), v.id(), a.id()])
+    same(OpKind::Select, &[mask.mask(), v.id(), a.id()])
 }

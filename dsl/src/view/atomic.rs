@@ -7,7 +7,7 @@ use crate::elem::{Int, Num};
 use crate::ir::{AtomicOp, OpKind, Ordering, Scope};
 use crate::shape::Shape;
 use crate::stage::{emit1, tile_type};
-use crate::tile::Tile;
+use crate::tile::{MaskOf, Tile};
 
 /// A memory ordering.
 #[diagnostic::on_unimplemented(
@@ -70,14 +70,14 @@ macro_rules! atomics {
             pub fn $f<S: Shape, O: MemoryOrder, V: Visibility>(
                 &mut self,
                 index: impl IndexTiles<R, S>,
-                mask: Tile<bool, S>,
+                mask: impl MaskOf<S>,
                 value: Tile<T, S>,
                 _ordering: O,
                 _scope: V,
             ) -> Tile<T, S> {
                 let mut operands = vec![self.id()];
                 operands.extend(index.indices());
-                operands.extend([mask.id(), value.id()]);
+                operands.extend([mask.mask(), value.id()]);
                 let kind = OpKind::Atomic { op: AtomicOp::$op, ordering: O::ORDER, scope: V::SCOPE };
                 Tile::from_id(emit1(kind, &operands, tile_type::<T, S>()))
             })*
@@ -109,14 +109,14 @@ impl<T: Int, const R: usize> View<T, R> {
     pub fn atomic_cas<S: Shape, O: MemoryOrder, V: Visibility>(
         &mut self,
         index: impl IndexTiles<R, S>,
-        mask: Tile<bool, S>,
+        mask: impl MaskOf<S>,
         (expected, new): (Tile<T, S>, Tile<T, S>),
         _ordering: O,
         _scope: V,
     ) -> Tile<T, S> {
         let mut operands = vec![self.id()];
         operands.extend(index.indices());
-        operands.extend([mask.id(), expected.id(), new.id()]);
+        operands.extend([mask.mask(), expected.id(), new.id()]);
         let kind = OpKind::AtomicCas { ordering: O::ORDER, scope: V::SCOPE };
         Tile::from_id(emit1(kind, &operands, tile_type::<T, S>()))
     }

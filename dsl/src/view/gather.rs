@@ -5,10 +5,11 @@ use crate::elem::Elem;
 use crate::ir::OpKind;
 use crate::shape::Shape;
 use crate::stage::{emit, emit1, tile_type};
-use crate::tile::Tile;
+use crate::tile::{MaskOf, Tile};
 
 impl<T: Elem, const R: usize> View<T, R> {
-    /// One element per index; `other` where the mask does not hold or the index is outside the view.
+    /// One element per index; `other` where the mask does not hold or the index is outside the view. `index` is a tile of `i32`
+    /// for each axis; for an area of a matrix, `(rows.col(), cols.row())`.
     ///
     /// ```
     /// use kcc_dsl::prelude::*;
@@ -24,27 +25,27 @@ impl<T: Elem, const R: usize> View<T, R> {
     pub fn gather<S: Shape>(
         &self,
         index: impl IndexTiles<R, S>,
-        mask: Tile<bool, S>,
+        mask: impl MaskOf<S>,
         other: Tile<T, S>,
     ) -> Tile<T, S> {
         let mut operands = vec![self.id()];
         operands.extend(index.indices());
-        operands.extend([mask.id(), other.id()]);
+        operands.extend([mask.mask(), other.id()]);
         Tile::from_id(emit1(OpKind::Gather, &operands, tile_type::<T, S>()))
     }
 
-    /// Writes one element per index where the mask holds and the index is inside the view. Two equal indices: one of
+    /// Writes one element per index (as for [`View::gather`]) where the mask holds and the index is inside the view. Two equal indices: one of
     /// the values.
     #[track_caller]
     pub fn scatter<S: Shape>(
         &mut self,
         index: impl IndexTiles<R, S>,
-        mask: Tile<bool, S>,
+        mask: impl MaskOf<S>,
         value: Tile<T, S>,
     ) {
         let mut operands = vec![self.id()];
         operands.extend(index.indices());
-        operands.extend([mask.id(), value.id()]);
+        operands.extend([mask.mask(), value.id()]);
         emit(OpKind::Scatter, &operands, &[]);
     }
 }

@@ -3,10 +3,10 @@
 use super::View;
 use crate::elem::Elem;
 use crate::ir::{Const, OpKind, ValueId};
-use crate::shape::{D0, Shape};
+use crate::shape::{D0, D2, Shape};
 use crate::stage::fail::fail;
 use crate::stage::{constant, emit1};
-use crate::tile::{Scalar, Tile};
+use crate::tile::{Col, Row, Scalar, Staged, Tile, spread};
 
 /// An index or offset, in elements.
 #[diagnostic::on_unimplemented(
@@ -152,11 +152,23 @@ impl<A: Index, B: Index, C: Index> Offsets<3> for (A, B, C) {
 #[diagnostic::on_unimplemented(
     message = "these are not index tiles for a view of rank {R}",
     label = "one tile of `i32` per axis is needed",
-    note = "a view of rank 1 takes `Tile<i32, S>`, of rank 2 a pair of them, of rank 3 three; all of one shape"
+    note = "a view of rank 1 takes `Tile<i32, S>`, of rank 2 a pair of them, of rank 3 three; all of one shape; rows and columns of an area are `(rows.col(), cols.row())`"
 )]
 pub trait IndexTiles<const R: usize, S: Shape> {
     #[doc(hidden)]
+    #[track_caller]
     fn indices(self) -> Vec<ValueId>;
+}
+#[diagnostic::do_not_recommend]
+impl<const M: usize, const N: usize> IndexTiles<2, D2<M, N>> for (Col<i32, M>, Row<i32, N>) {
+    #[track_caller]
+    fn indices(self) -> Vec<ValueId> {
+        let elem = crate::ir::Elem::I32;
+        vec![
+            spread(self.0.value(), elem, D2::<M, N>::DIMS, &[0]),
+            spread(self.1.value(), elem, D2::<M, N>::DIMS, &[1]),
+        ]
+    }
 }
 #[diagnostic::do_not_recommend]
 impl<S: Shape> IndexTiles<1, S> for Tile<i32, S> {

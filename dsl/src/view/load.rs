@@ -84,6 +84,12 @@ impl<T: Elem> View<T, 2> {
     ) -> Matrix<T, M, N> {
         self.read(at, zero::<T>(), cache)
     }
+    /// `M` elements of one column, from `(row, col)` downwards; elements outside the view read as zero. (A row is
+    /// `x.at(row).load::<N>(col)`.)
+    #[track_caller]
+    pub fn load_col<const M: usize>(&self, at: impl Offsets<2>) -> Vector<T, M> {
+        self.read::<D2<M, 1>>(at, zero::<T>(), Cache::Default).reshape::<D1<M>>()
+    }
     /// The element at `(row, col)`; zero outside the view.
     #[track_caller]
     pub fn get(&self, at: impl Offsets<2>) -> Scalar<T> {

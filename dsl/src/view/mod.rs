@@ -27,7 +27,22 @@ use std::ops::{Deref, DerefMut};
 
 /// A window on memory: elements of type `T` along `R` axes.
 ///
-/// A kernel reads through `&View` and writes through `&mut View`.
+/// A kernel reads through `&View` and writes through `&mut View` (which it may read, too). Dims and strides belong to the launch: a
+/// transposed, sliced or broadcast tensor is a view like any other. Offsets and dims count elements. What lies outside a view reads as
+/// zero, or as the padding that the load names, and is not written, so that the last block of an axis needs no special case.
+///
+/// ```
+/// use kcc_dsl::prelude::*;
+///
+/// /// `y[b, i, j] = x[b, j, i]`. Grid: (row blocks of `y`, column blocks of `y`, batch).
+/// #[kernel]
+/// fn transpose<T: Elem>(x: &View<T, 3>, y: &mut View<T, 3>) {
+///     let (row, col, b) = (program_id(0) * 32, program_id(1) * 32, program_id(2));
+///     let block = x.at(b).load::<32, 32>((col, row));
+///     y.at_mut(b).store((row, col), block.t());
+/// }
+/// assert!(transpose::kernel::<f16>().trace().is_ok());
+/// ```
 pub struct View<T, const R: usize> {
     id: ValueId,
     of: PhantomData<fn() -> T>,

@@ -39,6 +39,12 @@ impl<T: Elem> View<T, 2> {
         self.store(at, v.reshape::<D2<1, 1>>());
     }
 
+    /// Writes the vector into one column, from `(row, col)` downwards; elements outside the view are not written.
+    #[track_caller]
+    pub fn store_col<const M: usize>(&mut self, at: impl Offsets<2>, v: Vector<T, M>) {
+        self.store(at, v.reshape::<D2<M, 1>>());
+    }
+
     /// Writes row `i` of the tile to columns `col..col + N` of row `rows[i]`; elements outside the view are not
     /// written. Two equal row numbers: one of the rows.
     #[track_caller]

@@ -15,26 +15,11 @@ use kcc_dsl::prelude::{DotElem, Float};
 use std::path::{Path, PathBuf};
 
 /// An element type that the model runs in: `f32`, `f16` or `bf16`.
-pub trait Element: Float + DotElem {
-    /// The value as `f32`.
-    fn to_f32(self) -> f32;
-}
+pub trait Element: Float + DotElem {}
 
-impl Element for f32 {
-    fn to_f32(self) -> f32 {
-        self
-    }
-}
-impl Element for half::f16 {
-    fn to_f32(self) -> f32 {
-        half::f16::to_f32(self)
-    }
-}
-impl Element for half::bf16 {
-    fn to_f32(self) -> f32 {
-        half::bf16::to_f32(self)
-    }
-}
+impl Element for f32 {}
+impl Element for half::f16 {}
+impl Element for half::bf16 {}
 
 /// The folder with `model.safetensors` and `tokenizer.json`: `KCC_MINILM_DIR`, or `.cache/minilm` of the workspace.
 ///

@@ -1,4 +1,4 @@
-//! `kcc build`: code for named targets, whole files or none.
+//! `kcc build`: code for named targets, whole files or none. A kernel that fails does not keep the others from being built.
 
 use super::dump::pair;
 use super::input::{Input, contiguous, label};
@@ -152,30 +152,18 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
         bar.set_style(style);
     }
-    let mut written = Vec::new();
+    let (mut written, mut failed) = (Vec::new(), Failure::default());
     for traced in &kernels.list {
-        let kernel = traced.kernel.as_ref().map_err(|d| Failure::from(d.clone()).rooted(&kernels.roots))?;
-        for target in &targets {
-            let specs = if args.any_strides {
-                vec![ArgSpec::default(); kernel.params.len()]
-            } else {
-                contiguous(kernel, &**target)
-            };
-            let emit = args.emit.unwrap_or(Emit::usual(&**target));
-            bar.set_message(label(&kernel.name, &kernel.generics));
-            let request = CompileRequest {
-                kernel: kernel.clone(),
-                target: target.name().to_owned(),
-                args: specs.clone(),
-                options: args.options.iter().cloned().collect(),
-            };
-            emit.check(&**target)?;
-            let mut artifact = Session::new()
-                .compile(&request, &**target, &emit.options(target.output()))
-                .map_err(|d| Failure::from(d).rooted(&kernels.roots))?;
-            if emit == Emit::Cubin {
-                artifact.bytes = assembled(&artifact)?;
+        let kernel = match &traced.kernel {
+            Ok(kernel) => kernel,
+            Err(d) => {
+                failed.also(Failure::from(d.clone()));
+                continue;
             }
+        };
+        for target in &targets {
+            bar.set_message(label(&kernel.name, &kernel.generics));
+            let emit = args.emit.unwrap_or(Emit::usual(&**target));
             let path = if is_file {
                 args.output.clone()
             } else {
@@ -183,18 +171,20 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
                     if targets.len() > 1 { args.output.join(folder(&**target)) } else { args.output.clone() };
                 dir.join(format!("{}.{}", kernel.symbol(), emit.extension()))
             };
-            write(emit, &path, kernel, &specs, &artifact)?;
-            written.push((
-                label(&kernel.name, &kernel.generics),
-                target.name().to_owned(),
-                path,
-                artifact.timings,
-            ));
+            match one(args, emit, kernel, &**target, &path) {
+                Ok(timings) => written.push((
+                    label(&kernel.name, &kernel.generics),
+                    target.name().to_owned(),
+                    path,
+                    timings,
+                )),
+                Err(failure) => failed.also(failure),
+            }
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
-    if json {
+    if json && failed.is_empty() {
         let list: Vec<_> = written
             .iter()
             .map(|(kernel, target, path, times)| {
@@ -202,13 +192,41 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             })
             .collect();
         say(serde_json::json!({ "ok": true, "files": list }));
-    } else {
+    } else if !json {
         for (kernel, target, path, times) in &written {
             let ms = times.iter().map(|(_, us)| us).sum::<u64>() as f64 / 1e3;
             say(format!("{}  {kernel} for {target}, {ms:.0} ms", path.display()));
         }
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(failed.rooted(&kernels.roots)) }
+}
+
+/// Compiles one kernel for one target into a file; says how long each stage took.
+fn one(
+    args: &Args,
+    emit: Emit,
+    kernel: &Kernel,
+    target: &dyn Target,
+    path: &Path,
+) -> Result<Vec<(String, u64)>, Failure> {
+    let specs = if args.any_strides {
+        vec![ArgSpec::default(); kernel.params.len()]
+    } else {
+        contiguous(kernel, target)
+    };
+    let request = CompileRequest {
+        kernel: kernel.clone(),
+        target: target.name().to_owned(),
+        args: specs.clone(),
+        options: args.options.iter().cloned().collect(),
+    };
+    emit.check(target)?;
+    let mut artifact = Session::new().compile(&request, target, &emit.options(target.output()))?;
+    if emit == Emit::Cubin {
+        artifact.bytes = assembled(&artifact)?;
+    }
+    write(emit, path, kernel, &specs, &artifact)?;
+    Ok(artifact.timings)
 }
 
 /// Machine code from PTX.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Why a command failed.
+#[derive(Default)]
 pub(super) struct Failure {
     diagnostics: Vec<Diagnostic>,
     /// Where relative source paths start, tried in order.
@@ -36,6 +37,20 @@ impl Failure {
     /// A file that cannot be read or written.
     pub(super) fn file(path: &Path, error: &dyn std::fmt::Display) -> Failure {
         Failure::input(format!("{}: {error}", path.display()))
+    }
+
+    /// Another failure of the same command; what was said is not said twice.
+    pub(super) fn also(&mut self, other: Failure) {
+        for d in other.diagnostics {
+            if !self.diagnostics.contains(&d) {
+                self.diagnostics.push(d);
+            }
+        }
+    }
+
+    /// Whether nothing failed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
     }
 
     /// Source paths may be relative to this folder.

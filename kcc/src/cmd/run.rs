@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// Programs along each axis: `4`, `4,2` or `4,2,1`
     #[arg(long, short, value_parser = grid, allow_hyphen_values = true)]
     grid: Grid,
-    /// An argument: `x=random:64x64[:SEED]`, `x=zeros:8`, `x=ones:8`, `x=iota:8`, `y=empty:8`, `x=in.npy`, `scale=0.5`
+    /// An argument: `x=random:64x64[:SEED]`, `x=zeros:8`, `x=ones:8`, `x=iota:8`, `ids=below:11:3x4`, `n=list:3,1,2`, `y=empty:8`, `x=in.npy`, `scale=0.5`
     #[arg(long = "arg", short, value_parser = pair)]
     args: Vec<(String, String)>,
     /// Where to run: `cpu`, `cpu:THREADS`, `eager`, `cuda:INDEX`, `hip:INDEX`, `sim:sm_90a`, `sim:ascend910b` (simulators)

@@ -62,19 +62,43 @@ fn uniform(state: &mut u64) -> f64 {
     ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
+/// The elements in so many words: `list:0,37,1`, or with dims `list:1,2,3,4:2x2`.
+fn listed(elem: Elem, numbers: &str, shape: Option<&str>) -> Option<Result<DynTensor, Failure>> {
+    let parsed: Vec<f64> = numbers.split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
+    let shape = shape.map_or_else(|| Some(vec![parsed.len()]), dims)?;
+    if shape.iter().product::<usize>() != parsed.len() {
+        return None;
+    }
+    let mut t = match DynTensor::zeros(elem, &shape) {
+        Ok(t) => t,
+        Err(e) => return Some(Err(e.into())),
+    };
+    from_f64(elem, &parsed, t.bytes_mut());
+    Some(Ok(t))
+}
+
 fn tensor(elem: Elem, spec: &str) -> Result<DynTensor, Failure> {
     let mut parts = spec.split(':');
-    let (fill, shape, seed) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
-    let known = matches!(fill, "random" | "zeros" | "ones" | "empty" | "iota");
+    let fill = parts.next().unwrap_or_default();
+    let known = matches!(fill, "random" | "zeros" | "ones" | "empty" | "iota" | "list" | "below");
     if !known {
         return npy::read(Path::new(spec), elem);
     }
     let bad = || {
         Failure::with_help(
             format!("`{spec}` describes no tensor"),
-            "write random:64x64, random:64x64:SEED, zeros:8, ones:8, iota:8, empty:2x3x4, or a .npy file",
+            "write random:64x64, random:64x64:SEED, below:11:3x4 (random whole numbers from 0 to 10), list:3,1,2, \
+             list:1,2,3,4:2x2, zeros:8, ones:8, iota:8, empty:2x3x4, or a .npy file",
         )
     };
+    if fill == "list" {
+        return listed(elem, parts.next().unwrap_or_default(), parts.next()).unwrap_or_else(|| Err(bad()));
+    }
+    let below = match fill {
+        "below" => parts.next().and_then(|n| n.parse::<u32>().ok()).filter(|n| *n > 0).ok_or_else(bad)?,
+        _ => 0,
+    };
+    let (shape, seed) = (parts.next(), parts.next());
     let shape = shape.and_then(dims).ok_or_else(bad)?;
     let mut seed: u64 = seed.map_or(Ok(0), str::parse).map_err(|_| bad())?;
     if fill == "empty" {
@@ -85,6 +109,7 @@ fn tensor(elem: Elem, spec: &str) -> Result<DynTensor, Failure> {
         .map(|i| match fill {
             "ones" => 1.0,
             "iota" => i as f64,
+            "below" => (uniform(&mut seed) * f64::from(below)).floor(),
             // Floats in [-1, 1), integers in -4..=4, or 0..=8 without a sign.
             "random" if elem.is_float() => uniform(&mut seed) * 2.0 - 1.0,
             "random" if elem == Elem::Bool => (uniform(&mut seed) * 2.0).floor(),
@@ -166,6 +191,13 @@ mod tests {
         let (a, b) =
             (tensor(Elem::F32, "random:9:1").ok().unwrap(), tensor(Elem::F32, "random:9:2").ok().unwrap());
         assert!(floats(&a) != floats(&b) && floats(&a).iter().all(|v| v.abs() <= 1.0));
+        assert_eq!(tensor(Elem::I32, "list:3,-1").ok().map(|t| floats(&t)), Some(vec![3.0, -1.0]));
+        assert_eq!(tensor(Elem::F32, "list:1,2,3,4:2x2").ok().map(|t| t.dims()), Some(vec![2, 2]));
+        let few = tensor(Elem::I32, "below:3:50").ok().map(|t| floats(&t)).unwrap();
+        assert!((0..3).all(|i| few.contains(&f64::from(i))) && few.iter().all(|v| *v < 3.0));
+        for bad in ["list:", "list:1,x", "list:1,2:3", "below:0:3", "below:3", "below:x:3"] {
+            assert!(tensor(Elem::I32, bad).is_err(), "{bad}");
+        }
         for bad in ["random", "random:x", "zeros:2x", "ones:3:y", "zeros:-1", "missing.npy"] {
             assert!(tensor(Elem::F32, bad).is_err(), "{bad}");
         }

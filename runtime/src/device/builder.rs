@@ -211,7 +211,9 @@ fn simulator(name: &str, chip: &str) -> Result<Builder> {
 
 #[cfg(not(feature = "sim"))]
 fn simulator(name: &str, _: &str) -> Result<Builder> {
-    let reason = "this program was built without it; build kcc-runtime with the feature `sim`".into();
+    let reason =
+        "this program was built without it; add the feature `sim` to the dependency `kcc` (or `kcc-runtime`)"
+            .into();
     Err(Error::Device { device: name.into(), reason })
 }
 

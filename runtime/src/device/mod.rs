@@ -35,6 +35,25 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use store::Loader;
 
 /// A device that runs kernels. Cheap to clone; clones share caches, threads and statistics.
+///
+/// ```
+/// use kcc_dsl::prelude::*;
+/// use kcc_runtime::{Device, Launch, Tensor};
+///
+/// /// y = x + 1. Grid: (blocks of 8).
+/// #[kernel]
+/// fn increment(x: &View<i32, 1>, y: &mut View<i32, 1>) {
+///     y.store(program_id(0) * 8, x.load::<8>(program_id(0) * 8) + 1);
+/// }
+///
+/// // `cpu` compiles, `cuda` and `hip` run on GPUs, `sim:sm_90a` simulates one, `eager` runs the function itself.
+/// let device = Device::open("eager")?;
+/// let x = Tensor::from_fn(&[20], |i| i as i32)?;
+/// let mut y = Tensor::empty(&[20])?;
+/// increment::kernel().launch(&device, 3, (&x, &mut y))?;
+/// assert_eq!(y.as_slice()[19], 20);
+/// # Ok::<(), kcc_runtime::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Device(Arc<Inner>);
 

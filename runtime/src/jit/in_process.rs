@@ -1,6 +1,8 @@
 //! The compiler linked into this program: no child process, and no protection from its death.
 
 use super::{Compiler, DiskCache};
+use kcc_amd::Amd;
+use kcc_ascend::Ascend;
 use kcc_compiler::Target;
 use kcc_compiler::serve::{compiler_version, unknown_target};
 use kcc_compiler::session::{Options, Session};
@@ -28,11 +30,23 @@ impl Compiler for InProcess {
     }
 
     fn compile(&self, request: &CompileRequest) -> Result<CompileResult, String> {
-        let target: Box<dyn Target> = match (Cpu::open(&request.target), Nvidia::open(&request.target)) {
-            (Some(cpu), _) => Box::new(cpu),
-            (_, Some(gpu)) => Box::new(gpu),
-            _ => return Ok(Err(vec![unknown_target(&request.target)])),
+        let Some(target) = target(&request.target) else {
+            return Ok(Err(vec![unknown_target(&request.target)]));
         };
         Ok(self.session.compile(request, &*target, &Options::default()))
     }
+}
+
+/// A target by its full name.
+fn target(name: &str) -> Option<Box<dyn Target>> {
+    if let Some(cpu) = Cpu::open(name) {
+        return Some(Box::new(cpu));
+    }
+    if let Some(gpu) = Nvidia::open(name) {
+        return Some(Box::new(gpu));
+    }
+    if let Some(gpu) = Amd::open(name) {
+        return Some(Box::new(gpu));
+    }
+    Some(Box::new(Ascend::open(name)?))
 }

@@ -165,6 +165,16 @@ impl Layout {
         Ok((out, offset))
     }
 
+    /// An axis backwards; also the offset of the new first element.
+    pub(crate) fn flip(&self, axis: usize) -> Result<(Layout, i64), ViewError> {
+        let axis = self.axis(axis)?;
+        let mut out = self.clone();
+        // (The stride of an axis of one element may be anything.)
+        out.strides[axis] = out.strides[axis].wrapping_neg();
+        let offset = if out.is_empty() { 0 } else { (self.dims[axis] - 1) * self.strides[axis] };
+        Ok((out, offset))
+    }
+
     /// Axis `i` of the result is axis `perm[i]`.
     pub(crate) fn permute(&self, perm: &[usize]) -> Result<Layout, ViewError> {
         let fail = || ViewError::Permutation { given: perm.to_vec(), rank: self.rank() };

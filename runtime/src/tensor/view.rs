@@ -4,8 +4,18 @@ use super::layout::{Layout, to_axes};
 use crate::error::ViewError;
 use kcc_dsl::elem::Elem;
 use std::marker::PhantomData;
+use std::ops::{Bound, RangeBounds};
 
 /// A read-only window on elements. Strides count elements and may be 0 (broadcast) or negative.
+///
+/// ```
+/// use kcc_runtime::Tensor;
+/// let x = Tensor::from_fn(&[2, 3], |i| i as i32)?;
+/// assert_eq!(x.view().t().slice(0, 1..)?.to_vec(), [1, 4, 2, 5]);
+/// assert_eq!(x.view().index(0, 1)?.flip(0)?.to_vec(), [5, 4, 3]);
+/// assert_eq!(x.view().slice(1, ..1)?.broadcast(&[2, 2])?.strides(), [3, 0]);
+/// # Ok::<(), kcc_runtime::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct TensorView<'a, T> {
     ptr: *const T,
@@ -44,6 +54,21 @@ fn place(layout: &Layout, offset: usize, len: usize) -> Result<usize, ViewError>
         });
     }
     Ok(offset)
+}
+
+/// First element of a range, and the one behind its last, along an axis of this extent.
+fn ends(range: &impl RangeBounds<usize>, extent: Option<i64>) -> (usize, usize) {
+    let start = match range.start_bound() {
+        Bound::Included(&a) => a,
+        Bound::Excluded(&a) => a.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&b) => b.saturating_add(1),
+        Bound::Excluded(&b) => b,
+        Bound::Unbounded => extent.and_then(|e| usize::try_from(e).ok()).unwrap_or(0),
+    };
+    (start, end)
 }
 
 fn check_ptr<T: Elem>(ptr: *const T) -> Result<(), ViewError> {
@@ -109,12 +134,22 @@ macro_rules! shared {
                 self.ptr
             }
 
-            /// Elements `range` of an axis.
+            /// Elements `range` of an axis: `2..5`, `2..`, `..=4`.
             ///
             /// # Errors
             /// No such axis, or a range that leaves it.
-            pub fn slice(self, axis: usize, range: std::ops::Range<usize>) -> Result<Self, ViewError> {
-                let (layout, offset) = self.layout.slice(axis, range.start, range.end)?;
+            pub fn slice(self, axis: usize, range: impl RangeBounds<usize>) -> Result<Self, ViewError> {
+                let (start, end) = ends(&range, self.layout.dims.get(axis).copied());
+                let (layout, offset) = self.layout.slice(axis, start, end)?;
+                Ok(self.moved(layout, offset))
+            }
+
+            /// An axis from its end to its start.
+            ///
+            /// # Errors
+            /// No such axis.
+            pub fn flip(self, axis: usize) -> Result<Self, ViewError> {
+                let (layout, offset) = self.layout.flip(axis)?;
                 Ok(self.moved(layout, offset))
             }
 
@@ -336,6 +371,21 @@ impl<'a, T: Elem> From<TensorViewMut<'a, T>> for TensorView<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn axes_run_backwards_and_ranges_have_any_form() {
+        let x: Vec<i32> = (0..6).collect();
+        let view = || TensorView::from_slice(&x, &[2, 3]).unwrap();
+        assert_eq!(view().flip(1).unwrap().to_vec(), [2, 1, 0, 5, 4, 3]);
+        assert_eq!(view().flip(0).unwrap().flip(1).unwrap().to_vec(), [5, 4, 3, 2, 1, 0]);
+        assert_eq!(view().slice(1, 3..).unwrap().flip(1).unwrap().to_vec(), [0; 0]);
+        assert_eq!(view().slice(1, ..=1).unwrap().to_vec(), [0, 1, 3, 4]);
+        assert_eq!(view().slice(0, ..).unwrap().to_vec(), x);
+        assert!(view().flip(2).is_err());
+        assert!(view().slice(1, ..=3).is_err());
+        assert!(view().slice(0, 1..=usize::MAX).is_err());
+        assert!(view().slice(2, ..).is_err());
+    }
 
     #[test]
     fn a_buffer_that_is_too_small_is_refused_with_the_need() {

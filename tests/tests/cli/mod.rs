@@ -156,6 +156,16 @@ fn a_failed_build_leaves_nothing() {
 }
 
 #[test]
+fn what_cannot_be_built_does_not_keep_the_rest_from_it() {
+    let b = Bench::new();
+    let args =
+        ["build", "shift.mlir", "--emit", "so", "-t", "nvidia:sm_80", "-t", "cpu:x86-64-v3", "-o", "out"];
+    let message = b.refused(&args);
+    assert_eq!(message.matches("no object files for nvidia:sm_80").count(), 1, "{message}");
+    assert!(b.path("out/cpu-x86-64-v3/shift.so").exists());
+}
+
+#[test]
 fn opt_dump_and_targets_show_what_they_name() {
     let b = Bench::new();
     assert!(b.done(&["opt", "shift.mlir", "--pass", "canonicalize,cse"]).contains("kt.load"));

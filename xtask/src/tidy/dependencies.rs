@@ -36,7 +36,15 @@ const RULES: [Rule; 13] = [
     Rule {
         package: "kcc-runtime",
         always: &["kcc-dsl"],
-        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-simt", "kcc-davinci"],
+        optional: &[
+            "kcc-compiler",
+            "kcc-cpu",
+            "kcc-nvidia",
+            "kcc-amd",
+            "kcc-ascend",
+            "kcc-simt",
+            "kcc-davinci",
+        ],
         llvm: false,
     },
     Rule { package: "kcc-capi", always: &["kcc-dsl", "kcc-runtime"], optional: &[], llvm: false },
@@ -55,8 +63,16 @@ const RULES: [Rule; 13] = [
 ];
 
 /// Packages that nothing depends on, and that may therefore use all the others.
-const LEAVES: [&str; 7] =
-    ["kcc-minilm", "kcc-candle", "kcc-bench", "kcc-gpu-kit", "kcc-tests", "kcc-backend-tests", "xtask"];
+const LEAVES: [&str; 8] = [
+    "kcc-minilm",
+    "kcc-candle",
+    "kcc-cookbook",
+    "kcc-bench",
+    "kcc-gpu-kit",
+    "kcc-tests",
+    "kcc-backend-tests",
+    "xtask",
+];
 const LLVM: [&str; 4] = ["melior", "mlir-sys", "inkwell", "llvm-sys"];
 
 pub(super) fn check(files: &[File]) -> Result<Vec<Finding>, String> {

@@ -4,8 +4,10 @@ use super::disassembly::{Instruction, count, disassemble};
 use super::open;
 use kcc_amd::chips::CHIPS;
 use kcc_backend_tests::kernels::{attention, matmul};
+use kcc_backend_tests::random::check;
 use kcc_backend_tests::simulate::compile_ideal;
-use kcc_dsl::ir::{Builder, Elem, Kernel};
+use kcc_dsl::fuzz::Profile;
+use kcc_dsl::ir::{Builder, Elem, Kernel, OpKind};
 
 fn code(kernel: &Kernel, chip: &str) -> Vec<Instruction> {
     let target = open(&format!("amd:{chip}"));
@@ -97,5 +99,31 @@ fn instructions_carry_the_authors_file_and_line() {
         assert_eq!(lines(&["v_add_f32", "v_pk_add_f32", "v_dual_add_f32"]), [line_of_sum], "{}", chip.name);
         assert_eq!(lines(&["global_load", "buffer_load"]), [line_of_load], "{}", chip.name);
         assert_eq!(lines(&["global_store", "buffer_store"]), [line_of_store], "{}", chip.name);
+    }
+}
+
+#[test]
+fn random_kernels_of_every_family_become_machine_code() {
+    for chip in ["gfx90a", "gfx1100"] {
+        let target = open(&format!("amd:{chip}"));
+        check(&Profile::everything(), 0..40, chip, &|case| {
+            let artifact = compile_ideal(&case.kernel, &target, &[])?;
+            if artifact.bytes.starts_with(b"\x7fELF") { Ok(()) } else { Err("not a code object".into()) }
+        });
+    }
+}
+
+#[test]
+fn a_histogram_becomes_machine_code_on_every_chip() {
+    let mut b = Builder::new("histogram");
+    let (x, y) = (b.view("x", Elem::I32, 1), b.view_mut("y", Elem::I32, 1));
+    let zero = b.i32(0);
+    let v = b.load(x, &[zero], &[128]);
+    let counts = b.op(OpKind::Histogram { bins: 16 }, &[v]);
+    b.store(y, &[zero], counts[0]);
+    let kernel = b.finish().expect("valid");
+    for chip in CHIPS {
+        let all = code(&kernel, chip.name);
+        assert!(count(&all, "ds_add") > 0, "no LDS atomics on {}", chip.name);
     }
 }

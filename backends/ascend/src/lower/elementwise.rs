@@ -532,6 +532,8 @@ impl Lower<'_> {
         if let Held::Splat(s) = self.get(x)? {
             return Ok(Held::Splat(self.cast_scalar(s, from, to)));
         }
+        self.no_narrow_floats(from)?;
+        self.no_narrow_floats(to)?;
         let b = self.in_buffer(x)?;
         let wide = t.with_elem(Elem::F32);
         match (from, to) {

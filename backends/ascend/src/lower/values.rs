@@ -206,16 +206,24 @@ impl Lower<'_> {
         Ok(dst)
     }
 
+    /// An error for 8-bit floats.
+    pub(super) fn no_narrow_floats(&self, elem: Elem) -> Result<(), Error> {
+        match elem {
+            Elem::F8E4M3 | Elem::F8E5M2 => {
+                let help = "this chip has no 8-bit floats: use f16 or bf16";
+                Err(self.unsupported(format!("tiles of {elem}"), help))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// An `f32` buffer as the element type of a float value.
     pub(super) fn narrowed(&mut self, b: u32, v: ValueId) -> Result<Held, Error> {
         let t = self.tile(v)?.clone();
         if t.elem == Elem::F32 {
             return Ok(Held::Tile(b));
         }
-        if !matches!(t.elem, Elem::F16 | Elem::BF16) {
-            let help = "this chip has no 8-bit floats: use f16 or bf16";
-            return Err(self.unsupported(format!("tiles of {}", t.elem), help));
-        }
+        self.no_narrow_floats(t.elem)?;
         let wide = t.with_elem(Elem::F32);
         Ok(Held::Tile(self.convert(b, &wide, t.elem, Rounding::Rint)?))
     }

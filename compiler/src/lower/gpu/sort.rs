@@ -12,7 +12,7 @@ use crate::emit::{Emit, K, Ty, V};
 use crate::error::{Error, bug};
 use crate::ktg::{Func, Op};
 use crate::layout::Presence;
-use kcc_dsl::ir::{CmpOp, Elem, OpKind};
+use kcc_dsl::ir::{CmpOp, Elem, OpKind, Scope};
 
 /// Bytes of scratch memory: the elements, and an index for each.
 pub(super) fn scratch_bytes(func: &Func, op: &Op) -> u32 {
@@ -185,6 +185,7 @@ impl Lower<'_> {
         let owner = self.owner(Some(&layout));
         let redundant = layout.redundant(crate::layout::Dim::Register);
         let (limit, one) = (self.i32(bins as i64), self.i32(1));
+        let scope = self.target.sync_scope(Scope::Block);
         for r in 0..layout.registers() {
             if r & redundant != 0 {
                 continue;
@@ -199,7 +200,7 @@ impl Lower<'_> {
             self.when(Some(mask), |l| {
                 l.e.here(
                     Ty::scalar(K::I32),
-                    format!("llvm.atomicrmw add {p}, {one} syncscope(\"block\") monotonic : {}, i32", p.ty),
+                    format!("llvm.atomicrmw add {p}, {one} syncscope(\"{scope}\") monotonic : {}, i32", p.ty),
                 );
             });
         }
