@@ -8,6 +8,7 @@ use crate::error::{Error, at};
 use crate::gpu::GpuTarget;
 use crate::ktg::access::Views;
 use crate::ktg::axis::Divisibility;
+use crate::ktg::sign::Nonnegative;
 use crate::ktg::{Func, GpuOp, Kind};
 use crate::target::Lowered;
 use kcc_dsl::exchange::gpu::MAX_GRID_YZ;
@@ -75,6 +76,7 @@ pub fn lower(func: &Func, target: &dyn GpuTarget) -> Result<Lowered, Error> {
         target,
         views: Views::of(func),
         div: Divisibility::of(func),
+        sign: Nonnegative::of(func),
         values: vec![None; func.values.len()],
         consts: HashMap::new(),
         lane,
