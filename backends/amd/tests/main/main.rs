@@ -1,8 +1,10 @@
 //! Tests of the AMD backend.
 
 mod disassembly;
+mod metadata;
 mod mutate;
 mod objects;
+mod order;
 mod random;
 
 use kcc_amd::Amd;

@@ -84,8 +84,9 @@ impl Lower<'_> {
             return (Reach::Pointer(p), mask);
         };
         let axes = x.indices.iter().zip(&x.view.dims);
-        let terms: Vec<Term> =
-            axes.map(|(list, dim)| Term { own: list[r], offset: None, from_zero: false, dim: *dim }).collect();
+        let terms: Vec<Term> = axes
+            .map(|(list, dim)| Term { own: list[r], offset: None, from_zero: false, dim: *dim })
+            .collect();
         (self.buffer_offset(d, x.view.elem.bytes(), &terms), x.mask[r])
     }
 

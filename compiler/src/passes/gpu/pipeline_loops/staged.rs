@@ -68,8 +68,7 @@ pub(super) fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], buffers: u
             body.ops[copy.ops[2]].operands[0] = *arg;
         }
         body.ops.splice(last + 1..last + 1, ahead);
-        let gone: HashSet<ValueId> =
-            copies.iter().flat_map(|c| body.ops[c.ops[0]].results.clone()).collect();
+        let gone: HashSet<ValueId> = copies.iter().flat_map(|c| body.ops[c.ops[0]].results.clone()).collect();
         body.ops.retain(|o| !o.results.iter().any(|r| gone.contains(r)));
         return finish(func, out, op, body, (tiles, args, next), types);
     }
