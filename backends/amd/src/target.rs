@@ -181,8 +181,10 @@ impl GpuTarget for Amd {
         Some(&self.buffers)
     }
 
+    /// In a scalar register: descriptors are made of such, and 64-bit minima and quotients, which only lanes compute, end in
+    /// vector registers.
     fn settle(&self, e: &mut Emit, v: V) -> V {
-        lanes::first(e, v)
+        e.pure(v.ty, format!("rocdl.readfirstlane {v} : {}", v.ty), &[v])
     }
 
     fn ballot(&self, e: &mut Emit, predicate: V) -> V {

@@ -8,6 +8,7 @@ use std::process::Command;
 #[derive(Clone, Debug)]
 pub struct Instruction {
     pub mnemonic: String,
+    pub operands: String,
     /// File and line.
     pub place: Option<(String, u32)>,
 }
@@ -45,11 +46,11 @@ pub fn disassemble(artifact: &Artifact) -> Vec<Instruction> {
             continue;
         }
         let code = trimmed.split("//").next().unwrap_or_default().trim();
-        let mnemonic = code.split(char::is_whitespace).next().unwrap_or_default();
+        let (mnemonic, operands) = code.split_once(char::is_whitespace).unwrap_or((code, ""));
         if mnemonic.is_empty() || mnemonic.ends_with(':') {
             continue;
         }
-        all.push(Instruction { mnemonic: mnemonic.into(), place: place.clone() });
+        all.push(Instruction { mnemonic: mnemonic.into(), operands: operands.into(), place: place.clone() });
     }
     assert!(!all.is_empty(), "no instructions in\n{text}");
     all

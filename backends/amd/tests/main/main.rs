@@ -1,6 +1,7 @@
 //! Tests of the AMD backend.
 
 mod disassembly;
+mod edges;
 mod metadata;
 mod mutate;
 mod objects;

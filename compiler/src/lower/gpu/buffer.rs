@@ -85,8 +85,13 @@ impl Lower<'_> {
         if let Some(empty) = empty {
             extent = self.e.select(empty, zero, extent);
         }
+        // All lanes hold these alike, but may have computed them each for itself.
+        let extent = self.target.settle(&mut self.e, extent);
         let base = match lowest {
-            Some(low) => self.e.address(view.base, K::I8, &[low], 0),
+            Some(low) => {
+                let low = self.target.settle(&mut self.e, low);
+                self.e.address(view.base, K::I8, &[low], 0)
+            }
             None => view.base,
         };
         Some(Descriptor { resource: buffers.resource(&mut self.e, base, extent), axes })

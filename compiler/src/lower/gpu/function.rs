@@ -258,7 +258,8 @@ impl Lower<'_> {
                     .map(|d| {
                         let most = self.e.int(K::I64, i64::from(i32::MAX));
                         let d = self.e.op2("arith.minsi", d, most);
-                        self.e.conv("arith.trunci", d, K::I32)
+                        let d = self.e.conv("arith.trunci", d, K::I32);
+                        self.target.settle(&mut self.e, d)
                     })
                     .collect();
                 let strides = strides

@@ -49,6 +49,7 @@ impl Lower<'_> {
         let mut indices = Vec::new();
         for (i, v) in op.operands[1..].iter().enumerate() {
             let index = self.scalar(*v)?;
+            let index = self.target.settle(&mut self.e, index);
             let ok = self.e.cmpi("ult", index, view.dims[i]);
             inside = Some(self.both(inside, ok));
             indices.push(index);

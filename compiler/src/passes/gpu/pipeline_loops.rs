@@ -83,7 +83,7 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
         };
         let mut copies = copies(func, facts, &op);
         if facts.staged {
-            copies = staged::fitting(copies, facts.threads, facts.registers);
+            copies = staged::fitting(func, &op, copies, facts.threads, facts.registers);
         }
         let asked = if *stages > 0 { Some(u32::from(*stages)) } else { options.stages };
         let ring: u32 = copies.iter().map(|c| c.ty.bytes()).sum();

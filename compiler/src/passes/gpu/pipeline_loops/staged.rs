@@ -16,9 +16,21 @@ use crate::ktg::{Block, Func, GpuOp, Kind, Op, SharedType, Type};
 use kcc_dsl::ir::{BinaryOp, Elem, OpKind, ValueId};
 use std::collections::{HashMap, HashSet};
 
-/// The copies that registers have room for, first come, first served: an eighth of them.
-pub(super) fn fitting(copies: Vec<Copy>, threads: u32, registers: u32) -> Vec<Copy> {
-    let mut left = (registers / 8) * 4 * threads;
+/// Registers that addresses, operands and what is between products take.
+const OTHERS: u32 = 128;
+
+/// The copies that registers have room for, first come, first served: an eighth of all, and half of what the sums of
+/// the loop's products and other uses leave.
+pub(super) fn fitting(func: &Func, op: &Op, copies: Vec<Copy>, threads: u32, registers: u32) -> Vec<Copy> {
+    let mut sums = 0;
+    for o in op.regions.iter().flat_map(|r| &r.ops) {
+        let product = matches!(o.kind, Kind::Gpu(GpuOp::Mma { .. }));
+        for t in o.results.iter().filter(|_| product).filter_map(|r| func.ty(*r).tile()) {
+            sums += t.shape.iter().product::<usize>() as u32 / threads;
+        }
+    }
+    let room = (registers.saturating_sub(OTHERS) / 2).saturating_sub(sums);
+    let mut left = room.min(registers / 8) * 4 * threads;
     let mut fits = |bytes: u32| {
         let fits = bytes <= left;
         left -= if fits { bytes } else { 0 };
