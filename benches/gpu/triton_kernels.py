@@ -1,6 +1,6 @@
 """GEMM and attention in Triton, as its own tutorials write them: the peers of the GPU kit and of the static comparison.
 
-`ptx` compiles for a named architecture and needs no GPU and no driver; `run_*` launch on one.
+`ptx` and `code_object` compile for a named architecture and need no GPU and no driver; `run_*` launch on one.
 """
 
 import triton
@@ -141,8 +141,8 @@ SHORT = {"f16": "fp16", "bf16": "bf16", "f32": "fp32"}
 POINTERS = ("a", "b", "c", "q", "v", "o")
 
 
-def ptx(kernel, elem, constants, arch, warps, stages):
-    """PTX text, symbol, bytes of shared memory and threads of one instance. Pointers, strides and lengths are multiples of 16, as in a launch."""
+def compiled(kernel, elem, constants, target, warps, stages):
+    """One instance for a target. Pointers, strides and lengths are multiples of 16, as in a launch; tensors are under 2 GiB."""
     function = KERNELS[kernel]
     signature, attributes = {}, {}
     for i, name in enumerate(function.arg_names):
@@ -151,6 +151,8 @@ def ptx(kernel, elem, constants, arch, warps, stages):
         elif name in POINTERS or (name == "k" and kernel.startswith("attention")):
             signature[name] = "*" + SHORT[elem]
             attributes[(i,)] = [["tt.divisibility", 16]]
+            if target.backend == "hip":
+                attributes[(i,)].append(["tt.pointer_range", 32])
         elif name == "scale":
             signature[name] = "fp32"
         else:
@@ -158,11 +160,22 @@ def ptx(kernel, elem, constants, arch, warps, stages):
             if name != "heads":
                 attributes[(i,)] = [["tt.divisibility", 16]]
     source = ASTSource(function, signature, constexprs=constants, attrs=attributes)
-    number = int("".join(c for c in arch if c.isdigit()))
     # Fused multiply-add is what Triton does by default; later versions ask for the choice.
     options = {"num_warps": warps, "num_stages": stages, "enable_fp_fusion": True}
-    compiled = triton.compile(source, target=GPUTarget("cuda", number, 32), options=options)
-    return compiled.asm["ptx"], compiled.metadata.name, compiled.metadata.shared, warps * 32
+    return triton.compile(source, target=target, options=options)
+
+
+def ptx(kernel, elem, constants, arch, warps, stages):
+    """PTX text, symbol, bytes of shared memory and threads of one instance."""
+    number = int("".join(c for c in arch if c.isdigit()))
+    made = compiled(kernel, elem, constants, GPUTarget("cuda", number, 32), warps, stages)
+    return made.asm["ptx"], made.metadata.name, made.metadata.shared, warps * 32
+
+
+def code_object(kernel, elem, constants, arch, warps, stages):
+    """A code object of AMD's and its bytes of LDS."""
+    made = compiled(kernel, elem, constants, GPUTarget("hip", arch, 64), warps, stages)
+    return made.asm["hsaco"], made.metadata.shared
 
 
 # What the kit tries on a GPU: kernel, tile shape, warps, stages.

@@ -15,6 +15,25 @@ pub enum Matrix {
     Cdna4,
 }
 
+/// How lanes reach those of other rows of 16 without the data share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Only by way of the data share's crossbar.
+    Crossbar,
+    /// Rows and halves of a wave trade places (`v_permlane16_swap`, `v_permlane32_swap`).
+    Swap,
+    /// A row reads its neighbour (`v_permlanex16`), lanes of a row read any other by exclusive or (`row_xmask`).
+    Cross,
+}
+
+/// A word in data format 32 and number format float, which raw accesses ignore but for 0 (CDNA3 ISA guide, table "Buffer
+/// resource descriptor").
+const CDNA_WORD: u32 = 7 << 12 | 4 << 15;
+
+/// Format 32_FLOAT, resource level 1, and bounds checked by bytes (RDNA3 ISA guide, "Buffer resource descriptor",
+/// `OOB_SELECT` 3).
+const RDNA_WORD: u32 = 0x27 << 12 | 1 << 24 | 3 << 28;
+
 /// One row.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Chip {
@@ -32,6 +51,10 @@ pub struct Chip {
     pub file: u32,
     /// Matrix instructions.
     pub matrix: Matrix,
+    /// Last word of the descriptor of a raw buffer.
+    pub buffer_word: u32,
+    /// How lanes of different rows exchange words.
+    pub rows: Rows,
     /// What `kcc targets` says.
     pub summary: &'static str,
 }
@@ -46,6 +69,8 @@ pub const CHIPS: &[Chip] = &[
         registers: 512,
         file: 131_072,
         matrix: Matrix::Cdna2,
+        buffer_word: CDNA_WORD,
+        rows: Rows::Crossbar,
         summary: "MI210, MI250: MFMA",
     },
     Chip {
@@ -56,6 +81,8 @@ pub const CHIPS: &[Chip] = &[
         registers: 512,
         file: 131_072,
         matrix: Matrix::Cdna3,
+        buffer_word: CDNA_WORD,
+        rows: Rows::Crossbar,
         summary: "MI300, MI325: MFMA",
     },
     Chip {
@@ -66,6 +93,8 @@ pub const CHIPS: &[Chip] = &[
         registers: 512,
         file: 131_072,
         matrix: Matrix::Cdna4,
+        buffer_word: CDNA_WORD,
+        rows: Rows::Swap,
         summary: "MI350, MI355: MFMA with 8-bit floats",
     },
     Chip {
@@ -76,6 +105,8 @@ pub const CHIPS: &[Chip] = &[
         registers: 256,
         file: 98_304,
         matrix: Matrix::Wmma,
+        buffer_word: RDNA_WORD,
+        rows: Rows::Cross,
         summary: "RX 7900: WMMA, waves of 32",
     },
 ];

@@ -5,6 +5,7 @@
 //!                            └───────► the simulator
 //! ```
 
+mod buffers;
 pub mod chips;
 mod dialect;
 mod hooks;

@@ -1,11 +1,12 @@
 //! An AMD GPU as a target: a linked code object for a device, the lowered module for the simulator.
 
+use crate::buffers::Raw;
 use crate::chips::Chip;
 use crate::dialect::ROCDL;
 use crate::hooks::Functions;
 use crate::{lanes, matrix};
 use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
-use kcc_compiler::gpu::{Facts, GpuTarget, MmaRow, Shuffle};
+use kcc_compiler::gpu::{Buffers, Facts, GpuTarget, MmaRow, Shuffle};
 use kcc_compiler::ktg::Func;
 use kcc_compiler::link::foreign_object;
 use kcc_compiler::llvm::{Machine, Output};
@@ -34,6 +35,7 @@ pub struct Amd {
     full: String,
     chip: &'static Chip,
     facts: Facts,
+    buffers: Raw,
     products: Vec<MmaRow>,
     device: bool,
 }
@@ -44,7 +46,7 @@ impl Amd {
         let device = name.starts_with("amd:");
         let chip = Chip::named(name.strip_prefix("amd:").or_else(|| name.strip_prefix("sim:"))?)?;
         let products = matrix::rows(chip.matrix).ok()?;
-        Some(Amd { full: name.to_owned(), chip, facts: chip.facts(), products, device })
+        Some(Amd { full: name.to_owned(), chip, facts: chip.facts(), buffers: Raw(chip), products, device })
     }
 }
 
@@ -167,6 +169,24 @@ impl GpuTarget for Amd {
         lanes::shuffle(e, self.facts.lanes, how, v, by)
     }
 
+    fn shuffle_constant(&self, e: &mut Emit, how: Shuffle, v: V, by: u32) -> V {
+        if let (Shuffle::Xor, Some(moved)) = (how, lanes::exchange(e, self.chip, v, by)) {
+            return moved;
+        }
+        let by = e.int(K::I32, i64::from(by));
+        self.shuffle(e, how, v, by)
+    }
+
+    fn buffers(&self) -> Option<&dyn Buffers> {
+        Some(&self.buffers)
+    }
+
+    /// In a scalar register: descriptors are made of such, and 64-bit minima and quotients, which only lanes compute, end in
+    /// vector registers.
+    fn settle(&self, e: &mut Emit, v: V) -> V {
+        e.pure(v.ty, format!("rocdl.readfirstlane {v} : {}", v.ty), &[v])
+    }
+
     fn ballot(&self, e: &mut Emit, predicate: V) -> V {
         let k = if self.facts.lanes == 64 { K::I64 } else { K::I32 };
         e.here(Ty::scalar(k), format!("rocdl.ballot {predicate} : {k}"))
@@ -175,6 +195,11 @@ impl GpuTarget for Amd {
     /// All threads of the workgroup: there are no roles of waves on these chips.
     fn block_barrier(&self, e: &mut Emit, _: u32, _: u32) {
         e.line("rocdl.barrier".into());
+    }
+
+    /// Copies go by way of registers: at this place they are done.
+    fn async_wait(&self, _: &mut Emit, _: u32) -> Result<(), Error> {
+        Ok(())
     }
 
     fn mma(&self, e: &mut Emit, row: &MmaRow, a: &[V], b: &[V], acc: &[V]) -> Result<Vec<V>, Error> {

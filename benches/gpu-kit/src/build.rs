@@ -70,7 +70,8 @@ fn index(folder: &Path, kernels: &[Recorded]) -> Result<()> {
     Ok(std::fs::write(folder.join("index.json"), serde_json::to_string_pretty(&rows)?)?)
 }
 
-/// Writes PTX of the benchmarks' kernels as text files, `N.ptx`, with an `index.json` that says which is which.
+/// Writes the code of the benchmarks' kernels as files, `N.ptx` or (AMD's code objects) `N.hsaco`, with an `index.json` that
+/// says which is which.
 ///
 /// # Errors
 /// As [`run`].
@@ -87,7 +88,8 @@ pub fn texts(folder: &Path, targets: &[String], only: &[String]) -> Result<()> {
                 let _ = config.run(&device, Effort::COMPILE);
                 let (done, failed) = recorder.finish();
                 for kernel in done {
-                    let file = format!("{}.ptx", rows.len());
+                    let kind = if target.starts_with("amd:") { "hsaco" } else { "ptx" };
+                    let file = format!("{}.{kind}", rows.len());
                     std::fs::write(folder.join(&file), &kernel.artifact.bytes)?;
                     let gpu = kernel.artifact.gpu.unwrap_or_default();
                     rows.push(serde_json::json!({

@@ -22,6 +22,8 @@ pub enum K {
     Global,
     /// An address of a block's shared memory (address space 3).
     Shared,
+    /// A descriptor of global memory (address space 8).
+    Resource,
 }
 
 impl K {
@@ -33,6 +35,7 @@ impl K {
             K::I32 | K::F32 => 4,
             K::I64 | K::F64 | K::Ptr | K::Global => 8,
             K::Shared => 4,
+            K::Resource => 16,
         }
     }
 
@@ -68,6 +71,7 @@ impl fmt::Display for K {
             K::Ptr => "!llvm.ptr",
             K::Global => "!llvm.ptr<1>",
             K::Shared => "!llvm.ptr<3>",
+            K::Resource => "!llvm.ptr<8>",
         })
     }
 }

@@ -94,6 +94,18 @@ pub enum Shuffle {
     Down,
 }
 
+/// Global memory behind a base that all lanes share, by offsets of 32 bits whose bounds the hardware checks.
+pub trait Buffers: Sync {
+    /// The descriptor of so many bytes (`i32`, unsigned, at most 2³¹) from a pointer on; both are the same in all lanes.
+    fn resource(&self, e: &mut Emit, base: V, bytes: V) -> V;
+
+    /// Reads integers (one of 8, 16 or 32 bits, or 2 to 4 of 32) at an offset in bytes (`i32`, unsigned); 0 behind the end.
+    fn load(&self, e: &mut Emit, resource: V, offset: V, ty: Ty, cache: Cache) -> V;
+
+    /// Writes such integers at an offset; nothing behind the end.
+    fn store(&self, e: &mut Emit, value: V, resource: V, offset: V, cache: Cache);
+}
+
 /// The GPU part of a backend, for one chip.
 pub trait GpuTarget: Send + Sync {
     /// What the chip has.
@@ -152,6 +164,12 @@ pub trait GpuTarget: Send + Sync {
     /// A 32-bit value (`i32` or `f32`) of another lane; all lanes of the warp take part. `by` is an `i32`.
     fn shuffle(&self, e: &mut Emit, how: Shuffle, v: V, by: V) -> V;
 
+    /// The same by a constant.
+    fn shuffle_constant(&self, e: &mut Emit, how: Shuffle, v: V, by: u32) -> V {
+        let by = e.int(K::I32, i64::from(by));
+        self.shuffle(e, how, v, by)
+    }
+
     /// Bit `l` of the result is lane `l`'s predicate (`i32` up to 32 lanes, else `i64`); all lanes take part.
     fn ballot(&self, e: &mut Emit, predicate: V) -> V;
 
@@ -188,6 +206,17 @@ pub trait GpuTarget: Send + Sync {
         let open = e.begin_if(predicate, &[]);
         e.store_aligned(value, p);
         e.end_if(open, &[]);
+    }
+
+    /// Descriptors of global memory whose bounds the hardware checks, where the chip has them.
+    fn buffers(&self) -> Option<&dyn Buffers> {
+        None
+    }
+
+    /// A value that all lanes hold alike, in the form in which the target keeps such values: may be `v` itself.
+    fn settle(&self, e: &mut Emit, v: V) -> V {
+        let _ = e;
+        v
     }
 
     /// Reads shared memory at a pointer aligned to all of the vector.

@@ -15,6 +15,7 @@
 //! | [`func`] | functions, blocks, walks and rewriting |
 //! | [`access`] | how wide a thread may access a view |
 //! | [`axis`] | which powers of two divide uniform integers |
+//! | [`sign`] | which uniform integers are no less than 0 |
 //! | [`effects`] | what an operation does besides computing its results |
 //! | [`import`] | from the tile IR |
 
@@ -26,6 +27,7 @@ pub mod import;
 pub mod op;
 pub mod print;
 pub mod read;
+pub mod sign;
 pub mod ty;
 pub mod verify;
 

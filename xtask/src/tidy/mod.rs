@@ -8,6 +8,7 @@ mod documentation;
 mod links;
 mod safety;
 mod shape;
+mod twins;
 mod words;
 
 use std::fmt;
@@ -77,6 +78,7 @@ pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
         files.iter().flat_map(|file| CHECKS.iter().flat_map(move |check| check(file))).collect();
     findings.extend(dependencies::check(&files)?);
     findings.extend(links::check(&files));
+    findings.extend(twins::check(&files));
     findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     Ok(findings)
 }

@@ -8,17 +8,18 @@ use std::process::Command;
 #[derive(Clone, Debug)]
 pub struct Instruction {
     pub mnemonic: String,
+    pub operands: String,
     /// File and line.
     pub place: Option<(String, u32)>,
 }
 
-/// The program's name, or its path in the LLVM that the environment names.
-fn objdump() -> std::path::PathBuf {
+/// A program of LLVM: its path in the LLVM that the environment names, or its name.
+pub fn tool(name: &str) -> std::path::PathBuf {
     let named = std::env::var_os("LLVM_SYS_221_PREFIX")
         .or_else(|| option_env!("LLVM_SYS_221_PREFIX").map(Into::into));
     let usual = Path::new("/usr/lib/llvm-22").as_os_str().to_owned();
-    let path = Path::new(&named.unwrap_or(usual)).join("bin/llvm-objdump");
-    if path.is_file() { path } else { "llvm-objdump".into() }
+    let path = Path::new(&named.unwrap_or(usual)).join("bin").join(name);
+    if path.is_file() { path } else { name.into() }
 }
 
 /// The instructions of a code object's kernel, in order.
@@ -26,7 +27,7 @@ pub fn disassemble(artifact: &Artifact) -> Vec<Instruction> {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(file.path(), &artifact.bytes).expect("the file is writable");
     let symbols = format!("--disassemble-symbols={}", artifact.symbol);
-    let run = Command::new(objdump())
+    let run = Command::new(tool("llvm-objdump"))
         .args(["--line-numbers", "--no-show-raw-insn", "--no-leading-addr", &symbols])
         .arg(file.path())
         .output()
@@ -45,11 +46,11 @@ pub fn disassemble(artifact: &Artifact) -> Vec<Instruction> {
             continue;
         }
         let code = trimmed.split("//").next().unwrap_or_default().trim();
-        let mnemonic = code.split(char::is_whitespace).next().unwrap_or_default();
+        let (mnemonic, operands) = code.split_once(char::is_whitespace).unwrap_or((code, ""));
         if mnemonic.is_empty() || mnemonic.ends_with(':') {
             continue;
         }
-        all.push(Instruction { mnemonic: mnemonic.into(), place: place.clone() });
+        all.push(Instruction { mnemonic: mnemonic.into(), operands: operands.into(), place: place.clone() });
     }
     assert!(!all.is_empty(), "no instructions in\n{text}");
     all

@@ -1,8 +1,11 @@
 //! Tests of the AMD backend.
 
 mod disassembly;
+mod edges;
+mod metadata;
 mod mutate;
 mod objects;
+mod order;
 mod random;
 
 use kcc_amd::Amd;

@@ -5,7 +5,8 @@ use super::open;
 use kcc_amd::chips::CHIPS;
 use kcc_backend_tests::kernels::{attention, matmul};
 use kcc_backend_tests::random::check;
-use kcc_backend_tests::simulate::compile_ideal;
+use kcc_backend_tests::simulate::{compile, compile_ideal};
+use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::fuzz::Profile;
 use kcc_dsl::ir::{Builder, Elem, Kernel, OpKind};
 
@@ -49,6 +50,29 @@ fn products_are_matrix_instructions_fed_from_lds() {
         assert!(wide > 0, "{name}: operands are not read from LDS in wide pieces");
         for narrow in ["ds_read_u16", "ds_load_u16", "ds_read_u8", "ds_load_u8"] {
             assert!(elem == Elem::I8 || elem == Elem::F8E4M3 || count(&all, narrow) == 0, "{name}: {narrow}");
+        }
+    }
+}
+
+#[test]
+fn views_under_two_gibibytes_go_through_descriptors_and_larger_ones_do_not() {
+    for chip in CHIPS {
+        let target = open(&format!("amd:{}", chip.name));
+        for near in [true, false] {
+            let spec = ArgSpec { fits_i32: near, ..ArgSpec::ideal(2) };
+            let kernel = matmul(Elem::F16, 64, 64, 32);
+            let specs = [(); 3].map(|()| spec.clone());
+            let object = compile(&kernel, &specs, &target, &[("warps", "4")]).expect("compiles");
+            let all = disassemble(&object);
+            let [buffer, plain] = ["buffer_", "global_"]
+                .map(|p| count(&all, &format!("{p}load")) + count(&all, &format!("{p}store")));
+            assert_eq!((buffer > 0, plain > 0), (near, !near), "{} {near}", chip.name);
+            // Word 3 of the descriptor: an untyped buffer of bytes, on gfx11 with bounds by bytes.
+            let word = if chip.lanes == 64 { "0x27000" } else { "0x31027000" };
+            let is_word = |i: &Instruction| i.mnemonic == "s_mov_b32" && i.operands.ends_with(word);
+            assert_eq!(all.iter().any(is_word), near, "{} {near}", chip.name);
+            // Lanes agree about descriptors: no loop goes over different ones.
+            assert_eq!(count(&all, "s_and_saveexec") > 0, !near, "{} {near}", chip.name);
         }
     }
 }

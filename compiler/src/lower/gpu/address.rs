@@ -110,12 +110,21 @@ impl Lower<'_> {
         if along.index.disjoint || c == 0 {
             return self.plus(along.first, c);
         }
-        let c = self.i32(c);
-        let inside = self.e.op2("arith.xori", along.thread, c);
+        let inside = self.within_tile(along, register);
         match along.offset {
             Some(o) => self.e.op2("arith.addi", o, inside),
             None => inside,
         }
+    }
+
+    /// The coordinate of a register within its tile.
+    pub(super) fn within_tile(&mut self, along: &Along, register: u32) -> V {
+        let c = i64::from(along.index.register(register));
+        if along.index.disjoint || c == 0 {
+            return self.plus(along.thread, c);
+        }
+        let c = self.i32(c);
+        self.e.op2("arith.xori", along.thread, c)
     }
 
     /// The coordinate of each register along an axis.

@@ -8,6 +8,7 @@ use crate::error::{Error, at};
 use crate::gpu::GpuTarget;
 use crate::ktg::access::Views;
 use crate::ktg::axis::Divisibility;
+use crate::ktg::sign::Nonnegative;
 use crate::ktg::{Func, GpuOp, Kind};
 use crate::target::Lowered;
 use kcc_dsl::exchange::gpu::MAX_GRID_YZ;
@@ -79,6 +80,7 @@ pub fn lower(func: &Func, memory: Memory, target: &dyn GpuTarget) -> Result<Lowe
         target,
         views: Views::of(func),
         div: Divisibility::of(func),
+        sign: Nonnegative::of(func),
         values: vec![None; func.values.len()],
         consts: HashMap::new(),
         lane,
@@ -261,7 +263,8 @@ impl Lower<'_> {
                     .map(|d| {
                         let most = self.e.int(K::I64, i64::from(i32::MAX));
                         let d = self.e.op2("arith.minsi", d, most);
-                        self.e.conv("arith.trunci", d, K::I32)
+                        let d = self.e.conv("arith.trunci", d, K::I32);
+                        self.target.settle(&mut self.e, d)
                     })
                     .collect();
                 let strides = strides

@@ -1,5 +1,6 @@
 //! Gathers, scatters and atomics: one address per element.
 
+use super::buffer::{Descriptor, Reach, Term};
 use super::convert::Strided;
 use super::{Lower, Val, ViewVal};
 use crate::emit::{Emit, K, Ty, V};
@@ -14,6 +15,8 @@ struct Indexed {
     /// By axis, by register.
     indices: Vec<Vec<V>>,
     mask: Vec<V>,
+    /// For loads and stores.
+    descriptor: Option<Descriptor>,
 }
 
 /// What an atomic does.
@@ -31,7 +34,9 @@ impl Lower<'_> {
             indices.push(self.regs(*v)?);
         }
         let mask = self.regs(op.operands[1 + rank])?;
-        let x = Indexed { view, indices, mask };
+        let atomic = matches!(kind, OpKind::Atomic { .. } | OpKind::AtomicCas { .. });
+        let descriptor = if atomic { None } else { self.descriptor(&view) };
+        let x = Indexed { view, indices, mask, descriptor };
         let rest = &op.operands[2 + rank..];
         match kind {
             OpKind::Gather => self.gather(op, &x),
@@ -50,12 +55,17 @@ impl Lower<'_> {
 
     /// Address of a register's element, and whether it may be touched.
     fn element(&mut self, x: &Indexed, r: usize) -> (V, V) {
+        let coordinates: Vec<V> = x.indices.iter().map(|list| list[r]).collect();
+        let mask = self.exists(x, r);
+        (self.view_address(&x.view, &coordinates, 0), mask)
+    }
+
+    /// Whether a register's element is asked for and lies in the view.
+    fn exists(&mut self, x: &Indexed, r: usize) -> V {
         let mut mask = x.mask[r];
-        let mut coordinates = Vec::new();
         for (list, dim) in x.indices.iter().zip(&x.view.dims) {
             let ok = self.e.cmpi("ult", list[r], *dim);
             mask = self.both(Some(mask), ok);
-            coordinates.push(list[r]);
         }
         if x.indices.is_empty()
             && let Some(exists) = x.view.dims.first()
@@ -64,7 +74,20 @@ impl Lower<'_> {
             let ok = self.e.cmpi("ne", *exists, zero);
             mask = self.both(Some(mask), ok);
         }
-        (self.view_address(&x.view, &coordinates, 0), mask)
+        mask
+    }
+
+    /// Where a load or store of a register's element goes, and whether it may be done.
+    fn place_of(&mut self, x: &Indexed, r: usize) -> (Reach, V) {
+        let Some(d) = &x.descriptor else {
+            let (p, mask) = self.element(x, r);
+            return (Reach::Pointer(p), mask);
+        };
+        let axes = x.indices.iter().zip(&x.view.dims);
+        let terms: Vec<Term> = axes
+            .map(|(list, dim)| Term { own: list[r], offset: None, from_zero: false, dim: *dim })
+            .collect();
+        (self.buffer_offset(d, x.view.elem.bytes(), &terms), x.mask[r])
     }
 
     /// The mask of an effect: once per element.
@@ -86,10 +109,11 @@ impl Lower<'_> {
         let ty = Ty::scalar(Emit::mem(elem));
         let mut out = Vec::new();
         for (r, other) in other.iter().enumerate() {
-            let (address, mask) = self.element(x, r);
-            let raw = self.target.load_global(&mut self.e, address, ty, Some(mask), Cache::Default);
+            let (from, mask) = self.place_of(x, r);
+            let raw = self.read(from, ty, Some(mask), Cache::Default);
             let v = self.e.from_mem(raw, elem);
-            out.push(self.e.select(mask, v, *other));
+            let inside = self.exists(x, r);
+            out.push(self.e.select(inside, v, *other));
         }
         self.set(op.results[0], Val::Regs(out));
         Ok(())
@@ -106,10 +130,10 @@ impl Lower<'_> {
             if r & redundant != 0 || coverage.register(r) == Presence::Never {
                 continue;
             }
-            let (address, mask) = self.element(x, r as usize);
+            let (to, mask) = self.place_of(x, r as usize);
             let mask = self.once(&layout, &shape, r, mask)?;
             let raw = self.e.to_mem(regs[r as usize], x.view.elem);
-            self.target.store_global(&mut self.e, raw, address, Some(mask), Cache::Default);
+            self.write(to, raw, Some(mask), Cache::Default);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Loads and stores of global memory: vectors as wide as layout and alignment allow, masked at the edges of the view.
 
 use super::address::Along;
+use super::buffer::{Descriptor, Reach, Term};
 use super::shape::register_map;
 use super::value::per_word;
 use super::{Lower, Stride, Val, ViewVal};
@@ -30,6 +31,9 @@ struct Place {
     rows: Option<Vec<V>>,
     /// Neighbours along the axis of stride 1 that one access takes.
     elements: u32,
+    /// By axis: whether the offset is surely no less than 0.
+    from_zero: Vec<bool>,
+    descriptor: Option<Descriptor>,
 }
 
 impl Lower<'_> {
@@ -45,6 +49,7 @@ impl Lower<'_> {
         let mut indices = Vec::new();
         for (i, v) in op.operands[1..].iter().enumerate() {
             let index = self.scalar(*v)?;
+            let index = self.target.settle(&mut self.e, index);
             let ok = self.e.cmpi("ult", index, view.dims[i]);
             inside = Some(self.both(inside, ok));
             indices.push(index);
@@ -89,17 +94,21 @@ impl Lower<'_> {
         let access = access(self.func, &self.views, &self.div, op, &shape, max);
         let row_wise = matches!(op.kind, Kind::Tile(OpKind::LoadRows { .. } | OpKind::StoreRows { .. }));
         let mut along = Vec::new();
+        let mut from_zero = Vec::new();
         for axis in 0..shape.len() {
-            let offset = match (row_wise, axis) {
+            let value = match (row_wise, axis) {
                 (true, 0) => None,
-                (true, _) => Some(self.scalar(op.operands[2])?),
-                (false, a) => Some(self.scalar(op.operands[1 + a])?),
+                (true, _) => Some(op.operands[2]),
+                (false, a) => Some(op.operands[1 + a]),
             };
+            from_zero.push(value.is_some_and(|v| self.sign.holds(v)));
+            let offset = value.map(|v| self.scalar(v)).transpose()?;
             along.push(self.along(layout, axis, offset)?);
         }
         let rows = if row_wise { Some(self.row_registers(op.operands[1], layout)?) } else { None };
         let elements = access.elements.min(layout.contiguous(access.axis));
-        Ok(Place { view, along, rows, elements })
+        let descriptor = self.descriptor(&view);
+        Ok(Place { view, along, rows, elements, from_zero, descriptor })
     }
 
     /// For each register of a tile, the entry of a list of rows.
@@ -123,8 +132,12 @@ impl Lower<'_> {
         Ok(map.iter().map(|r| regs[*r as usize]).collect())
     }
 
-    /// Address and mask of the group of registers that starts at `r`.
-    fn reach(&mut self, p: &Place, r: u32) -> (V, Option<V>) {
+    /// Place and mask of the group of registers that starts at `r`; a descriptor's bounds need no mask.
+    fn reach(&mut self, p: &Place, r: u32) -> (Reach, Option<V>) {
+        if let Some(d) = &p.descriptor {
+            let terms = self.terms(p, r);
+            return (self.buffer_offset(d, p.view.elem.bytes(), &terms), None);
+        }
         let mut mask = None;
         let mut coordinates = Vec::new();
         let mut constant = 0;
@@ -150,7 +163,33 @@ impl Lower<'_> {
                 mask = Some(self.e.cmpi("ne", *exists, zero));
             }
         }
-        (self.view_address(&p.view, &coordinates, constant), mask)
+        (Reach::Pointer(self.view_address(&p.view, &coordinates, constant)), mask)
+    }
+
+    /// The coordinates of the group of registers that starts at `r`.
+    fn terms(&mut self, p: &Place, r: u32) -> Vec<Term> {
+        let mut terms = Vec::new();
+        for (axis, along) in p.along.iter().enumerate() {
+            let dim = p.view.dims[axis];
+            terms.push(match (&p.rows, axis) {
+                (Some(rows), 0) => Term { own: rows[r as usize], offset: None, from_zero: false, dim },
+                _ => {
+                    let own = self.within_tile(along, r);
+                    Term { own, offset: along.offset, from_zero: p.from_zero[axis], dim }
+                }
+            });
+        }
+        terms
+    }
+
+    /// Whether the group of registers that starts at `r` lies in the view, where that decides what a load gives.
+    fn in_view(&mut self, p: &Place, r: u32) -> Option<V> {
+        let mut mask = None;
+        for t in self.terms(p, r) {
+            let ok = self.within(&t);
+            mask = Some(self.both(mask, ok));
+        }
+        mask
     }
 
     fn load(&mut self, op: &Op, padding: Const, cache: Cache) -> Result<(), Error> {
@@ -173,8 +212,9 @@ impl Lower<'_> {
                 out.extend(std::iter::repeat_n(pad, count));
                 continue;
             }
-            let (address, mask) = self.reach(&p, r);
-            let raw = self.target.load_global(&mut self.e, address, ty, mask, cache);
+            let (from, mask) = self.reach(&p, r);
+            let pads = if zero_pad || p.descriptor.is_none() { mask } else { self.in_view(&p, r) };
+            let raw = self.read(from, ty, mask, cache);
             let parts: Vec<V> = if ty.is_vector() {
                 (0..ty.lanes as usize).map(|i| self.e.extract(raw, i)).collect()
             } else if n * k.bytes() == 2 && k.bytes() == 1 {
@@ -186,7 +226,7 @@ impl Lower<'_> {
             };
             for part in parts {
                 let v = if words { part } else { self.e.from_mem(part, elem) };
-                out.push(match mask {
+                out.push(match pads {
                     Some(m) if !zero_pad => self.e.select(m, v, pad),
                     _ => v,
                 });
@@ -232,7 +272,7 @@ impl Lower<'_> {
             if r & redundant != 0 || coverage.register(r) == Presence::Never {
                 continue;
             }
-            let (address, mut mask) = self.reach(&p, r);
+            let (to, mut mask) = self.reach(&p, r);
             if let Some(inside) = self.inside_tile(&layout, &shape, r)? {
                 mask = Some(self.both(mask, inside));
             }
@@ -259,7 +299,7 @@ impl Lower<'_> {
                     }
                 }
             };
-            self.target.store_global(&mut self.e, raw, address, mask, cache);
+            self.write(to, raw, mask, cache);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@
 //! | `elementwise` | operations on one register at a time |
 //! | `shape` | operations that only rename registers |
 //! | `address` | coordinates, addresses and masks |
+//! | `buffer` | views through descriptors whose bounds the hardware checks |
 //! | `memory` | loads and stores of blocks and rows |
 //! | `movement` | slices, concatenations, joins and splits |
 //! | `reduce` | reductions within threads, warps and blocks |
@@ -29,6 +30,7 @@
 
 mod address;
 mod async_copy;
+mod buffer;
 mod bulk;
 mod control;
 mod convert;
@@ -57,6 +59,7 @@ use crate::error::{Error, at, bug};
 use crate::gpu::GpuTarget;
 use crate::ktg::access::Views;
 use crate::ktg::axis::Divisibility;
+use crate::ktg::sign::Nonnegative;
 use crate::ktg::{Block, Func, GpuOp, Kind, Op};
 use kcc_dsl::ir::{Const, OpKind, ValueId};
 use std::collections::HashMap;
@@ -73,6 +76,8 @@ pub struct Lower<'f> {
     pub views: Views,
     /// What divides offsets.
     pub div: Divisibility,
+    /// Which offsets are no less than 0.
+    sign: Nonnegative,
     values: Vec<Option<Val>>,
     /// Constants, where a value is one.
     consts: HashMap<ValueId, Const>,
@@ -139,6 +144,28 @@ impl Lower<'_> {
     }
 
     fn tile_op(&mut self, kind: &OpKind, op: &Op) -> Result<(), Error> {
+        self.tile_op_by_family(kind, op)?;
+        // What lanes found out among each other they all hold alike, which the target may not see.
+        let found = matches!(
+            kind,
+            OpKind::Reduce { .. }
+                | OpKind::ArgReduce { .. }
+                | OpKind::ReduceWith { .. }
+                | OpKind::Gather
+                | OpKind::Atomic { .. }
+                | OpKind::AtomicCas { .. }
+        );
+        for v in op.results.iter().filter(|_| found) {
+            if self.func.ty(*v).tile().is_some_and(|t| t.rank() == 0) {
+                let x = self.scalar(*v)?;
+                let x = if x.ty.k.bytes() == 4 { self.target.settle(&mut self.e, x) } else { x };
+                self.set(*v, Val::Regs(vec![x]));
+            }
+        }
+        Ok(())
+    }
+
+    fn tile_op_by_family(&mut self, kind: &OpKind, op: &Op) -> Result<(), Error> {
         match kind {
             OpKind::ProgramId(a) => {
                 let v = self.programs[usize::from(*a)];

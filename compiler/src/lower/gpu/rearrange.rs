@@ -96,7 +96,7 @@ impl Lower<'_> {
             let word = self.chosen(&offered, &mut words, &make, offered.len(), round.send)?;
             let word = match reader {
                 None if round.lane == 0 => word,
-                None => self.shuffle(Shuffle::Xor, word, i64::from(round.lane)),
+                None => self.shuffle(Shuffle::Xor, word, round.lane),
                 Some(lane) => {
                     let constant = self.i32(i64::from(round.lane));
                     let lane = if round.lane == 0 { lane } else { self.e.op2("arith.xori", lane, constant) };

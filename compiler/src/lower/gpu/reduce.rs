@@ -122,18 +122,24 @@ impl Lower<'_> {
     }
 
     /// A value of another lane, whatever its kind.
-    pub fn shuffle(&mut self, how: Shuffle, v: V, by: i64) -> V {
-        let by = self.i32(by);
-        self.shuffle_by(how, v, by)
+    pub fn shuffle(&mut self, how: Shuffle, v: V, by: u32) -> V {
+        let target = self.target;
+        self.by_words(v, &|e, word| target.shuffle_constant(e, how, word, by))
     }
 
     /// As [`Lower::shuffle`], by a value.
     pub fn shuffle_by(&mut self, how: Shuffle, v: V, by: V) -> V {
+        let target = self.target;
+        self.by_words(v, &|e, word| target.shuffle(e, how, word, by))
+    }
+
+    /// Moves a value of any kind by moving words.
+    fn by_words(&mut self, v: V, shuffle: &dyn Fn(&mut Emit, V) -> V) -> V {
         match v.ty.k {
-            K::I32 | K::F32 => self.target.shuffle(&mut self.e, how, v, by),
+            K::I32 | K::F32 => shuffle(&mut self.e, v),
             K::I1 | K::I8 | K::I16 => {
                 let wide = self.e.conv("arith.extui", v, K::I32);
-                let moved = self.target.shuffle(&mut self.e, how, wide, by);
+                let moved = shuffle(&mut self.e, wide);
                 self.e.conv("arith.trunci", moved, v.ty.k)
             }
             k => {
@@ -142,8 +148,8 @@ impl Lower<'_> {
                 let shift = self.e.int(K::I64, 32);
                 let high = self.e.op2("arith.shrui", bits, shift);
                 let high = self.e.conv("arith.trunci", high, K::I32);
-                let low = self.target.shuffle(&mut self.e, how, low, by);
-                let high = self.target.shuffle(&mut self.e, how, high, by);
+                let low = shuffle(&mut self.e, low);
+                let high = shuffle(&mut self.e, high);
                 let low = self.e.conv("arith.extui", low, K::I64);
                 let high = self.e.conv("arith.extui", high, K::I64);
                 let high = self.e.op2("arith.shli", high, shift);

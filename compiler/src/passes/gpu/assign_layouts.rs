@@ -181,8 +181,12 @@ impl Chooser<'_> {
         if self.facts.matrix_loads {
             return None;
         }
-        let store =
-            |op: &&Op| matches!(op.kind, Kind::Gpu(GpuOp::StoreShared)) && op.operands.first() == Some(&tile);
+        // A tile that a loop carries is stored by another name.
+        let class = self.classes.class(tile);
+        let same = |v: &ValueId| self.classes.class(*v) == class;
+        let store = |op: &&Op| {
+            matches!(op.kind, Kind::Gpu(GpuOp::StoreShared)) && op.operands.first().is_some_and(same)
+        };
         let buffer = self.func.ty(*ops.iter().find(store)?.operands.get(1)?).shared()?;
         let first = buffer.layout.basis(Dim::Offset).first()?;
         first.iter().position(|step| *step == 1)

@@ -9,14 +9,15 @@
 //! ```
 //! The pass walks in order with the bytes read and written since the last barrier, goes around loops once more than
 //! it must, and puts a barrier in front of an `if` rather than in it. A write by an asynchronous copy counts as done at
-//! the wait; a copy may not start while others read what it overwrites.
+//! the wait; a copy may not start while others read what it overwrites. So does a store to a slot of a ring: another slot
+//! is read until the wait.
 
 use super::GpuPass;
 use crate::error::Error;
 use crate::gpu::{GpuOptions, GpuTarget};
 use crate::ktg::{Block, Func, GpuOp, Kind, Op, SharedType};
 use kcc_dsl::ir::{OpKind, ValueId};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The pass.
 pub const PASS: GpuPass = GpuPass { name: "insert_barriers", run };
@@ -81,11 +82,13 @@ struct Access {
 struct Pass<'f> {
     func: &'f Func,
     ranges: HashMap<ValueId, Range>,
+    /// Slots of rings.
+    slots: HashSet<ValueId>,
 }
 
 fn run(func: &mut Func, _: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Error> {
     let mut body = std::mem::take(&mut func.body);
-    let mut pass = Pass { func, ranges: HashMap::new() };
+    let mut pass = Pass { func, ranges: HashMap::new(), slots: HashSet::new() };
     pass.collect(&body);
     let mut state = State::default();
     pass.block(&mut body, &mut state, true);
@@ -109,6 +112,9 @@ impl Pass<'_> {
                 }
                 _ => {}
             }
+            if matches!(op.kind, Kind::Gpu(GpuOp::Slot)) {
+                self.slots.extend(&op.results);
+            }
             op.regions.iter().for_each(|r| self.collect(r));
         }
     }
@@ -118,6 +124,7 @@ impl Pass<'_> {
         let Kind::Gpu(kind) = &op.kind else { return a };
         let ranges = op.operands.iter().filter_map(|v| self.ranges.get(v).copied());
         match kind {
+            GpuOp::StoreShared if self.slots.contains(&op.operands[1]) => a.flying.extend(ranges),
             GpuOp::StoreShared => a.writes.extend(ranges),
             GpuOp::LoadShared | GpuOp::Mma { .. } | GpuOp::MmaAsync { .. } | GpuOp::BulkStore { .. } => {
                 a.reads.extend(ranges);

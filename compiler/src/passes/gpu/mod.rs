@@ -1,7 +1,7 @@
 //! Passes on functions of the GPU level, one file each, all of one shape.
 //!
 //! ```text
-//! import ─ persistent ─ select_mma ─ … ─ assign_layouts ─ rotate_mma ─ … ─ insert_barriers ─ specialise_warps ─► lower/gpu
+//! import ─ persistent ─ order_programs ─ select_mma ─ … ─ assign_layouts ─ rotate_mma ─ … ─ insert_barriers ─ specialise_warps ─► lower/gpu
 //! ```
 //! Before `assign_layouts` tiles have no layouts, except for those that a pass has fixed: a product's accumulator and register
 //! operands, results of `convert_layout` and `load_shared`. `assign_layouts` keeps what is fixed, chooses the rest around
@@ -11,6 +11,7 @@ pub mod allocate_shared;
 pub mod assign_layouts;
 pub mod insert_barriers;
 pub mod load_bulk;
+pub mod order_programs;
 pub mod persistent;
 pub mod ping_pong;
 pub mod pipeline_loops;
@@ -43,6 +44,7 @@ impl std::fmt::Debug for GpuPass {
 /// What every kernel for a GPU goes through, in order.
 pub const PASSES: &[GpuPass] = &[
     persistent::PASS,
+    order_programs::PASS,
     prepare_dots::PASS,
     select_wide_mma::PASS,
     store_bulk::PASS,

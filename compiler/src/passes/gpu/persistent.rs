@@ -9,13 +9,21 @@
 use super::GpuPass;
 use crate::error::Error;
 use crate::gpu::{GpuOptions, GpuTarget};
-use crate::ktg::{Block, Func, GpuOp, Kind, Op, Type};
+use crate::ktg::{Block, Builder, Func, GpuOp, Kind, Op, Type};
 use kcc_dsl::exchange::GridMap;
 use kcc_dsl::ir::{BinaryOp, Elem, LocId, OpKind, ValueId};
 use std::collections::HashMap;
 
 /// The pass.
 pub const PASS: GpuPass = GpuPass { name: "persistent", run };
+
+/// The indices of a program by its number, x running fastest.
+pub(super) fn places(b: &mut Builder, program: ValueId, numbers: [ValueId; 3]) -> [ValueId; 3] {
+    let x = b.binary(BinaryOp::Rem, program, numbers[0]);
+    let rest = b.binary(BinaryOp::Div, program, numbers[0]);
+    let y = b.binary(BinaryOp::Rem, rest, numbers[1]);
+    [x, y, b.binary(BinaryOp::Div, rest, numbers[1])]
+}
 
 fn run(func: &mut Func, _: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
     if options.number("persistent")?.unwrap_or(0) == 0 {
@@ -36,12 +44,7 @@ fn run(func: &mut Func, _: &dyn GpuTarget, options: &GpuOptions) -> Result<(), E
         let total = b.binary(BinaryOp::Mul, total, numbers[2]);
         (first, total, count, numbers)
     });
-    let (mut ops, places) = func.build(LocId::default(), |b| {
-        let x = b.binary(BinaryOp::Rem, program, numbers[0]);
-        let rest = b.binary(BinaryOp::Div, program, numbers[0]);
-        let y = b.binary(BinaryOp::Rem, rest, numbers[1]);
-        [x, y, b.binary(BinaryOp::Div, rest, numbers[1])]
-    });
+    let (mut ops, places) = func.build(LocId::default(), |b| places(b, program, numbers));
     let mut map: HashMap<ValueId, ValueId> = HashMap::new();
     body.walk(&mut |op| {
         if let (Kind::Tile(OpKind::ProgramId(axis)), Some(place)) = (&op.kind, op.results.first()) {

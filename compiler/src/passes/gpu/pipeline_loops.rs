@@ -6,7 +6,10 @@
 //!         mma s … }
 //! ```
 //! A load can be started ahead if its place follows from the counter alone, nothing writes its view, and its rows
-//! can be copied in pieces of at least four bytes. Iterations past the end copy nothing.
+//! can be copied in pieces of at least four bytes. Iterations past the end copy nothing. Chips without asynchronous copies
+//! go by way of registers (`staged`).
+
+mod staged;
 
 use super::GpuPass;
 use crate::error::Error;
@@ -30,13 +33,28 @@ struct Facts {
     views: Views,
     div: Divisibility,
     uses: Vec<u32>,
+    /// Copies go by way of registers.
+    staged: bool,
+    /// Threads of a block, registers of a thread, bytes of shared memory.
+    threads: u32,
+    registers: u32,
+    shared_bytes: u32,
 }
 
 fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
-    if !target.facts().async_copy {
+    let chip = target.facts();
+    if !chip.async_copy && target.buffers().is_none() {
         return Ok(());
     }
-    let facts = Facts { views: Views::of(func), div: Divisibility::of(func), uses: func.uses() };
+    let facts = Facts {
+        views: Views::of(func),
+        div: Divisibility::of(func),
+        uses: func.uses(),
+        staged: !chip.async_copy,
+        threads: func.threads(chip.lanes),
+        registers: chip.registers,
+        shared_bytes: chip.shared_bytes,
+    };
     let mut others = 0;
     func.walk(&mut |op| {
         if let (Kind::Gpu(GpuOp::AllocShared { .. }), Some(s)) =
@@ -63,12 +81,15 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
             done.push(op);
             continue;
         };
-        let copies = copies(func, facts, &op);
+        let mut copies = copies(func, facts, &op);
+        if facts.staged {
+            copies = staged::fitting(func, &op, copies, facts.threads, facts.registers);
+        }
         let asked = if *stages > 0 { Some(u32::from(*stages)) } else { options.stages };
         let ring: u32 = copies.iter().map(|c| c.ty.bytes()).sum();
         // Whatever is asked for is tried; what nobody asked for must fit.
         let (room, others) = memory;
-        let fits = |stages: u32| others.saturating_sub(ring) + ring * stages <= room;
+        let fits = |stages: u32| facts.staged || others.saturating_sub(ring) + ring * stages <= room;
         let stages = asked.unwrap_or_else(|| (2..=STAGES).rev().find(|s| fits(*s)).unwrap_or(1));
         let stages = options.capped(stages);
         if copies.is_empty() || stages < 2 {
@@ -76,6 +97,13 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
             continue;
         }
         func.count("stages", u64::from(stages));
+        if facts.staged {
+            // A second buffer is worth half of the memory, so that two blocks share a processor.
+            let (most, double) = (facts.shared_bytes / 2, others.saturating_sub(ring) + ring * 2);
+            let buffers = if stages > 2 && (double <= most || asked.is_some()) { 2 } else { 1 };
+            done.extend(staged::pipelined(func, op, &copies, buffers));
+            continue;
+        }
         done.extend(pipelined(func, op, &copies, stages));
     }
     block.ops = done;
@@ -107,15 +135,20 @@ fn copies(func: &Func, facts: &Facts, the_loop: &Op) -> Vec<Copy> {
         };
         let (Some(&load), Some(&alloc)) = (place.get(&tile), place.get(&buffer)) else { continue };
         let (from, made) = (&body.ops[load], &body.ops[alloc]);
-        let Kind::Tile(OpKind::Load { padding, cache }) = &from.kind else { continue };
+        let (padding, cache) = match &from.kind {
+            Kind::Tile(OpKind::Load { padding, cache }) => (padding, cache),
+            Kind::Tile(OpKind::LoadRows { padding, cache }) if facts.staged => (padding, cache),
+            _ => continue,
+        };
         let whole = matches!(made.kind, Kind::Gpu(GpuOp::AllocShared { .. }));
         let zero = matches!(padding, Const::Float(0) | Const::Int(0) | Const::Bool(false));
         let Some(ty) = func.ty(buffer).shared().cloned() else { continue };
-        if !whole || !zero || facts.uses[tile.0 as usize] != 1 {
+        let single = facts.uses[tile.0 as usize] == 1;
+        if !whole || !single || !facts.staged && !zero || !constant_view(func, facts, from.operands[0]) {
             continue;
         }
         let (view, offsets) = (from.operands[0], from.operands[1..].to_vec());
-        if copy_bytes(&facts.views, &facts.div, view, &offsets, &ty) < 4 {
+        if !facts.staged && copy_bytes(&facts.views, &facts.div, view, &offsets, &ty) < 4 {
             continue;
         }
         let mut needs = HashSet::new();
