@@ -41,7 +41,7 @@ impl Target for Zero {
     fn llvm_passes(&self) -> &str {
         "function(instcombine)"
     }
-    fn machine(&self) -> Machine {
+    fn machine(&self, _: &str) -> Machine {
         Machine { triple: "x86_64-unknown-linux-gnu".into(), cpu: "x86-64".into(), features: String::new() }
     }
 }
