@@ -1,16 +1,24 @@
 //! The shipped kernels against their references: the cases that `kcc-kernels` runs in eager mode, compiled for this machine, for
-//! AVX2, and for GPUs on the simulator.
+//! AVX2, and for GPUs and NPUs on the simulators.
 //!
-//! `KCC_CASES=text` runs only the cases whose names contain it, `KCC_CASES_SHOW=1` says how long each took.
+//! `KCC_CASES=text` runs only the cases whose names contain it, `KCC_CASES_SHOW=1` says how long each took. A simulated NPU takes a part
+//! of them that KCC_SIM_SEED chooses, or all with `KCC_CASES_ALL=1`.
 
 use kcc_kernels::cases::cases;
 use kcc_runtime::{Builder, Device};
 use std::time::Instant;
 
 fn check(device: &Device) {
+    check_part(device, 0, 1);
+}
+
+/// Every `of`-th case, from `part` on.
+fn check_part(device: &Device, part: usize, of: usize) {
     let only = std::env::var("KCC_CASES").unwrap_or_default();
     let show = std::env::var_os("KCC_CASES_SHOW").is_some();
-    let all: Vec<_> = cases().into_iter().filter(|c| c.name.contains(&only)).collect();
+    let of = if std::env::var_os("KCC_CASES_ALL").is_some() || !only.is_empty() { 1 } else { of };
+    let all = cases().into_iter().filter(|c| c.name.contains(&only));
+    let all: Vec<_> = all.enumerate().filter(|(i, _)| i % of == part % of).map(|(_, c)| c).collect();
     let run = |c: &kcc_kernels::cases::Case| {
         let start = Instant::now();
         let wrong = c.check(device).err();
@@ -70,4 +78,21 @@ fn kernels_agree_with_their_references_on_a_simulated_gfx950() {
 #[test]
 fn kernels_agree_with_their_references_on_a_simulated_gfx1100() {
     check(&simulated("sim:gfx1100"));
+}
+
+/// One of so many cases.
+const PARTS: usize = 8;
+
+fn seed() -> usize {
+    std::env::var("KCC_SIM_SEED").ok().and_then(|s| s.trim().parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn kernels_agree_with_their_references_on_a_simulated_910b() {
+    check_part(&simulated("sim:ascend910b"), seed(), PARTS);
+}
+
+#[test]
+fn kernels_agree_with_their_references_on_a_simulated_910b_of_20_groups() {
+    check_part(&simulated("sim:ascend910b4"), seed() + PARTS / 2, PARTS);
 }

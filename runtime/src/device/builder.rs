@@ -119,6 +119,8 @@ impl Builder {
             Some(("cuda", n)) if n.parse::<u16>().is_ok() => cuda(name, n.parse().unwrap_or(0)),
             None if name == "hip" => hip(name, 0),
             Some(("hip", n)) if n.parse::<u16>().is_ok() => hip(name, n.parse().unwrap_or(0)),
+            None if name == "ascend" => npu(name, 0),
+            Some(("ascend", n)) if n.parse::<u16>().is_ok() => npu(name, n.parse().unwrap_or(0)),
             Some(("sim", chip)) => simulator(name, chip),
             _ => Err(Error::UnknownDevice { name: name.into() }),
         }
@@ -235,6 +237,17 @@ fn hip(name: &str, _: u16) -> Result<Builder> {
     Err(Error::Device { device: name.into(), reason })
 }
 
+#[cfg(feature = "ascend")]
+fn npu(_: &str, index: u16) -> Result<Builder> {
+    Ok(Builder::new(Choice::Gpu(crate::drivers::ascend::open(index)?)))
+}
+
+#[cfg(not(feature = "ascend"))]
+fn npu(name: &str, _: u16) -> Result<Builder> {
+    let reason = "this program was built without it; build kcc-runtime with the feature `ascend`".into();
+    Err(Error::Device { device: name.into(), reason })
+}
+
 /// What a kernel's author asked to see, where they see the program's own output.
 fn to_stdout(text: &str) {
     use std::io::Write;
@@ -252,8 +265,21 @@ mod tests {
         assert_eq!(Device::open("cpu:3").unwrap().threads(), 3);
         assert!(Device::open("eager").unwrap().is_eager());
         for bad in [
-            "", "gpu", "cpu:", "cpu:0", "cpu:x", "cpu:-1", "eager:2", "CPU", "cuda:", "cuda:x", "cuda:-1",
-            "hip:", "hip:x",
+            "",
+            "gpu",
+            "cpu:",
+            "cpu:0",
+            "cpu:x",
+            "cpu:-1",
+            "eager:2",
+            "CPU",
+            "cuda:",
+            "cuda:x",
+            "cuda:-1",
+            "hip:",
+            "hip:x",
+            "ascend:",
+            "ascend:910b",
         ] {
             let e = Device::open(bad).unwrap_err().to_string();
             assert!(e.contains(&format!("`{bad}`")), "{e}");

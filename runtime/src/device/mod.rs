@@ -56,7 +56,7 @@ pub(crate) struct How {
     /// On the CPU, the most threads.
     pub(crate) threads: Option<usize>,
     /// On a GPU, the stream.
-    #[cfg_attr(not(any(feature = "cuda", feature = "hip")), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "cuda", feature = "hip", feature = "ascend")), allow(dead_code))]
     pub(crate) stream: Option<Stream>,
 }
 
@@ -115,7 +115,7 @@ impl Device {
     }
 
     /// The device of that name: `cpu`, `cpu:2` (two threads), `eager`, `cuda` or `cuda:1` (the second GPU; feature `cuda`),
-    /// `hip` or `hip:1` (AMD's; feature `hip`), `sim:sm_80`, `sim:sm_89`, `sim:sm_90a`, `sim:sm_100a`, `sim:gfx90a`, `sim:gfx942`,
+    /// `hip` or `hip:1` (AMD's; feature `hip`), `ascend` or `ascend:1` (the second NPU; feature `ascend`), `sim:sm_80`, `sim:sm_89`, `sim:sm_90a`, `sim:sm_100a`, `sim:gfx90a`, `sim:gfx942`,
     /// `sim:gfx950` or `sim:gfx1100` (the simulator of GPUs; feature `sim`), `sim:ascend910b`, `sim:ascend910b4`, `sim:ascend910c` or
     /// `sim:ascend910c4` (that of NPUs, with 24 and 20 groups of cores).
     ///

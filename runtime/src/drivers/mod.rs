@@ -1,6 +1,6 @@
 //! What runs kernels: one driver per kind of device. Only this folder talks to devices.
 
-#[cfg(feature = "sim")]
+#[cfg(any(feature = "sim", feature = "ascend"))]
 pub(crate) mod ascend;
 pub mod cpu;
 #[cfg(feature = "cuda")]

@@ -21,7 +21,7 @@ impl Stream {
     }
 
     /// The handle.
-    #[cfg_attr(not(any(feature = "cuda", feature = "hip")), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "cuda", feature = "hip", feature = "ascend")), allow(dead_code))]
     pub(crate) fn raw(self) -> *mut std::ffi::c_void {
         self.0 as *mut std::ffi::c_void
     }

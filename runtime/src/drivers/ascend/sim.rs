@@ -7,17 +7,16 @@
 //! other are errors with the source line.
 
 use super::meta::meta;
+use super::scalar::scalar;
 use crate::device::Launching;
 use crate::drivers::gpu::{Driver, Module, Staged};
 use crate::drivers::sim::{How, mistake};
 use crate::error::{Error, Result};
 use crate::launch::{Arg, Facts, Label, Place, Raw};
 use crate::timeline::{PipeTime, Timeline};
-use half::{bf16, f16};
 use kcc_davinci::ir::{CoreKind, Pipe, Program};
 use kcc_davinci::{Arg as SimArg, Chip, Error as SimError, FaultKind, Launch, Options, Report};
 use kcc_dsl::exchange::{Artifact, NpuMeta};
-use kcc_dsl::ir::Elem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A simulated NPU.
@@ -84,21 +83,6 @@ struct Simulated {
     target: String,
     how: How,
     last: Arc<Mutex<Option<Timeline>>>,
-}
-
-/// A scalar as programs take it: integers extended, floats by the bits of an `f32`.
-fn scalar(elem: Elem, bits: u64) -> i64 {
-    match elem {
-        Elem::Bool => (bits & 1) as i64,
-        Elem::I8 => i64::from(bits as i8),
-        Elem::I16 => i64::from(bits as i16),
-        Elem::I32 => i64::from(bits as i32),
-        Elem::F16 => f16::from_bits(bits as u16).to_f32().to_bits().into(),
-        Elem::BF16 => bf16::from_bits(bits as u16).to_f32().to_bits().into(),
-        Elem::U8 | Elem::F8E4M3 | Elem::F8E5M2 => (bits & 0xff) as i64,
-        Elem::U32 | Elem::F32 => (bits & 0xffff_ffff) as i64,
-        Elem::I64 => bits as i64,
-    }
 }
 
 /// The arguments, with the images of views.
@@ -189,5 +173,107 @@ impl Simulated {
                 Error::Load { kernel, reason }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::{self, PrintHandler};
+    use crate::tensor::Tensor;
+    use kcc_dsl::exchange::NpuBlocks;
+
+    /// `y = x` for eight elements; `body` may leave out what orders the two copies.
+    fn copy(body: &str) -> Artifact {
+        let param = |name: &str, mutable: bool| {
+            format!(r#"{{"name":"{name}","kind":{{"View":{{"elem":"F32","rank":1,"mutable":{mutable}}}}}}}"#)
+        };
+        let text = format!(
+            "davinci {{\"name\":\"copy\",\"chip\":\"ascend910b\",\"params\":[{},{}],\"workspace\":0}}\n\
+             buffer name=t space=ub elem=F32 layout=nd bytes=32 slots=1 address=0\n\
+             loc copy.rs:3:1\nloc copy.rs:7:9\nloc copy.rs:8:5\nvector {{\n{body}}}\n",
+            param("x", false),
+            param("y", true)
+        );
+        let npu = NpuMeta {
+            chip: "ascend910b".into(),
+            arch: "dav-2201".into(),
+            blocks: NpuBlocks::Vectors,
+            most_blocks: 48,
+            workspace_bytes: 0,
+        };
+        Artifact {
+            target: "sim:ascend910b".into(),
+            symbol: "copy".into(),
+            bytes: text.into_bytes(),
+            cpu: Default::default(),
+            gpu: None,
+            npu: Some(npu),
+            timings: vec![],
+        }
+    }
+
+    const LOAD: &str =
+        "copy_in src=p0+0 dst=b0+0 elem=F32 blocks=1 bytes=32 src_gap=0 dst_gap=0 pad=null # 1\n";
+    const STORE: &str =
+        "copy_out atomic=none src=b0+0 dst=p1+0 elem=F32 blocks=1 bytes=32 src_gap=0 dst_gap=0 # 2\n";
+    const SET: &str = "set from=mte2 to=mte3 event=0 # 1\n";
+    const WAIT: &str = "wait from=mte2 to=mte3 event=0 # 2\n";
+
+    fn run(artifact: &Artifact, trace: bool) -> Result<(Vec<f32>, Option<Timeline>)> {
+        let chip = Chip::find("ascend910b").expect("a chip of that name");
+        let sim = Sim::new(chip, How { seed: 5, trace });
+        let module = sim.load("copy", artifact)?;
+        let x = Tensor::from_fn(&[8], |i| i as f32)?;
+        let mut y = Tensor::zeros(&[8])?;
+        let args = [launch::Arg::input(&x), launch::Arg::output(&mut y)];
+        let print: PrintHandler = Arc::new(|_| {});
+        let launching = Launching { grid: [1, 1, 1], args: &args, how: Default::default(), print: &print };
+        module.run(&Label { name: "copy", generics: "" }, &launching)?;
+        Ok((y.to_vec(), sim.timeline()))
+    }
+
+    #[test]
+    fn a_launch_reads_and_writes_the_views_and_keeps_a_timeline_if_asked() {
+        let good = copy(&[LOAD, SET, WAIT, STORE].concat());
+        let want: Vec<f32> = (0..8).map(|i| i as f32).collect();
+        assert_eq!(run(&good, false).unwrap(), (want.clone(), None));
+        let (y, timeline) = run(&good, true).unwrap();
+        let timeline = timeline.unwrap();
+        assert_eq!(y, want);
+        let pipes: Vec<_> = timeline.pipes.iter().map(|p| (p.core, p.cores, p.pipe)).collect();
+        assert!(
+            pipes.contains(&("vector", 1, "mte2")) && pipes.contains(&("vector", 1, "mte3")),
+            "{pipes:?}"
+        );
+        assert!(timeline.trace.contains("copy.rs:7") && timeline.cycles > 0, "{}", timeline.trace);
+    }
+
+    #[test]
+    fn faults_name_the_line_and_are_bugs_of_the_compiler() {
+        for (body, word, line) in [
+            ([LOAD, STORE].concat(), "Race", "copy.rs:8:5"),
+            ([STORE].concat(), "Undefined", "copy.rs:8:5"),
+            ([LOAD, SET, WAIT, STORE, SET].concat(), "Event", ""),
+            ([LOAD, WAIT, STORE].concat(), "Deadlock", ""),
+        ] {
+            let e = run(&copy(&body), false).unwrap_err();
+            assert!(e.is_bug(), "{e}");
+            let text = e.to_string();
+            assert!(text.contains(word) && text.contains(line) && text.contains("KCC_SIM_SEED=5"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_program_for_the_chip_is_refused() {
+        let good = copy(&[LOAD, SET, WAIT, STORE].concat());
+        let text = String::from_utf8(good.bytes.clone()).unwrap();
+        let other = text.replace("ascend910b", "ascend910b4").into_bytes();
+        for bytes in [b"nonsense".to_vec(), vec![0xff], other] {
+            let bad = Artifact { bytes, ..good.clone() };
+            assert!(matches!(run(&bad, false), Err(Error::Load { .. })));
+        }
+        let bad = Artifact { npu: None, ..good };
+        assert!(matches!(run(&bad, false), Err(Error::Load { .. })));
     }
 }

@@ -7,16 +7,23 @@
 //! host memory  ─ staging.rs ─▶ images of what the views span, copied in and out
 //! ```
 
-#![cfg_attr(not(any(feature = "cuda", feature = "hip", feature = "sim")), allow(dead_code, unused_imports))]
+#![cfg_attr(
+    not(any(feature = "cuda", feature = "hip", feature = "ascend", feature = "sim")),
+    allow(dead_code, unused_imports)
+)]
 
 mod grid;
-#[cfg(any(feature = "cuda", feature = "hip"))]
+#[cfg(any(feature = "hip", feature = "ascend"))]
+pub(crate) mod library;
+#[cfg(any(feature = "cuda", feature = "hip", feature = "ascend"))]
+#[cfg_attr(not(any(feature = "cuda", feature = "hip")), allow(dead_code))]
 pub(crate) mod native;
 mod pack;
 mod ptx;
 mod recipe;
 mod staging;
-#[cfg(all(test, any(feature = "cuda", feature = "hip")))]
+#[cfg(all(test, any(feature = "cuda", feature = "hip", feature = "ascend")))]
+#[cfg_attr(not(any(feature = "cuda", feature = "hip")), allow(dead_code))]
 pub(crate) mod stand_in;
 mod status;
 #[cfg(any(feature = "cuda", feature = "hip"))]

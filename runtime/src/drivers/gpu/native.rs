@@ -54,6 +54,56 @@ impl Drop for Lent<'_> {
     }
 }
 
+/// The views of a launch in a device's memory: those of the host as images, copied there and back.
+pub(crate) struct Homes<'n> {
+    lent: Lent<'n>,
+    staged: Option<Staged>,
+    /// Address of the first element of each view; 0 for numbers.
+    pub(crate) addresses: SmallVec<[u64; 16]>,
+}
+
+impl<'n> Homes<'n> {
+    /// Whether any view lies in the host's memory.
+    pub(crate) fn are_needed(args: &[Arg<'_>]) -> bool {
+        args.iter().any(|a| matches!(&a.raw, Raw::View(v) if v.place == Place::Host))
+    }
+
+    /// Copies what lies in the host's memory to the device.
+    pub(crate) fn new(native: &'n dyn Native, args: &[Arg<'_>]) -> Result<Homes<'n>> {
+        let mut lent = Lent { native, addresses: SmallVec::new() };
+        let staged = if Homes::are_needed(args) { Some(Staged::new(args)?) } else { None };
+        let mut addresses: SmallVec<[u64; 16]> = SmallVec::from_elem(0, args.len());
+        for (i, arg) in args.iter().enumerate() {
+            let Raw::View(v) = &arg.raw else { continue };
+            addresses[i] = match staged.as_ref().and_then(|s| s.images[i].as_ref()) {
+                None => v.ptr as u64,
+                Some(image) => {
+                    let address = native.alloc(image.memory.len())?;
+                    lent.addresses.push(address);
+                    // SAFETY: allocated with this size.
+                    unsafe { native.write(address, image.memory.bytes())? };
+                    address + image.origin as u64
+                }
+            };
+        }
+        Ok(Homes { lent, staged, addresses })
+    }
+
+    /// Copies what the kernel may have written back; all that was launched is done.
+    pub(crate) fn back(&mut self, args: &[Arg<'_>]) -> Result<()> {
+        let Some(staged) = &mut self.staged else { return Ok(()) };
+        let mut addresses = self.lent.addresses.iter();
+        for image in staged.images.iter_mut().flatten() {
+            if let Some(&address) = addresses.next().filter(|_| image.mutable) {
+                // SAFETY: allocated with this size.
+                unsafe { self.lent.native.read(address, image.memory.bytes_mut())? };
+            }
+        }
+        staged.finish(args);
+        Ok(())
+    }
+}
+
 /// Runs checked arguments and waits, unless every view lies on the device and nothing comes back. `status` is the status
 /// buffer's address, if the kernel reports anything; it is held for the whole launch. `call` launches once.
 pub(crate) fn run(
@@ -67,8 +117,7 @@ pub(crate) fn run(
     native.enter()?;
     let stream = native.stream(launch.how.stream);
     let blocks = blocks(label, meta, launch.grid, native.processors())?;
-    let on_host = |a: &Arg<'_>| matches!(&a.raw, Raw::View(v) if v.place == Place::Host);
-    let staging = launch.args.iter().any(on_host);
+    let staging = Homes::are_needed(launch.args);
     let status = Status::of(meta);
     if (staging || status.is_some()) && native.capturing(stream)? {
         let reason = "a recording takes no tensors in host memory, and no kernels that assert or print; copy the tensors to the \
@@ -76,22 +125,7 @@ pub(crate) fn run(
             .into();
         return Err(Error::Limit { kernel: label.to_string(), reason });
     }
-    let mut lent = Lent { native, addresses: SmallVec::new() };
-    let mut staged = if staging { Some(Staged::new(launch.args)?) } else { None };
-    let mut homes: SmallVec<[u64; 16]> = SmallVec::from_elem(0, launch.args.len());
-    for (i, arg) in launch.args.iter().enumerate() {
-        let Raw::View(v) = &arg.raw else { continue };
-        homes[i] = match staged.as_ref().and_then(|s| s.images[i].as_ref()) {
-            None => v.ptr as u64,
-            Some(image) => {
-                let address = native.alloc(image.memory.len())?;
-                lent.addresses.push(address);
-                // SAFETY: allocated with this size.
-                unsafe { native.write(address, image.memory.bytes())? };
-                address + image.origin as u64
-            }
-        };
-    }
+    let mut homes = Homes::new(native, launch.args)?;
     let mut maps: SmallVec<[Encoded; 4]> = SmallVec::new();
     for recipe in &meta.tensor_maps {
         let i = recipe.param as usize;
@@ -99,11 +133,11 @@ pub(crate) fn run(
             let reason = format!("its tensor map names parameter {i}, which is no view");
             return Err(Error::Load { kernel: label.to_string(), reason });
         };
-        maps.push(encode(label, &format!("#{i}"), recipe, v, homes[i])?);
+        maps.push(encode(label, &format!("#{i}"), recipe, v, homes.addresses[i])?);
     }
     let buffer = status_buffer.lock().unwrap_or_else(PoisonError::into_inner);
     let address = buffer.filter(|_| status.is_some()).unwrap_or(0);
-    let slots = slots(launch.args, launch.grid, address, |i| homes[i]);
+    let slots = slots(launch.args, launch.grid, address, |i| homes.addresses[i]);
     if let Some(status) = &status {
         // SAFETY: the status buffer of this kernel, locked.
         unsafe { native.write(address, &status.header())? };
@@ -117,16 +151,7 @@ pub(crate) fn run(
     }
     ran?;
     native.wait(stream)?;
-    if let Some(staged) = &mut staged {
-        let mut addresses = lent.addresses.iter();
-        for image in staged.images.iter_mut().flatten() {
-            if let Some(&address) = addresses.next().filter(|_| image.mutable) {
-                // SAFETY: allocated with this size.
-                unsafe { native.read(address, image.memory.bytes_mut())? };
-            }
-        }
-        staged.finish(launch.args);
-    }
+    homes.back(launch.args)?;
     if let Some(status) = &status {
         let mut bytes = vec![0; status.bytes()];
         // SAFETY: the status buffer has this size.

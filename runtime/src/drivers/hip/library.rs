@@ -1,8 +1,9 @@
 //! HIP's library: opened at run time, every function that the driver calls looked up at once, so that none is missing later.
 
+use crate::drivers::gpu::library::{self, functions};
 use crate::error::{Error, Result};
 use libloading::Library;
-use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
 use std::sync::{Arc, OnceLock};
 
 /// Names the library to open instead of the usual ones.
@@ -23,42 +24,22 @@ pub(super) const OUT_OF_MEMORY: Code = 2;
 
 pub(super) use crate::drivers::gpu::streams::Handle;
 
-macro_rules! functions {
-    ($($name:ident: $symbol:literal, ($($arg:ty),*) -> $result:ty;)*) => {
-        /// The functions, and the library that they live in.
-        pub(super) struct Api {
-            $(pub(super) $name: unsafe extern "C" fn($($arg),*) -> $result,)*
-            /// `hipGetDeviceProperties` in the form that the library has.
-            pub(super) properties: unsafe extern "C" fn(*mut c_void, c_int) -> Code,
-            /// Keeps the functions in place.
-            _library: Library,
-        }
+/// `hipGetDeviceProperties`.
+type Properties = unsafe extern "C" fn(*mut c_void, c_int) -> Code;
 
-        impl Api {
-            fn find(library: Library) -> std::result::Result<Api, &'static str> {
-                $(
-                    // SAFETY: the type is that of HIP's header.
-                    let $name = *unsafe {
-                        library.get::<unsafe extern "C" fn($($arg),*) -> $result>($symbol.as_bytes())
-                    }
-                    .map_err(|_| $symbol)?;
-                )*
-                type Properties = unsafe extern "C" fn(*mut c_void, c_int) -> Code;
-                // Since ROCm 6 the record is larger, and the function has a name of its own.
-                let get = |name: &str| {
-                    // SAFETY: the type is that of HIP's header.
-                    unsafe { library.get::<Properties>(name.as_bytes()) }.map(|function| *function)
-                };
-                let properties = get("hipGetDevicePropertiesR0600")
-                    .or_else(|_| get("hipGetDeviceProperties"))
-                    .map_err(|_| "hipGetDeviceProperties")?;
-                Ok(Api { $($name,)* properties, _library: library })
-            }
-        }
+/// In the form that the library has: since ROCm 6 the record is larger, and the function has a name of its own.
+fn find_properties(library: &Library) -> std::result::Result<Properties, &'static str> {
+    let get = |name: &str| {
+        // SAFETY: the type is that of HIP's header.
+        unsafe { library.get::<Properties>(name.as_bytes()) }.map(|function| *function)
     };
+    get("hipGetDevicePropertiesR0600")
+        .or_else(|_| get("hipGetDeviceProperties"))
+        .map_err(|_| "hipGetDeviceProperties")
 }
 
 functions! {
+    { properties: Properties = find_properties; }
     init: "hipInit", (c_uint) -> Code;
     driver_version: "hipDriverGetVersion", (*mut c_int) -> Code;
     device_count: "hipGetDeviceCount", (*mut c_int) -> Code;
@@ -102,30 +83,16 @@ impl Api {
     /// No library, one that is too old, or one that does not start: what was looked for, and what to do.
     pub(super) fn shared() -> Result<Arc<Api>> {
         static OPENED: OnceLock<std::result::Result<Arc<Api>, String>> = OnceLock::new();
-        let opened = OPENED.get_or_init(|| {
-            let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty());
-            let names: Vec<OsString> = match named {
-                Some(name) => vec![name],
-                None => NAMES.iter().map(OsString::from).collect(),
-            };
-            let names: Vec<&OsStr> = names.iter().map(OsString::as_os_str).collect();
-            Api::open(&names).map(Arc::new)
-        });
+        let opened = OPENED.get_or_init(|| Api::open(&library::names(VARIABLE, &NAMES)).map(Arc::new));
         opened.clone().map_err(|reason| Error::Device { device: "hip".into(), reason })
     }
 
     /// The first library that opens, started.
-    pub(super) fn open(names: &[&OsStr]) -> std::result::Result<Api, String> {
-        let found = names.iter().find_map(|name| {
-            // SAFETY: HIP's library sets up its own state when it is loaded, as any program that uses it does.
-            unsafe { Library::new(name) }.ok()
-        });
-        let library = found.ok_or_else(|| {
-            let names: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
+    pub(super) fn open(names: &[impl AsRef<OsStr>]) -> std::result::Result<Api, String> {
+        let library = library::first(names).map_err(|names| {
             format!(
-                "no HIP was found (looked for {} on the library path); install ROCm, put its `lib` on LD_LIBRARY_PATH, name the \
-                 library in {VARIABLE}, or use the device `cpu` or `sim:gfx942`",
-                names.join(", ")
+                "no HIP was found (looked for {names} on the library path); install ROCm, put its `lib` on LD_LIBRARY_PATH, name the \
+                 library in {VARIABLE}, or use the device `cpu` or `sim:gfx942`"
             )
         })?;
         let api = Api::find(library)
