@@ -44,7 +44,7 @@ pub(super) fn library(
     folder: Option<&Path>,
 ) -> Result<PathBuf, String> {
     let named = |n: &OsStr| n.to_string_lossy().into_owned();
-    let digest = Sha256::new().chain_update(arch).chain_update([0]).chain_update(source).finalize();
+    let digest = Sha256::new().chain_update(arch).chain_update([0u8]).chain_update(source).finalize();
     let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let usual = || default_cache_dir().unwrap_or_else(std::env::temp_dir).join("ascend");
     let folder = folder.map_or_else(usual, Path::to_path_buf);

@@ -148,7 +148,7 @@ fn code_that_the_device_cannot_run_is_refused() {
 
 #[test]
 fn without_a_library_the_error_says_what_was_looked_for_and_what_to_do() {
-    let e = Api::open(&["libthere-is-none.so".as_ref()]).err().unwrap();
+    let e = Api::open(&["libthere-is-none.so"]).err().unwrap();
     assert!(e.contains("libthere-is-none.so") && e.contains("KCC_HIP_LIBRARY"), "{e}");
     assert!(e.contains("install ROCm") && e.contains("sim:gfx942"), "{e}");
 }
