@@ -2,7 +2,7 @@
 
 use crate::path::support;
 use crate::rewrite::Rewrite;
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -175,14 +175,17 @@ pub fn kernel(options: Options, f: ItemFn) -> TokenStream {
         let kind = quote_spanned!(ty.span()=> <#ty as #support::params::KernelParam>::KIND);
         quote!(#support::Param { name: ::std::string::String::from(#text), kind: #kind })
     });
+    // Hygienic: a parameter may have the kernel's own name, which must go on meaning the function.
+    let local =
+        |i: usize, p: &Param| Ident::new(&format!("slot_{i}"), Span::mixed_site().located_at(p.name.span()));
     let bindings = params.iter().enumerate().map(|(i, p)| {
-        let (ty, name, i) = (&p.ty, &p.name, i as u32);
+        let (ty, name, i) = (&p.ty, local(i, p), i as u32);
         let mutable = matches!(p.by, By::Mut).then(|| quote!(mut));
         let slot = quote_spanned!(ty.span()=> <#ty as #support::params::KernelParam>::slot(#i));
         quote!(let #mutable #name = #slot;)
     });
-    let arguments = params.iter().map(|p| {
-        let name = &p.name;
+    let arguments = params.iter().enumerate().map(|(i, p)| {
+        let name = local(i, p);
         match p.by {
             By::Ref => quote!(&#name),
             By::Mut => quote!(&mut #name),
