@@ -96,6 +96,6 @@ fn too_large_a_tile_names_the_memory_and_what_to_divide() {
     let k = b.finish().expect("valid");
     let e = kcc_ascend::compile(&k, &[], Chip::find("ascend910b").expect("a chip")).expect_err("256 KiB");
     let text = e.to_string();
-    assert!(text.contains("bytes of the ub memory, a core of ascend910b has 196352"), "{text}");
+    assert!(text.contains("bytes of the ub memory, a core of ascend910b has 188416"), "{text}");
     assert!(format!("{e:?}").contains("divide a block size of the kernel by 2"), "{e:?}");
 }

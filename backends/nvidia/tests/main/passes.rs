@@ -28,6 +28,7 @@ const OLD: &str = "nvidia:sm_80";
 const NEW: &str = "nvidia:sm_90a";
 const FOUR: &[(&str, &str)] = &[("warps", "4")];
 const TURNS: &[(&str, &str)] = &[("warps", "4"), ("persistent", "1")];
+const DIES: &[(&str, &str)] = &[("warps", "4"), ("dies", "4")];
 const EIGHT: &[(&str, &str)] = &[("warps", "8")];
 
 fn narrow() -> Kernel {
@@ -62,6 +63,7 @@ const fn case(
 
 const CASES: &[Case] = &[
     case("persistent", "programs_in_a_loop", product, NEW, TURNS),
+    case("order_programs", "dies_take_turns", product, OLD, DIES),
     case("store_bulk", "rows_leave_through_shared_memory", product, NEW, FOUR),
     case("prepare_dots", "narrow_operands_become_wider_and_longer", narrow, OLD, FOUR),
     case("select_wide_mma", "product", product, NEW, FOUR),

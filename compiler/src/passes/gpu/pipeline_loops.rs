@@ -143,7 +143,8 @@ fn copies(func: &Func, facts: &Facts, the_loop: &Op) -> Vec<Copy> {
         let whole = matches!(made.kind, Kind::Gpu(GpuOp::AllocShared { .. }));
         let zero = matches!(padding, Const::Float(0) | Const::Int(0) | Const::Bool(false));
         let Some(ty) = func.ty(buffer).shared().cloned() else { continue };
-        let single = facts.uses[tile.0 as usize] == 1;
+        // Values that a loop within has got since are none of a copy.
+        let single = facts.uses.get(tile.0 as usize) == Some(&1);
         if !whole || !single || !facts.staged && !zero || !constant_view(func, facts, from.operands[0]) {
             continue;
         }
