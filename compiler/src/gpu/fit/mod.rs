@@ -154,6 +154,7 @@ fn others(asked: &GpuOptions, first: &Excess) -> Vec<(GpuOptions, String, bool)>
 ///
 /// # Errors
 /// Those of an attempt; what does not fit, with what would.
+#[allow(clippy::type_complexity)] // the two errors are of two kinds
 pub fn search<T, E: From<Error>>(
     options: &GpuOptions,
     attempt: &mut dyn FnMut(&GpuOptions) -> Result<Result<T, Excess>, E>,

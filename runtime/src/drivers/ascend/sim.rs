@@ -251,10 +251,9 @@ mod tests {
 
     #[test]
     fn faults_name_the_line_and_are_bugs_of_the_compiler() {
-        for (body, word, line) in [
-            ([LOAD, STORE].concat(), "Race", "copy.rs:8:5"),
-            ([STORE].concat(), "Undefined", "copy.rs:8:5"),
-        ] {
+        for (body, word, line) in
+            [([LOAD, STORE].concat(), "Race", "copy.rs:8:5"), ([STORE].concat(), "Undefined", "copy.rs:8:5")]
+        {
             let e = run(&copy(&body), false).unwrap_err();
             assert!(e.is_bug(), "{e}");
             let text = e.to_string();
