@@ -106,6 +106,7 @@ impl Lower<'_> {
         });
     }
 
+    #[allow(clippy::too_many_arguments)] // places and extents of one reduction
     fn fold_rows(
         &mut self,
         (work, wp): (u32, i64),
