@@ -1,7 +1,7 @@
 //! The Ascend backend: kernels to the pipes of DaVinci cores.
 //!
 //! ```text
-//! tile IR ─ lower/ ─▶ davinci program ─ double_buffer ─ assign_addresses ─ order ─▶ verified program
+//! tile IR ─ lower/ ─▶ davinci program ─ group_vectors ─ double_buffer ─ assign_addresses ─ order ─▶ verified program
 //! ```
 //! Products run on the cube core, everything else on vector cores; a kernel without products is for vector cores alone. The
 //! program runs on the simulator of [`kcc_davinci`]; nobody has compared with a device.

@@ -8,8 +8,9 @@ use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::Kernel;
 
 /// Names of the stages, with the extension of their files.
-pub const STAGES: [(&str, &str); 4] = [
+pub const STAGES: [(&str, &str); 5] = [
     ("lower", "davinci"),
+    ("group_vectors", "davinci"),
     ("double_buffer", "davinci"),
     ("assign_addresses", "davinci"),
     ("order", "davinci"),
@@ -31,26 +32,41 @@ pub fn compile_by(
 ) -> Result<Program, Error> {
     let mut args = args.to_vec();
     args.resize(kernel.params.len(), ArgSpec::default());
-    let (mut program, answers) = clock.time("lower", || lower::lower(kernel, &args, chip.name))?;
+    let (mut program, hints) = clock.time("lower", || lower::lower(kernel, &args, chip.name))?;
     if let Some(new) = watch(0, &program)? {
+        program = new;
+    }
+    clock.time("group_vectors", || group(&mut program, chip));
+    if let Some(new) = watch(1, &program)? {
         program = new;
     }
     let mut slots = passes::double_buffer::choose(&program);
     passes::double_buffer::apply(&mut program, &slots);
-    if let Some(new) = watch(1, &program)? {
-        program = new;
-        slots = passes::double_buffer::given(&program);
-    }
-    clock.time("assign_addresses", || place(&mut program, &mut slots, chip))?;
     if let Some(new) = watch(2, &program)? {
         program = new;
         slots = passes::double_buffer::given(&program);
     }
-    clock.time("order", || passes::order::run(&mut program, &slots, &answers, chip))?;
+    clock.time("assign_addresses", || place(&mut program, &mut slots, chip))?;
     if let Some(new) = watch(3, &program)? {
+        program = new;
+        slots = passes::double_buffer::given(&program);
+    }
+    clock.time("order", || passes::order::run(&mut program, &slots, &hints, chip))?;
+    if let Some(new) = watch(4, &program)? {
         program = new;
     }
     Ok(program)
+}
+
+/// Groups vector instructions, if there is room: side by side they need more than one after another.
+fn group(program: &mut Program, chip: &Chip) {
+    let mut grouped = program.clone();
+    passes::group_vectors::run(&mut grouped);
+    let mut trial = grouped.clone();
+    let mut slots = passes::double_buffer::choose(&trial);
+    if place(&mut trial, &mut slots, chip).is_ok() {
+        *program = grouped;
+    }
 }
 
 /// Gives buffers addresses; where they do not fit, second slots are given up.

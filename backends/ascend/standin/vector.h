@@ -228,6 +228,7 @@ KCC_TWO(Min, standin::Smaller(x, y))
 KCC_TWO(And, x & y)
 KCC_TWO(Or, x | y)
 KCC_TWO(MulAddDst, standin::Fused(x, y, z))
+KCC_TWO(FusedMulAdd, standin::Fused(x, z, y))
 #undef KCC_TWO
 
 #define KCC_SCALAR(name, expression)                                                                                    \

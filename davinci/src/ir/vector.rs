@@ -221,6 +221,25 @@ instructions! {
         /// Blocks of the second factor.
         b_stride: Stride,
     }
+    /// `FusedMulAdd`: `dst = a * dst + b`, with one rounding.
+    FusedMulAdd => V {
+        /// `f16` or `f32`.
+        elem: Elem,
+        /// Factor and result.
+        dst: Local,
+        /// Other factor.
+        a: Local,
+        /// Addend.
+        b: Local,
+        /// Elements.
+        span: Span,
+        /// Blocks of the result.
+        dst_stride: Stride,
+        /// Blocks of the other factor.
+        a_stride: Stride,
+        /// Blocks of the addend.
+        b_stride: Stride,
+    }
     /// Conversion. A repeat has as many elements as 256 bytes hold of the wider type.
     Cast => V {
         /// Type of the result.

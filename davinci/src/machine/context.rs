@@ -26,6 +26,8 @@ pub(super) struct Context<'a> {
     pub epochs: &'a mut Epochs,
     pub by: By,
     pub moved: Moved,
+    /// Units by which functions are off, and what decides which way.
+    pub inexact: (u32, u64),
 }
 
 impl Globals {

@@ -91,6 +91,7 @@ impl Model<'_> {
             }
             Instr::VScalar(i) => vector(repeats(&i.span, i.elem.bytes())),
             Instr::MulAdd(i) => vector(repeats(&i.span, i.elem.bytes())),
+            Instr::FusedMulAdd(i) => vector(repeats(&i.span, i.elem.bytes())),
             Instr::Cast(i) => vector(repeats(&i.span, i.from.bytes().max(i.to.bytes()))),
             Instr::CompareTo(i) => vector(count(&i.n, i.elem.bytes())),
             Instr::CompareScalar(i) => vector(count(&i.n, i.elem.bytes())),

@@ -66,11 +66,14 @@ pub struct Options {
     /// Only counts cycles: instructions move no data and are checked for no hazards, so that launches of full size take
     /// seconds. Memory is read by the scalar unit alone, and what lies behind the end of an argument's bytes reads as 0.
     pub timing: bool,
+    /// Units in the last place by which exponentials and logarithms of `f32` are off, at most; which way is up to the seed. The vendor
+    /// publishes no bound: 0 takes them for correctly rounded, and programs must not depend on that.
+    pub inexact: u32,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { seed: 0, steps: 1 << 32, trace: false, timing: false }
+        Options { seed: 0, steps: 1 << 32, trace: false, timing: false, inexact: 0 }
     }
 }
 

@@ -341,6 +341,7 @@ impl<'p> Machine<'p> {
             epochs: &mut self.epochs,
             by: By { agent, epoch, in_order, atomic },
             moved: Moved::default(),
+            inexact: (self.options.inexact, self.options.seed),
         };
         let out = f(&mut x)?;
         let moved = x.moved;

@@ -34,7 +34,18 @@ fn rough(v: f32) -> f32 {
     if v.is_finite() { f32::from_bits(v.to_bits() & 0xffff_e000) } else { v }
 }
 
-fn unary(op: Unary, elem: Elem, b: &[u8]) -> Bytes {
+/// Some units off, the same way whenever it is computed from the same operand.
+fn off((units, seed): (u32, u64), x: f32, y: f32) -> f32 {
+    if units == 0 || !y.is_normal() || y == 1.0 {
+        return y;
+    }
+    let mix = (u64::from(x.to_bits()) ^ seed.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let by = (mix % u64::from(2 * units + 1)) as i64 - i64::from(units);
+    let moved = f32::from_bits((i64::from(y.to_bits()) + by) as u32);
+    if moved.is_normal() { moved } else { y }
+}
+
+fn unary(op: Unary, elem: Elem, b: &[u8], inexact: (u32, u64)) -> Bytes {
     match op {
         Unary::Not => of_int(elem, !int(elem, b)),
         Unary::Relu if !elem.is_float() => of_int(elem, int(elem, b).max(0)),
@@ -43,8 +54,8 @@ fn unary(op: Unary, elem: Elem, b: &[u8]) -> Bytes {
             let wide = f64::from(x);
             let y = match op {
                 Unary::Abs => x.abs(),
-                Unary::Exp => wide.exp() as f32,
-                Unary::Ln => wide.ln() as f32,
+                Unary::Exp => off(inexact, x, wide.exp() as f32),
+                Unary::Ln => off(inexact, x, wide.ln() as f32),
                 Unary::Sqrt => x.sqrt(),
                 Unary::Rsqrt => rough((1.0 / wide.sqrt()) as f32),
                 Unary::Reciprocal => rough((1.0 / wide) as f32),
@@ -238,6 +249,34 @@ fn gather(c: &mut Context<'_>, i: &Gather) -> Result<(), Fault> {
     Ok(())
 }
 
+/// `x · y + z` with one rounding; `which` picks them among what the result's place holds and the operands.
+fn fused(
+    c: &mut Context<'_>,
+    elem: Elem,
+    (dst, a, b): (&Local, &Local, &Local),
+    span: &Span,
+    (sd, sa, sb): (Stride, Stride, Stride),
+    which: impl Fn(f32, f32, f32) -> (f32, f32, f32),
+) -> Result<(), Fault> {
+    let w = elem.bytes();
+    let from = c.operand(a, span, sa, w, w)?;
+    let other = c.operand(b, span, sb, w, w)?;
+    c.operand(dst, span, sd, w, w)?;
+    let to = c.result(dst, span, sd, w, w)?;
+    for ((t, x), y) in to.iter().zip(from).zip(other) {
+        let ((d, dd), (x, dx), (y, dy)) = (get(c, dst, *t, w), get(c, a, x, w), get(c, b, y, w));
+        let (x, y, z) = which(float(elem, d.get()), float(elem, x.get()), float(elem, y.get()));
+        // A fused product of halves is exact in f64, and so is its sum but for one rounding.
+        let r = if elem == Elem::F32 {
+            x.mul_add(y, z)
+        } else {
+            f64::from(x).mul_add(f64::from(y), f64::from(z)) as f32
+        };
+        c.memory_mut(dst).put(*t, of_float(elem, r).get(), dd && dx && dy);
+    }
+    Ok(())
+}
+
 /// Runs a vector instruction; `false` if it is none.
 pub(super) fn run(c: &mut Context<'_>, i: &Instr) -> Result<bool, Fault> {
     match i {
@@ -248,7 +287,8 @@ pub(super) fn run(c: &mut Context<'_>, i: &Instr) -> Result<bool, Fault> {
             if i.op == Unary::Not {
                 bytes(c, &i.dst, &to, (&i.src, &from), None, |x, _| !x);
             } else {
-                map(c, (&i.dst, &i.src), (&to, &from), w, |b| unary(i.op, i.elem, b));
+                let inexact = if i.elem == Elem::F32 { c.inexact } else { (0, 0) };
+                map(c, (&i.dst, &i.src), (&to, &from), w, |b| unary(i.op, i.elem, b, inexact));
             }
         }
         Instr::VBinary(i) => {
@@ -275,23 +315,12 @@ pub(super) fn run(c: &mut Context<'_>, i: &Instr) -> Result<bool, Fault> {
             map(c, (&i.dst, &i.src), (&to, &from), w, |b| with_scalar(i.op, i.elem, b, &s));
         }
         Instr::MulAdd(i) => {
-            let w = i.elem.bytes();
-            let a = c.operand(&i.a, &i.span, i.a_stride, w, w)?;
-            let b = c.operand(&i.b, &i.span, i.b_stride, w, w)?;
-            c.operand(&i.dst, &i.span, i.dst_stride, w, w)?;
-            let to = c.result(&i.dst, &i.span, i.dst_stride, w, w)?;
-            for ((t, a), b) in to.iter().zip(a).zip(b) {
-                let ((x, dx), (y, dy), (z, dz)) =
-                    (get(c, &i.a, a, w), get(c, &i.b, b, w), get(c, &i.dst, *t, w));
-                let (x, y, z) = (float(i.elem, x.get()), float(i.elem, y.get()), float(i.elem, z.get()));
-                // A fused product of halves is exact in f64, and so is its sum but for one rounding.
-                let r = if i.elem == Elem::F32 {
-                    x.mul_add(y, z)
-                } else {
-                    f64::from(x).mul_add(f64::from(y), f64::from(z)) as f32
-                };
-                c.memory_mut(&i.dst).put(*t, of_float(i.elem, r).get(), dx && dy && dz);
-            }
+            let at = (&i.dst, &i.a, &i.b);
+            fused(c, i.elem, at, &i.span, (i.dst_stride, i.a_stride, i.b_stride), |d, a, b| (a, b, d))?;
+        }
+        Instr::FusedMulAdd(i) => {
+            let at = (&i.dst, &i.a, &i.b);
+            fused(c, i.elem, at, &i.span, (i.dst_stride, i.a_stride, i.b_stride), |d, a, b| (a, d, b))?;
         }
         Instr::Cast(i) => {
             let (wt, wf) = (i.to.bytes(), i.from.bytes());

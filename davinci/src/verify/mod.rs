@@ -2,11 +2,12 @@
 //!
 //! What depends on values in registers is checked by the simulator, with the same rules ([`params::check`]).
 
+mod events;
 pub(crate) mod params;
 
 use crate::chip::Chip;
 use crate::error::{Error, Fault, FaultKind};
-use crate::ir::{CoreKind, Instr, Mode, Pipe, Pipes, Program, Reg, Scalar, Space, Stmt, Val, Vals};
+use crate::ir::{CoreKind, Instr, Layout, Mode, Pipe, Pipes, Program, Reg, Scalar, Space, Stmt, Val, Vals};
 use kcc_dsl::ir::{LocId, ParamKind};
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ pub fn verify(program: &Program) -> Result<(), Error> {
         if let Some(body) = program.body(kind) {
             let mut v = Verifier { program, chip, kind, depth: 0 };
             v.block(body, &mut BTreeSet::new()).map_err(Error::Invalid)?;
+            events::check(body).map_err(Error::Invalid)?;
         }
     }
     if program.cube.is_none() && program.vector.is_none() {
@@ -41,6 +43,9 @@ fn buffers(program: &Program, chip: &Chip) -> Result<(), Fault> {
         if !names.insert(&b.name) {
             return fault("another has the same name".into());
         }
+        if !layouts(b.space).contains(&b.layout) {
+            return fault(format!("{:?} is no layout of {}", b.layout, b.space.name()));
+        }
         if b.bytes == 0 || b.slots == 0 {
             return fault("it is empty".into());
         }
@@ -58,6 +63,16 @@ fn buffers(program: &Program, chip: &Chip) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// How a memory's buffers may be laid out: the cube unit takes its operands in one way only.
+fn layouts(space: Space) -> &'static [Layout] {
+    match space {
+        Space::Ub | Space::L1 => &[Layout::Nd, Layout::Nz],
+        Space::L0a => &[Layout::Zz],
+        Space::L0b => &[Layout::Zn],
+        Space::L0c => &[Layout::Nz],
+    }
 }
 
 struct Verifier<'a> {

@@ -279,6 +279,13 @@ fn vector(i: &Instr, c: &Check<'_>, chip: &Chip) -> Result<(), Fault> {
             c.ub("b", &i.b)?;
             span(&i.span, i.elem.bytes())
         }
+        Instr::FusedMulAdd(i) => {
+            one_of("fused_mul_add", i.elem, FLOATS)?;
+            c.ub("dst", &i.dst)?;
+            c.ub("a", &i.a)?;
+            c.ub("b", &i.b)?;
+            span(&i.span, i.elem.bytes())
+        }
         Instr::Cast(i) => {
             let Some(rounds) = cast_rounds(i.to, i.from) else {
                 let what = format!("there is no conversion from {} to {}", i.from, i.to);

@@ -3,5 +3,6 @@
 mod build;
 mod cube;
 mod faults;
+mod limits;
 mod text;
 mod vector;

@@ -143,6 +143,11 @@ impl Writer<'_> {
                 args.extend(self.span(&i.span, |w| w.strides_of_two(i.dst_stride, i.a_stride, i.b_stride)));
                 self.call("MulAddDst", &args);
             }
+            Instr::FusedMulAdd(i) => {
+                let mut args = vec![self.ub(&i.dst, i.elem)?, self.ub(&i.a, i.elem)?, self.ub(&i.b, i.elem)?];
+                args.extend(self.span(&i.span, |w| w.strides_of_two(i.dst_stride, i.a_stride, i.b_stride)));
+                self.call("FusedMulAdd", &args);
+            }
             Instr::Cast(i) => {
                 let mut args = vec![self.ub(&i.dst, i.to)?, self.ub(&i.src, i.from)?];
                 args.push(format!("AscendC::RoundMode::{}", rounding(i.rounding)));

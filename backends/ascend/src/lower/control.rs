@@ -28,11 +28,14 @@ impl Home {
 
 impl Lower<'_> {
     pub(super) fn control(&mut self, op: &Op) -> Result<(), Error> {
-        match op.kind {
+        let outer = std::mem::take(&mut self.carried);
+        let done = match op.kind {
             OpKind::For { .. } => self.loop_for(op),
             OpKind::While => self.loop_while(op),
             _ => self.branch(op),
-        }
+        };
+        self.carried = outer;
+        done
     }
 
     /// The home of a carried value, known inside the region as `v`.
@@ -135,6 +138,7 @@ impl Lower<'_> {
         self.open();
         self.set(region.args[0], Held::Scalar(counter.into()));
         self.dwell(&region.args[1..], &homes);
+        self.carried = region.args[1..].iter().copied().collect();
         self.block(region)?;
         self.loc = op.loc;
         self.settle_all(&homes, &region.yields)?;

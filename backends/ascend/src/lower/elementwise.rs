@@ -13,11 +13,13 @@ impl Lower<'_> {
     pub(super) fn elementwise(&mut self, op: &Op) -> Result<(), Error> {
         let r = op.results[0];
         let held = if self.tile(r)?.rank() == 0 { self.on_scalars(op)? } else { self.on_tiles(op)? };
-        let own = matches!(op.kind, OpKind::Binary(_) | OpKind::Fma) && self.elem(r) == Elem::F32;
+        let own = matches!(op.kind, OpKind::Unary(_) | OpKind::Binary(_) | OpKind::Fma | OpKind::Select)
+            && self.elem(r) == Elem::F32;
         if own && matches!(held, Held::Tile(_)) {
             self.fresh.insert(r);
         }
         self.set(r, held);
+        self.give_away(op);
         Ok(())
     }
 
@@ -193,8 +195,12 @@ impl Lower<'_> {
                 if to.is_float() {
                     let b = self.as_f32(x)?;
                     let t = self.like(x, Elem::F32)?;
-                    let spare = self.fresh.contains(&x) && self.used.get(&x) == Some(&1);
-                    let y = self.float_unary(*u, b, &t, spare)?;
+                    let spare = self.elem(x) == Elem::F32 && self.own(x, r);
+                    let y = if self.uses.loose.contains(&r) {
+                        self.exp2_loose(b, &t, spare)
+                    } else {
+                        self.float_unary(*u, b, &t, spare)?
+                    };
                     return self.narrowed(y, r);
                 }
                 self.int_unary(*u, x)
@@ -223,6 +229,16 @@ impl Lower<'_> {
             }
             OpKind::Fma => {
                 let t = self.like(r, Elem::F32)?;
+                if let (Held::Splat(s), Held::Rows(rows)) =
+                    (self.get(op.operands[1])?, self.get(op.operands[2])?)
+                    && self.elem(op.operands[2]) == Elem::F32
+                {
+                    let (x, a) = (op.operands[0], self.as_f32(op.operands[0])?);
+                    let own = self.elem(x) != Elem::F32 || self.own(x, r);
+                    let a = if own { a } else { self.duplicate(a, &t) };
+                    self.scale_and_add_rows(a, s, rows, &t);
+                    return self.narrowed(a, r);
+                }
                 // What is spread or rounded for this alone need not be kept.
                 let own = matches!(self.get(op.operands[2])?, Held::Rows(_) | Held::Splat(_))
                     || self.elem(op.operands[2]) != Elem::F32;
@@ -410,6 +426,13 @@ impl Lower<'_> {
         };
         if let Some((v, b)) = by_rows {
             let a = self.as_f32(v)?;
+            if op == BinaryOp::Mul
+                && self.uses.added.contains(&r)
+                && self.elem(r) == Elem::F32
+                && self.own(v, r)
+            {
+                return Ok(Held::Scaled(a, b));
+            }
             let to = self.buffer(&t);
             let o = match op {
                 BinaryOp::Add => Binary::Add,

@@ -23,7 +23,7 @@ impl Lower<'_> {
             OpKind::Atomic { op: what, .. } => {
                 let t = self.tile(op.results[0])?.clone();
                 let help = "write each program's own part to memory and add the parts up in a second kernel";
-                if self.used.contains_key(&op.results[0]) {
+                if self.uses.taken(op.results[0]) {
                     return Err(self.unsupported("the value before an atomic update", help));
                 }
                 let how = match what {

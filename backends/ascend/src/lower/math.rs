@@ -27,7 +27,10 @@ impl Lower<'_> {
             UnaryOp::Exp => self.unary(Unary::Exp, y, x, t),
             UnaryOp::Log => self.unary(Unary::Ln, y, x, t),
             UnaryOp::Sqrt => self.unary(Unary::Sqrt, y, x, t),
-            UnaryOp::Exp2 if spare && flat(t) >= CHUNKED => return Ok(self.exp2_in_place(x, t)),
+            UnaryOp::Exp2 if spare && flat(t) >= CHUNKED => {
+                self.exp2_pieces(x, x, t, PIECES);
+                return Ok(x);
+            }
             UnaryOp::Exp2 => return self.exp2(x, t),
             UnaryOp::Log2 => {
                 self.unary(Unary::Ln, y, x, t);
@@ -62,57 +65,34 @@ impl Lower<'_> {
     /// the difference: beyond ±200 the result is infinite or 0 anyway. The `f32` of `ln 2` itself is off by 2.7e-9 of it, which
     /// makes two units at the ends of the range.
     fn exp2(&mut self, x: u32, t: &TileType) -> Result<u32, Error> {
-        let (c, h, l) = (self.buffer(t), self.buffer(t), self.buffer(t));
-        self.with_scalar(WithScalar::Max, c, x, float(-200.0).into(), t);
-        self.with_scalar(WithScalar::Min, c, c, float(200.0).into(), t);
-        self.with_scalar(WithScalar::Mul, h, c, float(LN_2).into(), t);
-        self.with_scalar(WithScalar::Mul, l, h, float(-1.0).into(), t);
-        self.mul_add_scalar(l, c, float(LN_2).into(), t);
-        self.unary(Unary::Exp, h, h, t);
-        self.with_scalar(WithScalar::Add, l, l, float(1.0).into(), t);
-        self.binary(Binary::Mul, h, h, l, t);
-        Ok(h)
+        let dst = self.buffer(t);
+        self.exp2_pieces(dst, x, t, 1);
+        Ok(dst)
     }
 
-    /// The same into the operand's buffer, a piece at a time: intermediate results need room for a piece only.
-    fn exp2_in_place(&mut self, x: u32, t: &TileType) -> u32 {
+    /// The same, a piece at a time: intermediate results need room for a piece only.
+    fn exp2_pieces(&mut self, dst: u32, x: u32, t: &TileType, pieces: i64) {
         let all = flat(t);
-        let piece = (all / PIECES + 63) / 64 * 64;
+        let piece = (all / pieces + 63) / 64 * 64;
         let [c, h, l] = [(); 3].map(|()| self.space(Elem::F32, 4 * piece));
+        let ln2 = self.one_repeat(float(LN_2).into());
+        let at = |b: u32| Local::new(b, 0);
         let mut first = 0;
         while first < all {
             let n = piece.min(all - first);
-            let part = Local::new(x, 4 * first);
-            let scalar = |op, dst: Local, src: Local, v: f32| VScalar {
-                op,
-                elem: Elem::F32,
-                dst,
-                src,
-                scalar: float(v).into(),
-                span: Span::Count { n: n.into() },
-                dst_stride: Stride::DENSE,
-                src_stride: Stride::DENSE,
-            };
-            let at = |b: u32| Local::new(b, 0);
-            self.issue(scalar(WithScalar::Max, at(c), part.clone(), -200.0));
-            self.issue(scalar(WithScalar::Min, at(c), at(c), 200.0));
-            self.issue(scalar(WithScalar::Mul, at(h), at(c), LN_2));
-            self.issue(scalar(WithScalar::Mul, at(l), at(h), -1.0));
-            self.mul_add_repeats(l, c, float(LN_2).into(), n / 64);
-            self.issue(VUnary {
-                op: Unary::Exp,
-                elem: Elem::F32,
-                dst: at(h),
-                src: at(h),
-                span: Span::Count { n: n.into() },
-                dst_stride: Stride::DENSE,
-                src_stride: Stride::DENSE,
-            });
-            self.issue(scalar(WithScalar::Add, at(l), at(l), 1.0));
+            let (from, to) = (Local::new(x, 4 * first), Local::new(dst, 4 * first));
+            self.scalar_piece(WithScalar::Max, at(c), from, -200.0, n);
+            self.scalar_piece(WithScalar::Min, at(c), at(c), 200.0, n);
+            self.scalar_piece(WithScalar::Mul, at(h), at(c), LN_2, n);
+            // The product's rounding is the same either side of 0.
+            self.scalar_piece(WithScalar::Mul, at(l), at(c), -LN_2, n);
+            self.mul_add_by(l, c, ln2, n / 64);
+            self.exp_piece(at(h), at(h), n);
+            self.scalar_piece(WithScalar::Add, at(l), at(l), 1.0, n);
             self.issue(VBinary {
                 op: Binary::Mul,
                 elem: Elem::F32,
-                dst: part,
+                dst: to,
                 a: at(h),
                 b: at(l),
                 span: Span::Count { n: n.into() },
@@ -122,7 +102,39 @@ impl Lower<'_> {
             });
             first += n;
         }
-        x
+    }
+
+    /// `e^(x · ln 2)` for what may be off by what the product's rounding makes of it (see `uses`).
+    pub(super) fn exp2_loose(&mut self, x: u32, t: &TileType, spare: bool) -> u32 {
+        let y = if spare { x } else { self.buffer(t) };
+        self.with_scalar(WithScalar::Mul, y, x, float(LN_2).into(), t);
+        self.unary(Unary::Exp, y, y, t);
+        y
+    }
+
+    fn scalar_piece(&mut self, op: WithScalar, dst: Local, src: Local, v: f32, n: i64) {
+        self.issue(VScalar {
+            op,
+            elem: Elem::F32,
+            dst,
+            src,
+            scalar: float(v).into(),
+            span: Span::Count { n: n.into() },
+            dst_stride: Stride::DENSE,
+            src_stride: Stride::DENSE,
+        });
+    }
+
+    fn exp_piece(&mut self, dst: Local, src: Local, n: i64) {
+        self.issue(VUnary {
+            op: Unary::Exp,
+            elem: Elem::F32,
+            dst,
+            src,
+            span: Span::Count { n: n.into() },
+            dst_stride: Stride::DENSE,
+            src_stride: Stride::DENSE,
+        });
     }
 
     /// `tanh x = x·p(x²)` for small `x`, else `1 - 2 / (e^(2|x|) + 1)` with the sign of `x`.

@@ -18,6 +18,8 @@ mod elementwise;
 mod indexed;
 mod math;
 mod memory;
+mod move_rows;
+mod not_a_number;
 mod orient;
 mod products;
 mod reduce;
@@ -25,9 +27,10 @@ mod scans;
 mod shape;
 mod skew;
 mod split_rows;
+mod uses;
 mod values;
 
-use crate::passes::order::Answer;
+use crate::passes::order::{Answer, Hints};
 use assign_cores::Cores;
 use kcc_compiler::{Error, at};
 use kcc_davinci::ir::*;
@@ -53,22 +56,15 @@ fn answers(cores: &Cores) -> Vec<(CoreKind, Answer)> {
 }
 
 /// Lowers a kernel.
-pub(crate) fn lower(
-    kernel: &Kernel,
-    args: &[ArgSpec],
-    chip: &str,
-) -> Result<(Program, Vec<(CoreKind, Answer)>), Error> {
+pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<(Program, Hints), Error> {
     let kernel = &orient::run(kernel, args);
     let cores = assign_cores::run(kernel, args)?;
-    let mut used: HashMap<ValueId, usize> = HashMap::new();
-    kernel.walk(&mut |op| {
-        for v in op.operands.iter().chain(op.regions.iter().flat_map(|r| &r.yields)) {
-            *used.entry(*v).or_default() += 1;
-        }
-    });
     let mut l = Lower {
-        used,
+        uses: uses::Uses::of(kernel),
+        spread: not_a_number::run(kernel),
         fresh: HashSet::new(),
+        carried: HashSet::new(),
+        kept: cores.iter().flat_map(|c| c.skews.values()).flat_map(skew::Skew::crossing).collect(),
         halves: if cores.is_some() { split_rows::run(kernel) } else { HashMap::new() },
         sub: Val::Const(0),
         lane: None,
@@ -87,6 +83,7 @@ pub(crate) fn lower(
         regs: 0,
         loc: LocId(0),
         constants: HashMap::new(),
+        heads: Vec::new(),
     };
     l.program()?;
     let vector = l.stack.pop();
@@ -102,7 +99,7 @@ pub(crate) fn lower(
         l.program()?;
         cube = l.stack.pop();
     }
-    let answers = cores.as_ref().map(answers).unwrap_or_default();
+    let hints = Hints { answers: cores.as_ref().map(answers).unwrap_or_default(), heads: l.heads };
     let program = Program {
         name: kernel.symbol(),
         chip: chip.to_owned(),
@@ -113,7 +110,7 @@ pub(crate) fn lower(
         vector,
         locs: kernel.locs.clone(),
     };
-    Ok((program, answers))
+    Ok((program, hints))
 }
 
 /// Scalars that are not negative, unless they overflow.
@@ -162,10 +159,16 @@ pub(super) struct Lower<'k> {
     pub not_negative: HashSet<ValueId>,
     /// Offsets of accesses among them.
     pub upward: HashSet<Val>,
-    /// How often values are used.
-    pub used: HashMap<ValueId, usize>,
+    /// What becomes of values.
+    uses: uses::Uses,
+    /// Extrema that may be not-a-number where an operand is.
+    spread: HashSet<ValueId>,
     /// Results of the block being lowered that have buffers of their own.
     pub fresh: HashSet<ValueId>,
+    /// Values that the innermost loop carries, in their homes.
+    pub carried: HashSet<ValueId>,
+    /// Values that are still read when their turn is over.
+    kept: HashSet<ValueId>,
     /// Whose code is written.
     pub core: CoreKind,
     /// Who does what, in a kernel with products.
@@ -183,6 +186,8 @@ pub(super) struct Lower<'k> {
     pub loc: LocId,
     /// Registers that hold dims and strides, read once.
     constants: HashMap<Scalar, Val>,
+    /// Conditions of skewed loops' heads.
+    heads: Vec<(CoreKind, Reg)>,
 }
 
 /// Elements of a tile in its flat order, pitch included.
@@ -378,6 +383,26 @@ impl Lower<'_> {
         self.held.get(&v).cloned().ok_or_else(|| self.bug(format!("value {} has no home", v.0)))
     }
 
+    /// Whether an operation with that result may write over an operand.
+    pub(super) fn own(&self, v: ValueId, result: ValueId) -> bool {
+        (self.fresh.contains(&v) || self.carried.contains(&v))
+            && self.uses.ends(v, result)
+            && !self.kept.contains(&v)
+    }
+
+    /// Operands whose buffer a result took over are no longer to be written over.
+    pub(super) fn give_away(&mut self, op: &Op) {
+        for r in &op.results {
+            let Some(Held::Tile(b)) = self.held.get(r).cloned() else { continue };
+            for o in &op.operands {
+                if matches!(self.held.get(o), Some(Held::Tile(c)) if *c == b) {
+                    self.fresh.remove(o);
+                    self.carried.remove(o);
+                }
+            }
+        }
+    }
+
     pub(super) fn block(&mut self, b: &Block) -> Result<(), Error> {
         let outer = std::mem::take(&mut self.fresh);
         for op in &b.ops {
@@ -477,7 +502,10 @@ impl Lower<'_> {
             | OpKind::Join
             | OpKind::Split
             | OpKind::Slice { .. }
-            | OpKind::Concat { .. } => self.shape(op)?,
+            | OpKind::Concat { .. } => {
+                self.shape(op)?;
+                self.give_away(op);
+            }
             OpKind::Dim(_)
             | OpKind::At
             | OpKind::Load { .. }

@@ -6,7 +6,7 @@
 //!          TAKEN    cube to vector: operands of an accumulating product are in L1
 //!          DONE     cube to vector: the result is written
 //! ```
-//! Extents are padded to whole fractals with zeros, so that a product is always of whole fractals: one row is never taken for a
+//! Products wider than half the accumulators are computed and go out some columns at a time. Extents are padded to whole fractals with zeros, so that a product is always of whole fractals: one row is never taken for a
 //! vector, and a depth that is no multiple of a fractal's adds zeros.
 
 use super::assign_cores::{Operand, Product};
@@ -39,6 +39,8 @@ pub(super) fn answers() -> Vec<(CoreKind, Answer)> {
 const FRACTAL: i64 = 512;
 /// Bytes of an operand that are brought to the operands' memories at a time: half of what there is.
 const PIECE: i64 = 32 << 10;
+/// Bytes of accumulators that are computed before they go out: half of what there is, so that the next may be computed meanwhile.
+const SUMS: i64 = 64 << 10;
 
 /// A matrix in L1 as columns of fractals.
 #[derive(Clone, Copy, Debug)]
@@ -209,11 +211,18 @@ impl Lower<'_> {
         });
         match acc.map(|a| self.get(a)).transpose()? {
             None | Some(Held::Splat(Val::Const(0))) => {}
+            Some(Held::Scaled(b, by)) => {
+                self.scale_rows_and_add(b, by, dst, &t);
+                self.fresh.insert(v);
+                self.set(v, Held::Tile(b));
+                return Ok(());
+            }
             Some(_) => {
                 let b = self.in_buffer(acc.unwrap_or(v))?;
                 self.binary(Binary::Add, dst, dst, b, &t);
             }
         }
+        self.fresh.insert(v);
         self.set(v, Held::Tile(dst));
         Ok(())
     }
@@ -252,13 +261,20 @@ impl Lower<'_> {
             }
             let c = self.accumulators.get(&chain).copied();
             let c = c.ok_or_else(|| self.bug("no accumulators"))?;
-            self.multiply(a[0], b[0], x, c, false);
+            self.multiply(a[0], b[0], x, (c, 0, x.n), false);
             return Ok(());
         }
+        let columns = (SUMS / (up(x.m, 16) * 4) / 16 * 16).max(16);
         for (i, (a, b)) in a.iter().zip(&b).enumerate() {
-            let c = self.accumulator(x.m, x.n, x.elem);
-            self.multiply(*a, *b, x, c, true);
-            self.out(c, p.out + (i as i64 * x.m * x.n * 4) as u64, given, x.m, x.n, x.elem);
+            let mut first = 0;
+            while first < x.n {
+                let n = columns.min(x.n - first);
+                let c = self.accumulator(x.m, n, x.elem);
+                self.multiply(*a, *b, x, (c, first, n), true);
+                let at = p.out + ((i as i64 * x.m * x.n + first) * 4) as u64;
+                self.out(c, (at, given), (x.m, n, x.n), x.elem);
+                first += n;
+            }
         }
         self.raise(Pipe::Fix, exchange.map_or(DONE, |e| e.done));
         Ok(())
@@ -269,8 +285,8 @@ impl Lower<'_> {
         self.cube_buffer(Space::L0c, Layout::Nz, to, up(m, 16) * up(n, 16) * 4)
     }
 
-    /// Accumulators to the workspace.
-    fn out(&mut self, c: u32, at: u64, slot: Val, m: i64, n: i64, elem: Elem) {
+    /// Accumulators to the workspace, where rows are `stride` elements apart.
+    fn out(&mut self, c: u32, (at, slot): (u64, Val), (m, n, stride): (i64, i64, i64), elem: Elem) {
         let dst = self.shared(at, slot);
         self.issue(Fixpipe {
             dst,
@@ -279,7 +295,7 @@ impl Lower<'_> {
             m: m.into(),
             n: n.into(),
             src_stride: up(m, 16).into(),
-            dst_stride: n.into(),
+            dst_stride: stride.into(),
             quant: Quant::None,
             relu: false,
             atomic: Atomic::None,
@@ -312,7 +328,8 @@ impl Lower<'_> {
         let c = self.accumulators.get(&result).copied().ok_or_else(|| self.bug("no accumulators"))?;
         self.issue(CrossWait { flag: READY });
         let elem = if t.elem == Elem::I32 { Elem::I8 } else { Elem::F16 };
-        self.out(c, at, 0.into(), t.shape[0] as i64, t.shape[1] as i64, elem);
+        let (m, n) = (t.shape[0] as i64, t.shape[1] as i64);
+        self.out(c, (at, 0.into()), (m, n, n), elem);
         self.raise(Pipe::Fix, DONE);
         Ok(())
     }
@@ -436,9 +453,17 @@ impl Lower<'_> {
         Ok(Fractals { buffer, offset: 0, swapped })
     }
 
-    /// `c (+)= a · b`, a piece of the depth at a time.
-    fn multiply(&mut self, a: Fractals, b: Fractals, x: Extents, c: u32, init: bool) {
-        let (m, n, d) = (up(x.m, 16), up(x.n, 16), x.depth());
+    /// `c (+)= a · b`, `n` columns of it from a multiple of 16 on, a piece of the depth at a time.
+    fn multiply(
+        &mut self,
+        a: Fractals,
+        b: Fractals,
+        x: Extents,
+        (c, column, n): (u32, i64, i64),
+        init: bool,
+    ) {
+        let (m, n, d) = (up(x.m, 16), up(n, 16), x.depth());
+        let (all_columns, column) = (up(x.n, 16) / 16, column / 16);
         let w = x.elem.bytes() as i64;
         let all = up(x.k, d) / d;
         let most = (PIECE / (m.max(n) * d * w)).clamp(1, 255);
@@ -454,7 +479,11 @@ impl Lower<'_> {
                 self.fractals(left, (i * k, start, k, step), a, x.elem, a.swapped);
             }
             for i in 0..k {
-                let (start, step) = if b.swapped { ((first + i) * fnn, 1) } else { (first + i, all) };
+                let (start, step) = if b.swapped {
+                    ((first + i) * all_columns + column, 1)
+                } else {
+                    (column * all + first + i, all)
+                };
                 self.fractals(right, (i * fnn, start, fnn, step), b, x.elem, !b.swapped);
             }
             self.mmad(c, (left, right), (m, n, k * d), x.elem, init && first == 0);

@@ -16,7 +16,8 @@ impl Lower<'_> {
             (e, ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min) if e.is_float() => {
                 let b = self.as_f32(x)?;
                 let wide = t.with_elem(Elem::F32);
-                self.fold(b, &wide, usize::from(axis), what, &out.with_elem(Elem::F32))?
+                let keeps = what == ReduceOp::Sum || self.spread.contains(&r);
+                self.fold((b, keeps), &wide, usize::from(axis), what, &out.with_elem(Elem::F32))?
             }
             _ => {
                 let held = self.reduce_scalars(op, usize::from(axis), what)?;
@@ -42,7 +43,7 @@ impl Lower<'_> {
 
     fn fold(
         &mut self,
-        b: u32,
+        (b, keeps): (u32, bool),
         t: &TileType,
         axis: usize,
         what: ReduceOp,
@@ -55,19 +56,21 @@ impl Lower<'_> {
         };
         // A copy to fold in; extrema pass over not-a-number, which the unit's own would keep.
         let last = axis + 1 == t.rank();
-        let folds = last && width(t) % 64 == 0 && pitch(t) > 64 && pitch(t) <= 2040;
-        let work = if what == ReduceOp::Sum && folds {
-            // The first fold copies.
-            self.buffer(t)
-        } else if what == ReduceOp::Sum {
-            self.duplicate(b, t)
+        let folds = keeps && last && width(t) % 64 == 0 && pitch(t) > 64 && pitch(t) <= 2040;
+        let p = pitch(t);
+        let (work, wp) = if folds {
+            // The first fold copies: half of each row.
+            let half = (p / 2 + 63) / 64 * 64;
+            (self.space(Elem::F32, 4 * rows(t) * half), half)
+        } else if keeps {
+            (self.duplicate(b, t), p)
         } else {
             let known = self.compare(Compare::Eq, b, b, t);
-            self.select_scalar(known, b, float(identity).into(), t)
+            (self.select_scalar(known, b, float(identity).into(), t), p)
         };
-        if axis + 1 == t.rank() {
-            let from = if what == ReduceOp::Sum && folds { b } else { work };
-            return self.fold_rows((work, from), t, op, what, identity, out);
+        if last {
+            let from = if folds { (b, p) } else { (work, p) };
+            return self.fold_rows(((work, wp), from), t, op, what, identity, out);
         }
         // The axes before it stay, those behind it are the row-major block that is folded.
         let outer: i64 = t.shape[..axis].iter().product::<usize>() as i64;
@@ -105,7 +108,7 @@ impl Lower<'_> {
 
     fn fold_rows(
         &mut self,
-        (work, mut from): (u32, u32),
+        ((work, wp), (mut from, mut fp)): ((u32, i64), (u32, i64)),
         t: &TileType,
         op: Binary,
         what: ReduceOp,
@@ -126,20 +129,20 @@ impl Lower<'_> {
             let half = (n / 2 + 63) / 64 * 64;
             if p <= 2040 {
                 // A piece of 64 of every row at once.
-                let wide = Stride { block: 1, repeat: (p / 8) as u8 };
+                let wide = |pitch: i64| Stride { block: 1, repeat: (pitch / 8) as u8 };
                 for c in (0..n - half).step_by(64) {
                     for first in (0..r).step_by(255) {
-                        let at = |b: u32, c: i64| Local::new(b, 4 * (first * p + c));
+                        let at = |c: i64| Local::new(from, 4 * (first * fp + c));
                         self.issue(VBinary {
                             op,
                             elem: Elem::F32,
-                            dst: at(work, c),
-                            a: at(from, c),
-                            b: at(from, half + c),
+                            dst: Local::new(work, 4 * (first * wp + c)),
+                            a: at(c),
+                            b: at(half + c),
                             span: Span::Repeat { lanes: 64.into(), times: 255.min(r - first).into() },
-                            dst_stride: wide,
-                            a_stride: wide,
-                            b_stride: wide,
+                            dst_stride: wide(wp),
+                            a_stride: wide(fp),
+                            b_stride: wide(fp),
                         });
                     }
                 }
@@ -152,12 +155,11 @@ impl Lower<'_> {
             if from != work && half != n - half {
                 // The middle piece has no partner.
                 for row in 0..r {
-                    let place = 4 * (row * p + n - half);
-                    let len = half - (n - half);
-                    self.copy_row(Local::new(work, place), Local::new(from, place), Elem::F32, len);
+                    let at = |b: u32, pitch: i64| Local::new(b, 4 * (row * pitch + n - half));
+                    self.copy_row(at(work, wp), at(from, fp), Elem::F32, half - (n - half));
                 }
             }
-            from = work;
+            (from, fp) = (work, wp);
             n = half;
         }
         let reduction = match what {
@@ -168,7 +170,7 @@ impl Lower<'_> {
         let dst = self.buffer(&TileType::new(Elem::F32, &[r as usize]));
         for first in (0..r).step_by(255) {
             let times = 255.min(r - first);
-            let dense = u8::try_from(p / 8).ok();
+            let dense = u8::try_from(wp / 8).ok();
             let step = if let Some(repeat) = dense { (times, repeat) } else { (1, 0) };
             for one in (0..times).step_by(step.0 as usize) {
                 let row = first + one;
@@ -176,7 +178,7 @@ impl Lower<'_> {
                     op: reduction,
                     elem: Elem::F32,
                     dst: Local::new(dst, 4 * row),
-                    src: Local::new(work, 4 * row * p),
+                    src: Local::new(work, 4 * row * wp),
                     lanes: 64.into(),
                     times: step.0.into(),
                     dst_step: 1,

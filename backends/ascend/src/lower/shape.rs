@@ -1,5 +1,6 @@
 //! Operations that move elements: broadcasts and the rest.
 
+use super::move_rows::Move;
 use super::values::Held;
 use super::{Lower, pitch, rows, width};
 use kcc_compiler::Error;
@@ -114,6 +115,18 @@ impl Lower<'_> {
         }
         let dst = dst.unwrap_or_else(|| self.buffer(&out));
         let (w, own) = (out.elem.bytes() as i64, strides(&out));
+        let bytes = |s: &[i64]| s.iter().take(shape.len()).map(|s| s * w).collect::<Vec<i64>>();
+        let m = Move {
+            elem: out.elem,
+            shape: shape.to_vec(),
+            src: (src, p.base * w),
+            from: bytes(&p.strides),
+            dst: (dst, p.into * w),
+            to: bytes(&own),
+        };
+        if self.move_rows(&m) {
+            return Ok(dst);
+        }
         let start = (Val::Const(p.base * w), Val::Const(p.into * w));
         self.nest(p, shape, (&own, w), (0, start), &mut |l, (a, b)| {
             let value = l.let_(Scalar::LoadLocal { elem: out.elem, src: Local { buffer: src, offset: a } });
@@ -169,6 +182,13 @@ impl Lower<'_> {
         let dst = self.buffer(&out);
         let w = from.elem.bytes() as i64;
         let n = rows(&from) * width(&from);
+        if self.reflow((b, &from), (dst, &out)) {
+            return Ok(Held::Tile(if back {
+                self.compare_scalar(Compare::Ne, dst, 0.into(), &out)
+            } else {
+                dst
+            }));
+        }
         let i = self.reg();
         self.open();
         let place = |l: &mut Self, t: &TileType| {
@@ -187,6 +207,31 @@ impl Lower<'_> {
             return Ok(Held::Tile(self.compare_scalar(Compare::Ne, dst, 0.into(), &out)));
         }
         Ok(Held::Tile(dst))
+    }
+
+    /// Rows that become pieces of longer rows, or whose pieces become rows; `false` if it is neither.
+    fn reflow(&mut self, (src, from): (u32, &TileType), (dst, to): (u32, &TileType)) -> bool {
+        let w = from.elem.bytes() as i64;
+        let (fw, tw) = (width(from), width(to));
+        let (fp, tp) = (pitch(from) * w, pitch(to) * w);
+        if fw == 0 || tw == 0 {
+            return false;
+        }
+        let short = fw.min(tw);
+        if fw % short != 0 || tw % short != 0 {
+            return false;
+        }
+        let pieces = |n: i64| (n / short) as usize;
+        let (rows_in, rows_out) = (rows(from) as usize, rows(to) as usize);
+        let (shape, from, to) = if fw > tw {
+            // [rows, pieces, short]
+            let p = pieces(fw) as i64;
+            (vec![rows_in, pieces(fw), short as usize], vec![fp, short * w, w], vec![p * tp, tp, w])
+        } else {
+            let p = pieces(tw) as i64;
+            (vec![rows_out, pieces(tw), short as usize], vec![p * fp, fp, w], vec![tp, short * w, w])
+        };
+        self.move_rows(&Move { elem: from_elem(w), shape, src: (src, 0), from, dst: (dst, 0), to })
     }
 
     /// The first element of a tile in a register.
@@ -343,6 +388,16 @@ impl Lower<'_> {
             a_stride: Stride::DENSE,
             b_stride: Stride::DENSE,
         });
+    }
+}
+
+/// A type of that many bytes, for what is moved bit for bit.
+fn from_elem(bytes: i64) -> Elem {
+    match bytes {
+        1 => Elem::U8,
+        2 => Elem::I16,
+        4 => Elem::I32,
+        _ => Elem::I64,
     }
 }
 

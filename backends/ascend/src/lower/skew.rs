@@ -15,16 +15,16 @@ use super::Lower;
 use super::assign_cores::{Cores, Product};
 use super::control::Home;
 use super::values::Held;
-use crate::passes::order::Answer;
+use crate::passes::order::{Answer, DRAINED};
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::{Block, Elem, Kernel, Op, OpKind, ValueId};
 use std::collections::{HashMap, HashSet};
 
 /// Turns that early products run ahead of late ones.
-pub(crate) const AHEAD: i64 = 2;
+pub(crate) const AHEAD: i64 = DRAINED as i64;
 /// Turns that tails are behind.
-const BEHIND: i64 = 2;
+const BEHIND: i64 = DRAINED as i64;
 /// The first flag between cores that skewed loops use.
 const FIRST_FLAG: u8 = 3;
 /// Flags that a kernel has.
@@ -54,6 +54,13 @@ pub(crate) struct Skew {
     early_loads: HashSet<ValueId>,
     late_loads: HashSet<ValueId>,
     pub exchange: HashMap<ValueId, Exchange>,
+}
+
+impl Skew {
+    /// What the head computes and the tail uses.
+    pub fn crossing(&self) -> impl Iterator<Item = ValueId> + '_ {
+        self.crossing.iter().copied()
+    }
 }
 
 /// Whether a value is cheap to compute again for another turn.
@@ -309,6 +316,8 @@ impl Lower<'_> {
         let behind = if self.core == CoreKind::Cube { AHEAD } else { BEHIND };
         let bound = |l: &Self, i: usize| l.scalar(op.operands[i]);
         let (from, to, step) = (bound(self, 0)?, bound(self, 1)?, bound(self, 2)?);
+        // Turns without a head there are in any case: what is done in them is known behind the loop.
+        let to = self.int(IntOp::Max, from, to);
         let region = &op.regions[0];
         let homes: Vec<Home> = region.args[1..].iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
         self.settle_all(&homes, &op.operands[3..])?;
@@ -335,6 +344,9 @@ impl Lower<'_> {
         let counter = self.reg();
         self.open();
         let ahead = self.int(IntOp::Lt, counter.into(), to);
+        if let Val::Reg(r) = ahead {
+            self.heads.push((self.core, r));
+        }
         let after = self.int(IntOp::Le, first, counter.into());
         let earlier = self.int(IntOp::Sub, counter.into(), back);
         // The head, with this turn's slots.
@@ -343,6 +355,7 @@ impl Lower<'_> {
         let outer = std::mem::take(&mut self.fresh);
         self.set(region.args[0], Held::Scalar(counter.into()));
         self.dwell(&region.args[1..], &homes);
+        self.carried = region.args[1..].iter().copied().collect();
         self.head(region, s)?;
         self.loc = op.loc;
         // What this part of the turn yields goes to its homes.
@@ -360,8 +373,8 @@ impl Lower<'_> {
         } else {
             Vec::new()
         };
-        self.fresh = outer;
         // The tail, with those of an earlier turn.
+        self.fresh.clear();
         self.lane = Some(self.lane(turn.into(), behind));
         self.open();
         self.set(region.args[0], Held::Scalar(earlier));
@@ -372,6 +385,7 @@ impl Lower<'_> {
         self.tail(region, s)?;
         self.loc = op.loc;
         settle(self, true)?;
+        self.fresh = outer;
         let tail = self.close();
         guarded(tail, after).into_iter().for_each(|s| self.push(s));
         // What later tails need of this turn's head; what is older moves on, also where there is no head.

@@ -27,11 +27,16 @@ pub(super) enum Held {
     Splat(Val),
     /// A matrix whose rows each have one value: a block of 32 bytes of it for each row.
     Rows(u32),
+    /// A matrix in a buffer of its own, whose rows are still to be multiplied by a value each (see `Rows`).
+    Scaled(u32, u32),
     /// A tile in the cube core's first-level buffer.
     Fractals(Fractals),
     /// A view.
     View(ViewValue),
 }
+
+/// Blocks of [`Held::Rows`] under the repeats of a matrix: one for each row, over and over.
+const SPREAD: Stride = Stride { block: 0, repeat: 1 };
 
 /// A constant's bits in a register, in the range of its type.
 pub(super) fn constant(c: Const, elem: Elem) -> Val {
@@ -93,6 +98,12 @@ impl Lower<'_> {
             Held::Rows(b) => {
                 let t = self.tile(v)?.clone();
                 Ok(self.spread_rows(b, &t))
+            }
+            Held::Scaled(b, by) => {
+                let t = self.tile(v)?.clone();
+                self.binary_rows(Binary::Mul, b, b, by, &t);
+                self.set(v, Held::Tile(b));
+                Ok(b)
             }
             Held::View(_) | Held::Fractals(_) => Err(self.bug("no tile of a vector core where one belongs")),
         }
@@ -274,11 +285,12 @@ impl Lower<'_> {
 
     /// `dst = a * scalar + dst` over a whole `f32` tile, with one rounding.
     pub(super) fn mul_add_scalar(&mut self, dst: u32, a: u32, scalar: Val, t: &TileType) {
-        self.mul_add_repeats(dst, a, scalar, flat(t) / 64);
+        let one = self.one_repeat(scalar);
+        self.mul_add_by(dst, a, one, flat(t) / 64);
     }
 
-    /// The same over a number of repeats.
-    pub(super) fn mul_add_repeats(&mut self, dst: u32, a: u32, scalar: Val, all: i64) {
+    /// A repeat of `f32` that are all equal.
+    pub(super) fn one_repeat(&mut self, scalar: Val) -> u32 {
         let one = self.space(Elem::F32, 256);
         self.issue(Duplicate {
             elem: Elem::F32,
@@ -287,6 +299,11 @@ impl Lower<'_> {
             span: Span::Count { n: 64.into() },
             dst_stride: Stride::DENSE,
         });
+        one
+    }
+
+    /// `dst = a * one + dst` over a number of repeats, where `one` is a repeat.
+    pub(super) fn mul_add_by(&mut self, dst: u32, a: u32, one: u32, all: i64) {
         for first in (0..all).step_by(255) {
             let times = 255.min(all - first);
             self.issue(MulAdd {
@@ -304,22 +321,65 @@ impl Lower<'_> {
 
     /// `dst = op(a, rows)`, an `f32` matrix and a value for each of its rows (see [`Held::Rows`]).
     pub(super) fn binary_rows(&mut self, op: Binary, dst: u32, a: u32, rows_: u32, t: &TileType) {
+        let wide = Stride { block: 1, repeat: (super::pitch(t) / 8) as u8 };
+        self.by_rows(t, &mut |l, place, row, span| {
+            l.issue(VBinary {
+                op,
+                elem: Elem::F32,
+                dst: Local::new(dst, place),
+                a: Local::new(a, place),
+                b: Local::new(rows_, row),
+                span,
+                dst_stride: wide,
+                a_stride: wide,
+                b_stride: SPREAD,
+            });
+        });
+    }
+
+    /// `dst = scalar * dst + rows`, with one rounding.
+    pub(super) fn scale_and_add_rows(&mut self, dst: u32, scalar: Val, rows_: u32, t: &TileType) {
+        let one = self.one_repeat(scalar);
+        let wide = Stride { block: 1, repeat: (super::pitch(t) / 8) as u8 };
+        self.by_rows(t, &mut |l, place, row, span| {
+            l.issue(FusedMulAdd {
+                elem: Elem::F32,
+                dst: Local::new(dst, place),
+                a: Local::new(one, 0),
+                b: Local::new(rows_, row),
+                span,
+                dst_stride: wide,
+                a_stride: Stride { block: 1, repeat: 0 },
+                b_stride: SPREAD,
+            });
+        });
+    }
+
+    /// `dst = rows * dst + b`, with one rounding.
+    pub(super) fn scale_rows_and_add(&mut self, dst: u32, rows_: u32, b: u32, t: &TileType) {
+        let wide = Stride { block: 1, repeat: (super::pitch(t) / 8) as u8 };
+        self.by_rows(t, &mut |l, place, row, span| {
+            l.issue(FusedMulAdd {
+                elem: Elem::F32,
+                dst: Local::new(dst, place),
+                a: Local::new(rows_, row),
+                b: Local::new(b, place),
+                span,
+                dst_stride: wide,
+                a_stride: SPREAD,
+                b_stride: wide,
+            });
+        });
+    }
+
+    /// Calls `f` for each 64 columns of up to 255 rows, with the byte of the first in an `f32` matrix, the byte of the first row's
+    /// block in [`Held::Rows`], and the span.
+    fn by_rows(&mut self, t: &TileType, f: &mut dyn FnMut(&mut Self, i64, i64, Span)) {
         let (all, p) = (super::rows(t), super::pitch(t));
-        let wide = Stride { block: 1, repeat: (p / 8) as u8 };
         for piece in 0..p / 64 {
             for first in (0..all).step_by(255) {
-                let at = |b: u32| Local::new(b, 4 * (first * p + 64 * piece));
-                self.issue(VBinary {
-                    op,
-                    elem: Elem::F32,
-                    dst: at(dst),
-                    a: at(a),
-                    b: Local::new(rows_, 32 * first),
-                    span: Span::Repeat { lanes: 64.into(), times: 255.min(all - first).into() },
-                    dst_stride: wide,
-                    a_stride: wide,
-                    b_stride: Stride { block: 0, repeat: 1 },
-                });
+                let times = 255.min(all - first).into();
+                f(self, 4 * (first * p + 64 * piece), 32 * first, Span::Repeat { lanes: 64.into(), times });
             }
         }
     }

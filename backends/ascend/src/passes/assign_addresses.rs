@@ -18,6 +18,17 @@ struct Range {
     last: usize,
 }
 
+impl Range {
+    fn meets(self, o: Range) -> bool {
+        self.first <= o.last && o.first <= self.last
+    }
+
+    /// Statements between two uses that do not meet.
+    fn distance(self, o: Range) -> usize {
+        if self.last < o.first { o.first - self.last } else { self.first.saturating_sub(o.last) }
+    }
+}
+
 /// The buffers that a statement itself mentions.
 pub(super) fn mentioned(s: &Stmt) -> Vec<u32> {
     match s {
@@ -47,6 +58,40 @@ fn in_place(i: &Instr) -> Vec<(u32, u32)> {
         Instr::SelectScalar(i) => of(&i.dst, &[&i.a]),
         _ => Vec::new(),
     }
+}
+
+/// The lowest bytes that are free during a use.
+fn lowest(placed: &Placed, range: Range, bytes: u64) -> u64 {
+    let mut near: Vec<(u64, u64)> =
+        placed.iter().filter(|p| p.2.meets(range)).map(|(from, to, _)| (*from, *to)).collect();
+    near.sort_unstable();
+    let mut at = 0;
+    for (from, to) in near {
+        if at + bytes <= from {
+            break;
+        }
+        at = at.max(to);
+    }
+    at
+}
+
+/// Free bytes, below a limit if there are such, whose other uses are farthest from this one.
+fn farthest(placed: &Placed, range: Range, bytes: u64, limit: u64) -> u64 {
+    let mut starts: Vec<u64> = placed.iter().flat_map(|p| [p.0, p.1]).chain([0]).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    let mut best = None;
+    for at in starts {
+        let over = |p: &&(u64, u64, Range)| p.0 < at + bytes && at < p.1;
+        if at + bytes > limit || placed.iter().any(|p| over(&p) && p.2.meets(range)) {
+            continue;
+        }
+        let away = placed.iter().filter(over).map(|p| p.2.distance(range)).min().unwrap_or(usize::MAX);
+        if best.is_none_or(|(far, _)| away > far) {
+            best = Some((away, at));
+        }
+    }
+    best.map_or_else(|| lowest(placed, range, bytes), |b| b.1)
 }
 
 struct Uses {
@@ -160,7 +205,11 @@ pub(crate) fn run(program: &mut Program, slots: &mut Slots, chip: &Chip) -> Resu
     Ok(())
 }
 
-/// Largest first, each at the lowest address that is free during its use.
+/// Where buffers lie: bytes, and when they are in use.
+type Placed = Vec<(u64, u64, Range)>;
+
+/// Largest first. Bytes that were free for long come first, so that what one buffer leaves is not waited for by the next;
+/// where that takes more than there is, the lowest free ones.
 fn place(
     program: &mut Program,
     chip: &Chip,
@@ -171,28 +220,25 @@ fn place(
         .filter(|b| program.buffers[*b as usize].space == space && ranges.contains_key(b))
         .collect();
     order.sort_by_key(|b| (std::cmp::Reverse(program.buffers[*b as usize].total()), *b));
-    let mut placed: Vec<(u64, u64, Range)> = Vec::new();
     let align = u64::from(Chip::alignment(space));
+    let total = |b: &u32| program.buffers[*b as usize].total().next_multiple_of(align);
+    let bytes: Vec<u64> = order.iter().map(total).collect();
     let mut most = 0;
-    for b in order {
-        let range = ranges[&b];
-        let bytes = program.buffers[b as usize].total().next_multiple_of(align);
-        let mut near: Vec<(u64, u64)> = placed
-            .iter()
-            .filter(|(_, _, r)| r.first <= range.last && r.last >= range.first)
-            .map(|(from, to, _)| (*from, *to))
-            .collect();
-        near.sort_unstable();
-        let mut at = 0;
-        for (from, to) in near {
-            if at + bytes <= from {
-                break;
-            }
-            at = at.max(to);
+    for apart in [true, false] {
+        let mut placed = Placed::new();
+        for (b, n) in order.iter().zip(&bytes) {
+            let (range, n) = (ranges[b], *n);
+            let limit = if apart { u64::from(chip.capacity(space)) } else { u64::MAX };
+            let at = if apart { farthest(&placed, range, n, limit) } else { lowest(&placed, range, n) };
+            placed.push((at, at + n, range));
         }
-        placed.push((at, at + bytes, range));
-        most = most.max(at + bytes);
-        program.buffers[b as usize].address = Some(u32::try_from(at).unwrap_or(u32::MAX));
+        most = placed.iter().map(|p| p.1).max().unwrap_or(0);
+        for (b, (at, ..)) in order.iter().zip(&placed) {
+            program.buffers[*b as usize].address = Some(u32::try_from(*at).unwrap_or(u32::MAX));
+        }
+        if most <= u64::from(chip.capacity(space)) {
+            break;
+        }
     }
     let capacity = u64::from(chip.capacity(space));
     if most > capacity {

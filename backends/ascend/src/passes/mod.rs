@@ -2,4 +2,5 @@
 
 pub(crate) mod assign_addresses;
 pub(crate) mod double_buffer;
+pub(crate) mod group_vectors;
 pub(crate) mod order;

@@ -36,6 +36,19 @@ pub fn launch(
     execute(&program, kernel, grid, buffers, args, blocks, seed)
 }
 
+/// Runs a program with exponentials and logarithms that are a unit off, one way or the other.
+pub fn execute_inexact(
+    program: &Program,
+    kernel: &Kernel,
+    grid: [u32; 3],
+    buffers: &mut [EagerBuffer],
+    args: &[EagerArg],
+    (blocks, seed): (u32, u64),
+) -> Result<(), String> {
+    let options = Options { seed, inexact: 1, ..Options::default() };
+    execute_with(program, kernel, grid, buffers, args, (blocks, options))
+}
+
 /// The program of a kernel, for what is known of these arguments.
 pub fn program(kernel: &Kernel, args: &[EagerArg]) -> Result<Program, String> {
     program_for(kernel, args, "ascend910b")
@@ -67,6 +80,18 @@ pub fn execute(
     blocks: u32,
     seed: u64,
 ) -> Result<(), String> {
+    let options = Options { seed, ..Options::default() };
+    execute_with(program, kernel, grid, buffers, args, (blocks, options))
+}
+
+fn execute_with(
+    program: &Program,
+    kernel: &Kernel,
+    grid: [u32; 3],
+    buffers: &mut [EagerBuffer],
+    args: &[EagerArg],
+    (blocks, options): (u32, Options),
+) -> Result<(), String> {
     let mut copies: Vec<Vec<u8>> = args
         .iter()
         .map(|a| match a {
@@ -89,7 +114,6 @@ pub fn execute(
             }
         });
     }
-    let options = Options { seed, ..Options::default() };
     run(program, Launch { grid, blocks, args: list, options }).map_err(|e| format!("run: {e}"))?;
     for (a, bytes) in args.iter().zip(copies) {
         if let EagerArg::View { buffer, mutable: true, .. } = a {

@@ -3,6 +3,7 @@
 //! ```text
 //! tree.rs     statements as a tree of work
 //! places.rs   the bytes that an instruction touches
+//! tighten.rs  waits as late, sets as early as they may be
 //! replay.rs   goes through the tree with what each pipe knows to be done, and mends what is missing
 //! emit.rs     the statements again, with sets, waits and barriers
 //! ```
@@ -10,15 +11,16 @@
 //! is left has a hazard behind it. At last events get numbers that are surely free when they are raised.
 
 mod emit;
-mod places;
+pub(super) mod places;
 mod replay;
+mod tighten;
 pub(super) mod tree;
 
 use kcc_compiler::{Error, bug};
 use kcc_davinci::Chip;
-use kcc_davinci::ir::{Barrier, CoreKind, Pipes, Program, Stmt};
+use kcc_davinci::ir::{Barrier, CoreKind, Pipes, Program, Reg, Stmt};
 use kcc_dsl::ir::LocId;
-pub(crate) use replay::{Answer, Slots};
+pub(crate) use replay::{Answer, DRAINED, Hints, Slots};
 use replay::{Id, Item, Order, run as replay};
 use tree::{Kind, Tree};
 
@@ -97,19 +99,17 @@ fn number(tree: &Tree, slots: &Slots, answers: &[Answer], order: &mut Order, eve
     all
 }
 
-/// `answers`: what flags of each kind of core say of its own.
-pub(crate) fn run(
-    program: &mut Program,
-    slots: &Slots,
-    answers: &[(CoreKind, Answer)],
-    chip: &Chip,
-) -> Result<(), Error> {
+/// `hints`: what flags of each kind of core say of its own, and what is not done in loops' last turns.
+pub(crate) fn run(program: &mut Program, slots: &Slots, hints: &Hints, chip: &Chip) -> Result<(), Error> {
     let mut first = 0;
     for kind in [CoreKind::Cube, CoreKind::Vector] {
         let Some(body) = program.body(kind).cloned() else { continue };
-        let answers: Vec<Answer> = answers.iter().filter(|a| a.0 == kind).map(|a| a.1).collect();
+        let answers: Vec<Answer> = hints.answers.iter().filter(|a| a.0 == kind).map(|a| a.1).collect();
         let answers = &answers[..];
-        let tree = tree::build(program, &body, first);
+        let mut tree = tree::build(program, &body, first);
+        let heads: Vec<Reg> = hints.heads.iter().filter(|a| a.0 == kind).map(|a| a.1).collect();
+        tree.mark(&heads);
+        let tree = tree;
         first += tree::loops(&body);
         let missing = |_| bug(format!("the order of `{}`", program.name));
         let mut order = Order::default();
@@ -131,6 +131,7 @@ pub(crate) fn run(
             // Barriers of all pipes leave little to do for others.
             prune(&mut order, true);
         }
+        tighten::run(&tree, &mut order, |o| replay(&tree, slots, answers, o, (false, true)).is_ok());
         let mut done = emit::run(&tree, &order, slots, &body);
         done.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)));
         if let Some(b) = program.body_mut(kind) {

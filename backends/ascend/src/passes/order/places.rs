@@ -164,7 +164,7 @@ fn pieces_of_copy(blocks: &Val, bytes: &Val, pad: i64, gap: &Val) -> Pieces {
 }
 
 /// What an instruction reads and writes.
-pub(super) fn of_instr(program: &Program, i: &Instr) -> Vec<Access> {
+pub(in crate::passes) fn of_instr(program: &Program, i: &Instr) -> Vec<Access> {
     let Some(pipe) = i.pipe() else { return Vec::new() };
     let mut r = Reach { program, pipe, in_order: false, part: false, out: Vec::new() };
     match i {
@@ -234,6 +234,12 @@ pub(super) fn of_instr(program: &Program, i: &Instr) -> Vec<Access> {
             r.local(&i.dst, span(&i.span, i.dst_stride, i.elem.bytes()), true);
         }
         Instr::MulAdd(i) => {
+            r.local(&i.a, span(&i.span, i.a_stride, i.elem.bytes()), false);
+            r.local(&i.b, span(&i.span, i.b_stride, i.elem.bytes()), false);
+            r.local(&i.dst, span(&i.span, i.dst_stride, i.elem.bytes()), false);
+            r.local(&i.dst, span(&i.span, i.dst_stride, i.elem.bytes()), true);
+        }
+        Instr::FusedMulAdd(i) => {
             r.local(&i.a, span(&i.span, i.a_stride, i.elem.bytes()), false);
             r.local(&i.b, span(&i.span, i.b_stride, i.elem.bytes()), false);
             r.local(&i.dst, span(&i.span, i.dst_stride, i.elem.bytes()), false);

@@ -11,7 +11,7 @@
 
 use super::places::{Access, Touch};
 use super::tree::{Kind, Tree};
-use kcc_davinci::ir::Pipe;
+use kcc_davinci::ir::{CoreKind, Pipe, Reg};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -104,6 +104,17 @@ pub(super) enum Wrong {
 /// Which buffers have a slot for every second turn of which loop (a number).
 pub(crate) type Slots = HashMap<u32, (usize, u64)>;
 
+/// What the lowering knows of order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hints {
+    pub answers: Vec<(CoreKind, Answer)>,
+    /// Conditions that are false in the last turns of their loops, [`DRAINED`] of them.
+    pub heads: Vec<(CoreKind, Reg)>,
+}
+
+/// Turns of a skewed loop that have no head.
+pub(crate) const DRAINED: usize = 2;
+
 /// A flag that is raised only after another core saw a flag of this core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -131,6 +142,8 @@ pub(super) struct Replay<'a> {
     /// Adds what is missing.
     mend: bool,
     ids: bool,
+    /// The last turns of a loop, without what is done ahead.
+    draining: bool,
     known: [Bits; 7],
     own: [Bits; 7],
     count: usize,
@@ -171,6 +184,7 @@ pub(super) fn run(
         order: Order::default(),
         mend,
         ids,
+        draining: false,
         known: Default::default(),
         own: Default::default(),
         count: 0,
@@ -230,7 +244,9 @@ impl Replay<'_> {
             for i in self.before.get(&n).cloned().unwrap_or_default() {
                 self.wait_side(i)?;
             }
-            self.node(n)?;
+            if !(self.draining && self.tree.nodes[n].ahead) {
+                self.node(n)?;
+            }
             self.snap(n, turn);
             for i in self.after.get(&n).cloned().unwrap_or_default() {
                 self.set_side(i)?;
@@ -312,9 +328,57 @@ impl Replay<'_> {
 
     fn turns(&mut self, n: usize, body: &[usize], number: usize) -> Result<(), Wrong> {
         let slotted = self.slots.values().any(|(l, _)| *l == number);
-        let (first, before) = (self.count, self.known.clone());
+        let (first, before, told) = (self.count, self.known.clone(), self.told.clone());
         self.entries.push(first);
-        for t in 0..if slotted { 5 } else { 3 } {
+        let full = if slotted { 5 } else { 3 };
+        self.through(n, body, number, 0..full)?;
+        self.entries.pop();
+        // No turn at all teaches nothing of what was before.
+        for (k, b) in self.known.iter_mut().zip(&before) {
+            *k = k.since(first);
+            k.join(b);
+        }
+        for i in self.tokens.get(&n).cloned().unwrap_or_default() {
+            if let Some(queue) = self.messages.get_mut(&i) {
+                queue.iter_mut().for_each(|m| *m = m.since(first));
+            }
+        }
+        // Turns without a head there always are.
+        if body.iter().any(|n| self.tree.nodes[*n].ahead) {
+            self.draining = true;
+            let done = self.through(n, body, number, full..full + DRAINED);
+            self.draining = false;
+            done?;
+        }
+        // In the last turns of a skewed loop nothing is told: what is open there is no one's knowledge.
+        for (i, a) in self.answers.iter().enumerate() {
+            let queue = self.told.entry(a.raises).or_default();
+            if a.behind > 0 {
+                queue.clear();
+            }
+            if self.answers[..i].iter().any(|b| b.raises == a.raises) {
+                continue;
+            }
+            queue.iter_mut().for_each(|m| *m = m.since(first));
+            // What was told before the loop was answered in it, or will be behind it.
+            if a.behind == 0
+                && let Some(old) = told.get(&a.raises)
+            {
+                old.iter().rev().for_each(|m| queue.push_front(m.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Some turns of a loop, one after another.
+    fn through(
+        &mut self,
+        n: usize,
+        body: &[usize],
+        number: usize,
+        turns: std::ops::Range<usize>,
+    ) -> Result<(), Wrong> {
+        for t in turns {
             if let Some(p) = self.path.last_mut() {
                 p.1 = t;
             }
@@ -323,25 +387,6 @@ impl Replay<'_> {
             self.block(body, t)?;
             self.parity.pop();
             self.totals.insert(n, total + 1);
-        }
-        self.entries.pop();
-        // No turn at all teaches nothing of what was before.
-        for (k, b) in self.known.iter_mut().zip(&before) {
-            *k = k.since(first);
-            k.join(b);
-        }
-        // In the last turns of a skewed loop nothing is told: what is open there is no one's knowledge.
-        for a in self.answers {
-            let queue = self.told.entry(a.raises).or_default();
-            if a.behind > 0 {
-                queue.clear();
-            }
-            queue.iter_mut().for_each(|m| *m = m.since(first));
-        }
-        for i in self.tokens.get(&n).cloned().unwrap_or_default() {
-            if let Some(queue) = self.messages.get_mut(&i) {
-                queue.iter_mut().for_each(|m| *m = m.since(first));
-            }
         }
         Ok(())
     }

@@ -35,6 +35,8 @@ pub(in crate::passes) struct Node {
     pub awaits: Option<u8>,
     /// Nothing is under way behind it.
     pub drains: bool,
+    /// It is not done in the last turns of its loop.
+    pub ahead: bool,
 }
 
 pub(in crate::passes) struct Tree {
@@ -141,6 +143,7 @@ impl Builder<'_> {
             raises: None,
             awaits: None,
             drains: false,
+            ahead: false,
         });
         self.nodes.len() - 1
     }
@@ -244,6 +247,13 @@ impl Builder<'_> {
 }
 
 impl Tree {
+    /// Marks what is done under one of these conditions.
+    pub fn mark(&mut self, heads: &[Reg]) {
+        for n in &mut self.nodes {
+            n.ahead = matches!(n.stmt, Stmt::If { condition: Val::Reg(r), .. } if heads.contains(&r));
+        }
+    }
+
     /// Calls `f` with each leaf below a node.
     pub fn leaves(&self, n: usize, f: &mut dyn FnMut(&Node)) {
         let node = &self.nodes[n];
