@@ -257,7 +257,9 @@ impl Lower<'_> {
             OpKind::Bitcast => match self.get(op.operands[0])? {
                 // The same bytes, read as another type.
                 Held::Tile(b) if self.tile(op.operands[0])?.elem.bytes() == to.bytes() => Ok(Held::Tile(b)),
-                Held::Splat(_) => Ok(Held::Tile(self.in_buffer(op.operands[0])?)),
+                Held::Splat(_) | Held::Rows(_) | Held::Scaled(..) => {
+                    Ok(Held::Tile(self.in_buffer(op.operands[0])?))
+                }
                 _ => Err(self.bug("a bitcast between widths")),
             },
             _ => Err(self.bug("no element-wise operation")),

@@ -70,7 +70,7 @@ impl Lower<'_> {
         };
         if last {
             let from = if folds { (b, p) } else { (work, p) };
-            return self.fold_rows((work, wp), from, t, op, what, identity, out);
+            return self.fold_rows(((work, wp), from), t, op, what, identity, out);
         }
         // The axes before it stay, those behind it are the row-major block that is folded.
         let outer: i64 = t.shape[..axis].iter().product::<usize>() as i64;
@@ -106,11 +106,9 @@ impl Lower<'_> {
         });
     }
 
-    #[allow(clippy::too_many_arguments)] // places and extents of one reduction
     fn fold_rows(
         &mut self,
-        (work, wp): (u32, i64),
-        (mut from, mut fp): (u32, i64),
+        ((work, wp), (mut from, mut fp)): ((u32, i64), (u32, i64)),
         t: &TileType,
         op: Binary,
         what: ReduceOp,

@@ -7,6 +7,7 @@ mod kernels;
 mod kit;
 mod listed;
 mod mutate;
+mod not_a_number;
 mod passes;
 mod products;
 mod random;
