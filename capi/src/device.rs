@@ -25,6 +25,7 @@ impl Memory {
         let kind = match kind {
             "cuda" => DL_CUDA,
             "hip" => DL_ROCM,
+            "ascend" => DL_EXT_DEV,
             _ => return Memory { kind: DL_CPU, index: 0 },
         };
         Memory { kind, index: index.parse().unwrap_or(0) }
@@ -39,8 +40,10 @@ impl Memory {
 pub(crate) const DL_CPU: i32 = 1;
 const DL_CUDA: i32 = 2;
 const DL_ROCM: i32 = 10;
+/// What frameworks give for an NPU.
+const DL_EXT_DEV: i32 = 12;
 
-/// Opens a device: `cpu`, `cpu:4` (four threads), `cuda`, `cuda:1`, `hip`, `hip:1`. A GPU's driver is looked for here.
+/// Opens a device: `cpu`, `cpu:4` (four threads), `cuda`, `cuda:1`, `hip`, `hip:1`, `ascend`, `ascend:1`. A driver is looked for here.
 ///
 /// # Safety
 /// `name` is a text that ends with a NUL byte, or NULL; `out` and `error` may be written or are NULL.

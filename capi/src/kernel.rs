@@ -1,11 +1,11 @@
 //! Kernels: loaded for a device, prepared for a kind of arguments, launched.
 
 use crate::args::{Args, Target, kcc_arg, read};
-use crate::device::{Memory, kcc_device, stream};
+use crate::device::{Memory, kcc_device};
 use crate::error::{Failure, borrow, clear, give, guard, kcc_error, kcc_status, take_back};
 use crate::pack::{kcc_pack, string};
-use runtime::Device;
 use runtime::pack::{Choice, PackKernel};
+use runtime::{Device, How, Workspace};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
@@ -33,28 +33,17 @@ impl Loaded {
         unsafe { read(&target, args, count) }.map_err(|e| e.at(Name(self.kernel.name())))
     }
 
-    /// Launches a choice that was made for these arguments.
+    /// What a launch gets beside its arguments.
     ///
     /// # Safety
     /// As for `kcc_launch`.
-    unsafe fn launch(&self, choice: &Choice, args: &Args<'_>, how: &How) -> Result<(), Failure> {
-        let (given, needed) = (how.workspace_bytes as u64, choice.workspace);
-        if needed > 0 && (how.workspace.is_null() || given < needed) {
-            let given = if how.workspace.is_null() { 0 } else { given };
-            let message = format!("it needs {needed} bytes of workspace, {given} were given");
-            return Err(Failure::argument(message).at(Name(self.kernel.name())));
-        }
+    unsafe fn how(&self, stream: *mut c_void, workspace: *mut c_void, bytes: usize) -> Result<How, Failure> {
         // SAFETY: as the caller vouches.
-        let stream = unsafe { stream(self.memory, how.stream)? };
-        Ok(self.kernel.launch_on(choice, args, stream)?)
+        let stream = unsafe { crate::device::stream(self.memory, stream)? };
+        // SAFETY: as the caller vouches.
+        let given = || unsafe { Workspace::from_raw(workspace, bytes as u64) };
+        Ok(How { stream, workspace: (!workspace.is_null()).then(given), threads: None })
     }
-}
-
-/// What a launch gets beside its arguments.
-struct How {
-    stream: *mut c_void,
-    workspace: *mut c_void,
-    workspace_bytes: usize,
 }
 
 /// The kernel as the place of a failure.
@@ -189,15 +178,19 @@ pub unsafe extern "C" fn kcc_launch(
         let prepared = unsafe { borrow(prepared, "prepared")? };
         // SAFETY: as the caller vouches.
         let args = unsafe { prepared.loaded.read(args, count)? };
-        let choice = prepared.loaded.kernel.choose_again(&prepared.choice, &args)?;
         // SAFETY: as the caller vouches.
-        unsafe { prepared.loaded.launch(&choice, &args, &How { stream, workspace, workspace_bytes }) }
+        let mut how = unsafe { prepared.loaded.how(stream, workspace, workspace_bytes)? };
+        // No workspace is one of no bytes: a prepared launch never allocates.
+        // SAFETY: nothing lies there.
+        how.workspace.get_or_insert(unsafe { Workspace::from_raw(std::ptr::null_mut(), 0) });
+        Ok(prepared.loaded.kernel.launch_again(&prepared.choice, &args, how)?)
     };
     // SAFETY: as the caller vouches.
     unsafe { guard(error, body) }
 }
 
-/// Chooses a variant and launches it: `kcc_prepare` and `kcc_launch` in one.
+/// Chooses a variant and launches it: `kcc_prepare` and `kcc_launch` in one. Without a workspace, a variant that needs one uses memory
+/// of the device's, allocated at the first such launch into a stream.
 ///
 /// # Safety
 /// `kernel` is loaded or NULL; all else as for `kcc_launch`.
@@ -216,9 +209,9 @@ pub unsafe extern "C" fn kcc_kernel_launch(
         let loaded = unsafe { &borrow(kernel, "kernel")?.0 };
         // SAFETY: as the caller vouches.
         let args = unsafe { loaded.read(args, count)? };
-        let choice = loaded.kernel.choose(&args)?;
         // SAFETY: as the caller vouches.
-        unsafe { loaded.launch(&choice, &args, &How { stream, workspace, workspace_bytes }) }
+        let how = unsafe { loaded.how(stream, workspace, workspace_bytes)? };
+        Ok(loaded.kernel.launch_with(&args, how)?)
     };
     // SAFETY: as the caller vouches.
     unsafe { guard(error, body) }

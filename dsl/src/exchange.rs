@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 /// What is known of one argument when the kernel is compiled; code may rely on it, so a launch must check it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ArgSpec {
     /// For a view: the axis whose stride is 1, if one is (the last such axis). `None`: no axis is known to be
     /// contiguous; slower code that reads every stride. Ignored for scalars.
@@ -75,6 +76,7 @@ pub struct CompileRequest {
 /// (`extern "C" fn(context: *mut c_void, print: i64, data: *const u8)`), slot 1 its context, all else zero; the
 /// rest may hold anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CpuMeta {
     /// Size of a thread's scratch memory, header included.
     pub scratch_bytes: u64,

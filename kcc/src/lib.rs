@@ -34,8 +34,8 @@ pub use kcc_dsl::{
 pub use kcc_dsl::{function, prelude};
 pub use kcc_runtime::{
     Arg, Argument, ArgumentProblem, Arguments, Builder, CompiledKernel, Device, DeviceTensor, DeviceView,
-    DeviceViewMut, DynTensor, Error, Extent, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler, Result,
-    Stats, Stream, Tensor, TensorView, TensorViewMut, ViewError, aot, detect, jit, pack,
+    DeviceViewMut, DynTensor, Error, Extent, How, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler,
+    Result, Stats, Stream, Tensor, TensorView, TensorViewMut, ViewError, Workspace, aot, detect, jit, pack,
 };
 
 /// What the expansions of the macros name.

@@ -51,7 +51,7 @@ pub enum Error {
     },
     /// A device name that means nothing.
     #[error(
-        "no device is called `{name}`; there are `cpu`, `cpu:THREADS`, `eager`, `cuda`, `cuda:INDEX`, `hip`, `hip:INDEX`, and `sim:CHIP`, as in `sim:sm_90a`"
+        "no device is called `{name}`; there are `cpu`, `cpu:THREADS`, `eager`, `cuda`, `cuda:INDEX`, `hip`, `hip:INDEX`, `ascend`, `ascend:INDEX`, and `sim:CHIP`, as in `sim:sm_90a`"
     )]
     UnknownDevice {
         /// The name.
@@ -203,6 +203,14 @@ pub enum ArgumentProblem {
         expected: String,
         /// What the tensor has.
         given: String,
+    },
+    /// A workspace that is too small.
+    #[error("the launch needs {needed} bytes of workspace, {given} were given")]
+    Workspace {
+        /// What [`Choice::workspace`](crate::pack::Choice::workspace) says.
+        needed: u64,
+        /// The workspace's.
+        given: u64,
     },
     /// A view-level problem.
     #[error("{0}")]

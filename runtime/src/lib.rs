@@ -26,7 +26,8 @@ pub use drivers::cpu::detect;
 pub use error::{ArgumentProblem, Error, Result, ViewError};
 pub use kcc_dsl::ir::Elem;
 pub use launch::{
-    Arg, Argument, Arguments, Extent, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler, Stream,
+    Arg, Argument, Arguments, Extent, How, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler, Stream,
+    Workspace,
 };
 pub use stats::{Compilation, Origin, Stats};
 pub use tensor::{

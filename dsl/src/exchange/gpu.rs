@@ -37,6 +37,7 @@ pub const MAX_GRID_YZ: i64 = 65_535;
 
 /// Launch facts of a GPU kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GpuMeta {
     /// Architecture that the code needs: `sm_90a`.
     pub arch: String,
@@ -77,6 +78,7 @@ impl GpuMeta {
 
 /// How one kernel parameter is passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum GpuArg {
     /// Address, dims and strides.
     View {
@@ -91,6 +93,7 @@ pub enum GpuArg {
 
 /// How programs map to hardware blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum GridMap {
     /// One block (with clusters: one cluster) per program, axis by axis. Where `gy` or `gz`, times the cluster's extent on
     /// that axis, exceeds [`MAX_GRID_YZ`], the hardware's grid is that of [`GridMap::Linear`] instead: the code tests the
@@ -110,6 +113,7 @@ pub enum GridMap {
 
 /// How the runtime makes one tensor map (a TMA descriptor) at launch, from the view's address, dims and strides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TensorMap {
     /// Index of the kernel parameter, a view.
     pub param: u32,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Launch facts of an NPU kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NpuMeta {
     /// Chip that the code was compiled for: `ascend910b`.
     pub chip: String,

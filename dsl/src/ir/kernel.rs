@@ -16,6 +16,7 @@ pub struct LocId(pub u32);
 
 /// A place in the author's source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Loc {
     /// File as rustc names it.
     pub file: String,

@@ -97,6 +97,7 @@ impl fmt::Display for Elem {
 
 /// The type of a tile: element type and static shape, rank 0 to 3, row-major in meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TileType {
     /// Element type.
     pub elem: Elem,

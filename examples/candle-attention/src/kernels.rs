@@ -3,7 +3,7 @@
 use crate::memory::{Memory, Place, Pointer};
 use candle_core::{DType, Device, DeviceLocation, Error, Layout, Result};
 use kcc_runtime::pack::{Pack, PackKernel};
-use kcc_runtime::{Arg, Elem, Stream};
+use kcc_runtime::{Arg, Elem, How, Stream};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -147,9 +147,8 @@ impl Loaded {
                 unsafe { self.device.argument(address, elem, &dims, strides.as_deref(), tensor.written) };
             list.push(arg.map_err(Error::wrap)?);
         }
-        let choice = kernel.choose(&list).map_err(Error::wrap)?;
         // SAFETY: candle's stream, which lives as long as its device.
         let stream = stream.map(|raw| unsafe { Stream::from_raw(raw) });
-        kernel.launch_on(&choice, &list, stream).map_err(Error::wrap)
+        kernel.launch_with(&list, How { stream, ..How::default() }).map_err(Error::wrap)
     }
 }

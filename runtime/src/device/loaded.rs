@@ -1,9 +1,11 @@
 //! Kernels that are ready to run.
 
-use super::{Device, How, Runnable};
+use super::{Device, Runnable};
 use crate::drivers::{cpu, gpu};
 use crate::error::Result;
-use crate::launch::{Arg, IntoGrid, Label, Stream, check, check_grid};
+use crate::launch::{
+    Arg, How, IntoGrid, Label, Stream, check, check_grid, check_memory, check_specs, check_types,
+};
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::{Loc, Param};
 use smallvec::SmallVec;
@@ -70,9 +72,15 @@ impl CompiledKernel {
         self.run(grid.into_grid(), args, How { stream, ..How::default() })
     }
 
-    /// Whether these arguments, which are checked, leave nothing to do: every view that the kernel writes is empty.
-    pub(crate) fn idle(&self, args: &[Arg<'_>]) -> Result<bool> {
-        Ok(!check(&self.runnable.label(), self.params(), args, self.device.place())?)
+    /// As [`CompiledKernel::launch`], of arguments whose types and layouts are known to be those that the code takes. Where there
+    /// is nothing to compute, a grid may be empty.
+    pub(crate) fn launch_fitting(&self, grid: [i64; 3], args: &[Arg<'_>], how: How) -> Result<()> {
+        let label = self.runnable.label();
+        if !check_memory(&label, self.params(), args, self.device.place())? {
+            return Ok(());
+        }
+        check_grid(&label, grid)?;
+        self.device.run(&self.runnable, grid, args, how)
     }
 
     fn run(&self, grid: [i64; 3], args: &[Arg<'_>], how: How) -> Result<()> {
@@ -81,9 +89,20 @@ impl CompiledKernel {
         if !check(&label, self.params(), args, self.device.place())? {
             return Ok(());
         }
-        if let Runnable::Code(loaded) = &self.runnable {
-            crate::launch::check_specs(&label, &loaded.params, &loaded.specs, args)?;
-        }
+        self.check_specs(args)?;
         self.device.run(&self.runnable, grid, args, how)
+    }
+
+    /// Whether arguments of the right types are laid out as the code relies on.
+    pub(crate) fn check_specs(&self, args: &[Arg<'_>]) -> Result<()> {
+        match &self.runnable {
+            Runnable::Code(l) => check_specs(&l.label(), &l.params, &l.specs, args),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether arguments have the right types.
+    pub(crate) fn check_types(&self, args: &[Arg<'_>]) -> Result<()> {
+        check_types(&self.runnable.label(), self.params(), args)
     }
 }

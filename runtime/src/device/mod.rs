@@ -19,7 +19,7 @@ pub use memory::Recorded;
 use crate::drivers::eager::{self, Body};
 use crate::error::{Error, Result};
 use crate::launch::{
-    Arg, Facts, IntoGrid, Label, LaunchOptions, Place, PrintHandler, Stream, check, check_grid,
+    Arg, Facts, How, IntoGrid, Label, LaunchOptions, Place, PrintHandler, check, check_grid,
 };
 use crate::stats::Stats;
 use crate::timeline::Timeline;
@@ -67,16 +67,6 @@ enum Kind {
     Cpu(Box<Cpu>),
     Eager,
     Gpu(Box<Gpu>),
-}
-
-/// What a launch chooses beside grid and arguments.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct How {
-    /// On the CPU, the most threads.
-    pub(crate) threads: Option<usize>,
-    /// On a GPU, the stream.
-    #[cfg_attr(not(any(feature = "cuda", feature = "hip", feature = "ascend")), allow(dead_code))]
-    pub(crate) stream: Option<Stream>,
 }
 
 /// Checked arguments, and how to run them.
@@ -247,7 +237,7 @@ impl Device {
         if self.is_eager() {
             return self.run_eager(&Body::Native(kernel), &label, grid, args);
         }
-        let how = How { threads: options.threads, stream: options.stream };
+        let how = How { threads: options.threads, stream: options.stream, workspace: None };
         self.run(&self.runnable(kernel, args, &options.compile)?, grid, args, how)
     }
 

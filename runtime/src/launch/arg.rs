@@ -1,10 +1,10 @@
-//! Arguments without static types, and every check between them and a kernel's parameters.
+//! Arguments without static types.
 
-use crate::error::{ArgumentProblem, Error, Result, ViewError};
-use crate::tensor::{DynTensor, Layout, Tensor, TensorView, TensorViewMut, may_overlap};
+use crate::error::ViewError;
+use crate::tensor::{DynTensor, Layout, Tensor, TensorView, TensorViewMut};
 use kcc_dsl::elem::Elem as Element;
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{Elem, Param, ParamKind};
+use kcc_dsl::ir::Elem;
 use smallvec::SmallVec;
 use std::fmt;
 use std::marker::PhantomData;
@@ -61,7 +61,7 @@ impl RawView {
     }
 
     /// What a GPU's compiler may rely on.
-    fn gpu_spec(&self) -> ArgSpec {
+    pub(super) fn gpu_spec(&self) -> ArgSpec {
         ArgSpec::for_gpu(self.ptr as u64, self.elem, &self.layout.dims, &self.layout.strides)
     }
 }
@@ -218,122 +218,4 @@ pub(crate) fn specs(args: &[Arg<'_>], facts: Facts) -> SmallVec<[ArgSpec; 8]> {
         Facts::Cpu => args.iter().map(Arg::spec).collect(),
         Facts::Gpu => args.iter().map(Arg::gpu_spec).collect(),
     }
-}
-
-/// Whether arguments fit parameters: count, kind, element type, rank, dims, memory that the device at `home` reaches
-/// (the host's always is), and no sharing with what is written.
-///
-/// Returns whether there is anything to do: `false` if every view that the kernel writes is empty (and it writes one).
-pub(crate) fn check(kernel: &Label<'_>, params: &[Param], args: &[Arg<'_>], home: Place) -> Result<bool> {
-    if params.len() != args.len() {
-        return Err(Error::ArgumentCount {
-            kernel: kernel.to_string(),
-            expected: params.len(),
-            given: args.len(),
-        });
-    }
-    let (mut writes, mut some_element) = (false, false);
-    for (param, arg) in params.iter().zip(args) {
-        let bad = |problem| Error::argument(kernel.to_string(), &param.name, problem);
-        match (param.kind, &arg.raw) {
-            (ParamKind::Scalar(expected), Raw::Scalar { elem: given, .. }) => {
-                if expected != *given {
-                    return Err(bad(ArgumentProblem::Elem { expected, given: *given }));
-                }
-            }
-            (ParamKind::View { elem, rank, mutable }, Raw::View(v)) => {
-                if elem != v.elem {
-                    return Err(bad(ArgumentProblem::Elem { expected: elem, given: v.elem }));
-                }
-                if rank != v.layout.rank() {
-                    return Err(bad(ArgumentProblem::Rank {
-                        expected: rank,
-                        given: v.layout.rank(),
-                        dims: v.layout.dims.to_vec(),
-                    }));
-                }
-                if mutable && !v.mutable {
-                    return Err(bad(ArgumentProblem::Kind { expected: "mutable view", given: "view" }));
-                }
-                if v.layout.dims.iter().any(|&d| d > i64::from(i32::MAX)) {
-                    return Err(bad(ArgumentProblem::View(ViewError::Dims {
-                        dims: v.layout.dims.to_vec(),
-                        reason: "an axis of a launch argument has at most 2147483647 elements",
-                    })));
-                }
-                if v.place != Place::Host && v.place != home {
-                    return Err(bad(ArgumentProblem::Place));
-                }
-                writes |= mutable;
-                some_element |= mutable && !v.layout.is_empty();
-            }
-            (ParamKind::View { .. }, Raw::Scalar { .. }) => {
-                return Err(bad(ArgumentProblem::Kind { expected: "view", given: "scalar" }));
-            }
-            (ParamKind::Scalar(_), Raw::View(_)) => {
-                return Err(bad(ArgumentProblem::Kind { expected: "scalar", given: "view" }));
-            }
-        }
-    }
-    check_alias(kernel, params, args)?;
-    Ok(some_element || !writes)
-}
-
-/// Whether arguments are laid out as code relies on. (Code for any strides runs on all.)
-pub(crate) fn check_specs(
-    kernel: &Label<'_>,
-    params: &[Param],
-    specs: &[ArgSpec],
-    args: &[Arg<'_>],
-) -> Result<()> {
-    for ((param, spec), arg) in params.iter().zip(specs).zip(args) {
-        let Raw::View(v) = &arg.raw else { continue };
-        let bad = |problem| Err(Error::argument(kernel.to_string(), &param.name, problem));
-        if let Some(axis) = spec.unit_axis
-            && v.layout.strides.get(usize::from(axis)) != Some(&1)
-        {
-            let given = v.unit_axis().map_or("no axis".to_owned(), |a| format!("axis {a}"));
-            return bad(ArgumentProblem::Layout { expected: format!("axis {axis}"), given });
-        }
-        let plain = ArgSpec { unit_axis: spec.unit_axis, ..ArgSpec::default() };
-        if *spec != plain {
-            // More than one axis may have stride 1; the facts are then those of the axis that the code relies on.
-            let given = ArgSpec { unit_axis: spec.unit_axis, ..v.gpu_spec() };
-            if !spec.allows(&given) {
-                return bad(ArgumentProblem::Facts { expected: facts(spec), given: facts(&given) });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Alignments and sizes, in words.
-fn facts(spec: &ArgSpec) -> String {
-    let mut s = format!(
-        "address to {}, strides to {}, rows to {} bytes",
-        1 << spec.align,
-        1 << spec.stride_align,
-        1 << spec.dim_align
-    );
-    s.push_str(if spec.fits_i32 { ", under 2 GiB" } else { ", any size" });
-    s.push_str(if spec.tma { ", fit for a tensor map" } else { "" });
-    s
-}
-
-fn check_alias(kernel: &Label<'_>, params: &[Param], args: &[Arg<'_>]) -> Result<()> {
-    for (i, (param, arg)) in params.iter().zip(args).enumerate() {
-        let (ParamKind::View { mutable: true, .. }, Raw::View(written)) = (param.kind, &arg.raw) else {
-            continue;
-        };
-        for (j, (other_param, other)) in params.iter().zip(args).enumerate() {
-            let Raw::View(other) = &other.raw else { continue };
-            let distance = other.ptr as i128 - written.ptr as i128;
-            let (a, b) = (written.elem.bytes(), other.elem.bytes());
-            if i != j && may_overlap(&written.layout, a, &other.layout, b, distance) {
-                let problem = ArgumentProblem::Alias { other: other_param.name.clone() };
-                return Err(Error::argument(kernel.to_string(), &param.name, problem));
-            }
-        }
-    }
-    Ok(())
 }

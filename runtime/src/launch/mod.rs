@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! softmax::kernel::<f32, 1024>().launch(&device, rows, (&x, &mut y, 0.5))    typed.rs: checked by rustc
-//! device.launch(&kernel_fn, grid, &[Arg::input(&x), …], &options)            arg.rs: checked at run time
+//! device.launch(&kernel_fn, grid, &[Arg::input(&x), …], &options)            check.rs: checked at run time
 //! kernel.prepare(&device, &args)                                             prepared.rs: looked up once
 //! ```
 
 mod arg;
+mod check;
 mod grid;
 mod options;
 mod prepared;
@@ -14,9 +15,10 @@ mod typed;
 
 pub use arg::Arg;
 pub use grid::{Extent, IntoGrid};
-pub use options::{LaunchOptions, PrintHandler, Stream};
+pub use options::{How, LaunchOptions, PrintHandler, Stream, Workspace};
 pub use prepared::Prepared;
 pub use typed::{Argument, Arguments, Launch};
 
-pub(crate) use arg::{Facts, Label, Place, Raw, RawView, check, check_specs, specs};
+pub(crate) use arg::{Facts, Label, Place, Raw, RawView, specs};
+pub(crate) use check::{check, check_memory, check_specs, check_types, has_layout, has_type, has_unit_axis};
 pub(crate) use grid::check_grid;

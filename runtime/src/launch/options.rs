@@ -27,6 +27,45 @@ impl Stream {
     }
 }
 
+/// Device memory that a launch may use as scratch. Somebody else owns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    address: u64,
+    bytes: u64,
+}
+
+impl Workspace {
+    /// Memory of the device by its address, which is a multiple of 256.
+    ///
+    /// # Safety
+    /// So many bytes lie there, and nothing else uses them until what was launched with them is done.
+    pub unsafe fn from_raw(address: *mut std::ffi::c_void, bytes: u64) -> Workspace {
+        Workspace { address: address as u64, bytes }
+    }
+
+    pub(crate) fn bytes(self) -> u64 {
+        if self.address == 0 { 0 } else { self.bytes }
+    }
+
+    /// Its address, if it has at least so many bytes.
+    #[cfg_attr(not(feature = "ascend"), allow(dead_code))]
+    pub(crate) fn address(self, bytes: u64) -> Option<u64> {
+        (self.bytes() >= bytes).then_some(self.address)
+    }
+}
+
+/// What a launch of compiled code chooses beside its arguments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// On a CPU, at most so many threads; `None`: all that the device has.
+    pub threads: Option<usize>,
+    /// On a GPU or NPU, the stream to launch into; `None`: the device's own.
+    pub stream: Option<Stream>,
+    /// Scratch memory, of the bytes that the choice asks for; `None`: the device's own, allocated at the first launch into a stream
+    /// that needs any.
+    pub workspace: Option<Workspace>,
+}
+
 /// How a launch runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaunchOptions {

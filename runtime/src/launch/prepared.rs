@@ -1,7 +1,7 @@
 //! A kernel that was compiled for one layout of arguments: a launch checks, fills one array, and calls.
 
-use super::{Arg, Arguments, IntoGrid, Label, LaunchOptions, check, check_grid, check_specs};
-use crate::device::{Device, How, Runnable};
+use super::{Arg, Arguments, How, IntoGrid, Label, LaunchOptions, check, check_grid, check_specs};
+use crate::device::{Device, Runnable};
 use crate::error::Result;
 use kcc_dsl::KernelFn;
 use kcc_dsl::exchange::ArgSpec;
@@ -32,7 +32,7 @@ impl<A> Prepared<A> {
             device: device.clone(),
             runnable,
             specs: super::specs(args, device.facts()),
-            how: How { threads: options.threads, stream: options.stream },
+            how: How { threads: options.threads, stream: options.stream, workspace: None },
             args: PhantomData,
         })
     }

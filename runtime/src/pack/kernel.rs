@@ -11,10 +11,10 @@ use super::format;
 use super::validate::Formulas;
 use crate::detect;
 use crate::device::{CompiledKernel, Device, Loaded};
-use crate::error::{Error, Result};
-use crate::launch::{Arg, Raw, Stream};
+use crate::error::{ArgumentProblem, Error, Result};
+use crate::launch::{Arg, How, Raw, Workspace, has_layout, has_type, has_unit_axis};
 use kcc_dsl::exchange::{ArgSpec, Artifact};
-use kcc_dsl::ir::{Param, ParamKind};
+use kcc_dsl::ir::Param;
 use smallvec::SmallVec;
 
 /// A kernel ready to run on one device.
@@ -39,7 +39,7 @@ pub struct Choice {
     at: usize,
     /// Programs per axis.
     pub grid: [i64; 3],
-    /// Bytes that the caller must give as workspace.
+    /// Bytes of workspace that the launch uses.
     pub workspace: u64,
 }
 
@@ -142,20 +142,22 @@ impl PackKernel {
     /// # Errors
     /// No variant may be chosen for them.
     pub fn choose(&self, args: &[Arg<'_>]) -> Result<Choice> {
-        let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
+        let facts: Facts<'_> = args.iter().map(facts).collect();
+        self.chosen_for(args, &facts)
+    }
+
+    fn chosen_for(&self, args: &[Arg<'_>], facts: &[ArgFacts<'_>]) -> Result<Choice> {
         let mut best: Option<(i64, usize)> = None;
         for (at, v) in self.variants.iter().enumerate() {
-            if !v.fits(args) {
-                continue;
-            }
             // What would not be chosen need not be right.
-            let Some(cost) = v.formulas.cost.eval(&facts) else { continue };
-            if best.is_none_or(|(least, _)| cost < least) && v.holds(&facts) {
+            let least = best.map_or(i64::MAX, |b| b.0);
+            let Some(cost) = v.formulas.cost.eval(facts) else { continue };
+            if (cost < least || best.is_none()) && v.right(args, facts) {
                 best = Some((cost, at));
             }
         }
         let Some((_, at)) = best else { return Err(self.none_fits(args)) };
-        self.planned(at, &facts)
+        self.planned(at, facts)
     }
 
     /// Every variant that may be chosen for these arguments, that of least cost, which [`PackKernel::choose`] gives, first.
@@ -163,7 +165,7 @@ impl PackKernel {
     /// # Errors
     /// There is none; a grid or a workspace is undefined for these arguments.
     pub fn choices(&self, args: &[Arg<'_>]) -> Result<Vec<Choice>> {
-        let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
+        let facts: Facts<'_> = args.iter().map(facts).collect();
         let right = self.variants.iter().enumerate().filter(|(_, v)| v.right(args, &facts));
         let mut found: Vec<(i64, usize)> =
             right.filter_map(|(at, v)| Some((v.formulas.cost.eval(&facts)?, at))).collect();
@@ -181,7 +183,7 @@ impl PackKernel {
     /// The variant may not be chosen for these arguments.
     pub fn choose_again(&self, choice: &Choice, args: &[Arg<'_>]) -> Result<Choice> {
         let v = self.chosen(choice)?;
-        let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
+        let facts: Facts<'_> = args.iter().map(facts).collect();
         if !v.right(args, &facts) {
             let given: Vec<String> = args.iter().map(shown).collect();
             return Err(Error::Variant {
@@ -224,42 +226,55 @@ impl PackKernel {
     /// # Errors
     /// No variant may be chosen for the arguments, arguments that overlap, a failed assertion.
     pub fn launch(&self, args: &[Arg<'_>], threads: Option<usize>) -> Result<()> {
-        let choice = self.choose(args)?;
-        self.launch_as(&choice, args, threads)
+        self.launch_with(args, How { threads, ..How::default() })
     }
 
-    /// Runs what [`PackKernel::choose`] gave for these arguments.
+    /// As [`PackKernel::launch`], into a stream and with a workspace that the caller owns. On a GPU it does not wait for the kernel's
+    /// end, but where a view lies in host memory or the kernel asserts or prints.
     ///
     /// # Errors
-    /// As [`PackKernel::launch`].
-    pub fn launch_as(&self, choice: &Choice, args: &[Arg<'_>], threads: Option<usize>) -> Result<()> {
-        match self.code_for(choice, args)? {
-            Some(code) => code.launch(choice.grid, args, threads),
-            None => Ok(()),
-        }
+    /// As [`PackKernel::launch`]; a workspace of fewer bytes than [`Choice::workspace`].
+    pub fn launch_with(&self, args: &[Arg<'_>], how: How) -> Result<()> {
+        // The choice is the check of types and layouts.
+        self.start(&self.choose(args)?, args, how)
     }
 
-    /// As [`PackKernel::launch_as`], into a stream that the caller owns (`None`: the device's own). On a GPU it does not wait for
-    /// the kernel's end, but where a view lies in host memory or the kernel asserts or prints.
+    /// Runs the variant of an earlier choice with these arguments, on a grid of their own: as [`PackKernel::launch_with`], without
+    /// a look at the other variants.
     ///
     /// # Errors
-    /// As [`PackKernel::launch`].
-    pub fn launch_on(&self, choice: &Choice, args: &[Arg<'_>], stream: Option<Stream>) -> Result<()> {
-        match self.code_for(choice, args)? {
-            Some(code) => code.launch_on(choice.grid, args, stream),
-            None => Ok(()),
-        }
+    /// As [`PackKernel::launch_with`]; the variant may not be chosen for these arguments.
+    pub fn launch_again(&self, choice: &Choice, args: &[Arg<'_>], how: How) -> Result<()> {
+        self.start(&self.choose_again(choice, args)?, args, how)
     }
 
-    /// The code of a choice; `None` if there is nothing to compute. (A grid over an empty view has no programs.)
-    fn code_for(&self, choice: &Choice, args: &[Arg<'_>]) -> Result<Option<&CompiledKernel>> {
-        let code = &self.chosen(choice)?.code;
-        Ok(if choice.grid.contains(&0) && code.idle(args)? { None } else { Some(code) })
+    /// Runs what [`PackKernel::choose`] gave for these arguments, on the grid that it gave.
+    ///
+    /// # Errors
+    /// As [`PackKernel::launch_with`]; arguments of other types or layouts.
+    pub fn launch_as(&self, choice: &Choice, args: &[Arg<'_>], how: How) -> Result<()> {
+        let v = self.chosen(choice)?;
+        if !v.fits(args) {
+            v.code.check_types(args)?;
+            v.code.check_specs(args)?;
+        }
+        self.start(choice, args, how)
+    }
+
+    /// Launches a choice for arguments that fit it.
+    fn start(&self, choice: &Choice, args: &[Arg<'_>], how: How) -> Result<()> {
+        if let Some(given) = how.workspace.map(Workspace::bytes)
+            && given < choice.workspace
+        {
+            let problem = ArgumentProblem::Workspace { needed: choice.workspace, given };
+            return Err(Error::argument(&self.name, "workspace", problem));
+        }
+        self.chosen(choice)?.code.launch_fitting(choice.grid, args, how)
     }
 
     /// Says why no variant fits: the arguments as given, and what stands in the way of those variants that come closest.
     fn none_fits(&self, args: &[Arg<'_>]) -> Error {
-        let facts: SmallVec<[ArgFacts<'_>; 16]> = args.iter().map(facts).collect();
+        let facts: Facts<'_> = args.iter().map(facts).collect();
         let given: Vec<String> = args.iter().map(shown).collect();
         let obstacles = || self.variants.iter().filter_map(|v| v.obstacle(args, &facts));
         let closest = obstacles().map(|o| o.0).max();
@@ -323,15 +338,15 @@ impl Ready {
     /// What keeps the variant from taking the arguments, if anything does.
     fn obstacle(&self, args: &[Arg<'_>], facts: &[ArgFacts<'_>]) -> Option<(Closeness, String)> {
         let params = &self.formulas.params;
-        let typed = params.len() == args.len() && params.iter().zip(args).all(|(p, a)| same_type(p, a));
+        let typed = params.len() == args.len() && params.iter().zip(args).all(|(p, a)| has_type(p, a));
         if !typed {
             let kinds: Vec<String> = params.iter().map(|p| p.kind.ty().to_string()).collect();
             return Some((Closeness::Types, format!("({})", kinds.join(", "))));
         }
         let mut all = params.iter().zip(&self.specs).zip(args);
-        if let Some(((p, spec), arg)) = all.find(|((_, spec), arg)| !laid_out(spec, arg)) {
+        if let Some(((p, spec), arg)) = all.find(|((_, spec), arg)| !has_layout(spec, arg)) {
             let what = match spec.unit_axis {
-                Some(axis) if !unit_axis_holds(spec, arg) => {
+                Some(axis) if !has_unit_axis(spec, arg) => {
                     format!("stride 1 along axis {axis} of `{}`", p.name)
                 }
                 _ => format!("other alignments or sizes of `{}`", p.name),
@@ -350,34 +365,12 @@ impl Ready {
                 .iter()
                 .zip(&self.specs)
                 .zip(args)
-                .all(|((p, spec), arg)| same_type(p, arg) && laid_out(spec, arg))
+                .all(|((p, spec), arg)| has_type(p, arg) && has_layout(spec, arg))
     }
 }
 
-/// Whether kind, element type and rank are the parameter's.
-fn same_type(param: &Param, arg: &Arg<'_>) -> bool {
-    match (param.kind, &arg.raw) {
-        (ParamKind::View { elem, rank, mutable }, Raw::View(v)) => {
-            elem == v.elem && rank == v.layout.rank() && (!mutable || v.mutable)
-        }
-        (ParamKind::Scalar(elem), Raw::Scalar { elem: given, .. }) => elem == *given,
-        _ => false,
-    }
-}
-
-fn unit_axis_holds(spec: &ArgSpec, arg: &Arg<'_>) -> bool {
-    match &arg.raw {
-        Raw::View(v) => spec.unit_axis.is_none_or(|a| v.layout.strides.get(usize::from(a)) == Some(&1)),
-        Raw::Scalar { .. } => true,
-    }
-}
-
-/// Whether strides and the facts beyond them, which only code for GPUs relies on, hold.
-fn laid_out(spec: &ArgSpec, arg: &Arg<'_>) -> bool {
-    let plain = ArgSpec { unit_axis: spec.unit_axis, ..ArgSpec::default() };
-    let further = || spec.allows(&ArgSpec { unit_axis: spec.unit_axis, ..arg.gpu_spec() });
-    unit_axis_holds(spec, arg) && (*spec == plain || matches!(arg.raw, Raw::Scalar { .. }) || further())
-}
+/// What formulas read of the arguments.
+type Facts<'a> = SmallVec<[ArgFacts<'a>; 16]>;
 
 fn facts<'a>(arg: &'a Arg<'_>) -> ArgFacts<'a> {
     match &arg.raw {

@@ -6,7 +6,7 @@ mod object;
 use super::format::*;
 use super::{Pack, PackKernel, Writer};
 use crate::counting::allocations;
-use crate::{Arg, Device, Tensor};
+use crate::{Arg, Device, How, Tensor};
 use kcc_dsl::exchange::{ArgSpec, CpuMeta};
 use kcc_dsl::ir::Elem;
 use object::object;
@@ -76,7 +76,8 @@ fn a_launch_allocates_nothing() {
         let args = [Arg::input(&x), Arg::output(&mut y)];
         let launch = || {
             let choice = kernel.choose(&args).unwrap();
-            kernel.launch_as(&kernel.choose_again(&choice, &args).unwrap(), &args, None).unwrap();
+            kernel.launch_again(&choice, &args, How::default()).unwrap();
+            kernel.launch_as(&choice, &args, How::default()).unwrap();
         };
         launch();
         assert_eq!(allocations(|| (0..100).for_each(|_| launch())), 0, "{threads} threads");

@@ -1,5 +1,6 @@
 //! Packs from end to end: a crate's kernels compiled into one file, loaded, chosen, run.
 
+mod parts;
 mod standard;
 mod tuned;
 

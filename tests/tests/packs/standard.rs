@@ -7,7 +7,7 @@ use kcc_kernels::cases::input::{Random, Value, exact};
 use kcc_kernels::moe::{gate, permute};
 use kcc_kernels::{activation, attention, embedding, layer_norm, matmul, pooling, rms_norm, softmax};
 use kcc_runtime::pack::{Pack, PackKernel};
-use kcc_runtime::{Arg, Device, Tensor};
+use kcc_runtime::{Arg, Device, How, Tensor};
 use std::collections::BTreeSet;
 use std::f32::consts::LOG2_E;
 use std::f64::consts::FRAC_1_SQRT_2;
@@ -53,7 +53,7 @@ impl Runner {
     fn run(&mut self, name: &str, args: &[Arg<'_>]) -> (f64, f64) {
         let kernel = self.kernel(name);
         let choice = kernel.choose(args).unwrap_or_else(|e| panic!("{name}: {e}"));
-        kernel.launch_as(&choice, args, None).unwrap_or_else(|e| panic!("{name}: {e}"));
+        kernel.launch_as(&choice, args, How::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
         self.chosen.insert((name.to_owned(), choice.variant));
         let entry = self.pack.manifest().kernels.iter().find(|k| k.name == name).unwrap();
         let t = &entry.variants[choice.variant].tolerance;

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kcc_compiler::link::write_atomically;
 use kcc_compiler::serve::{compiler_version, unknown_target};
 use kcc_compiler::session::{Options, Session};
-use kcc_dsl::exchange::{ArgSpec, CompileRequest};
+use kcc_dsl::exchange::{ArgSpec, CompileRequest, NpuMeta};
 use kcc_dsl::ir::{Elem, Kernel, ParamKind};
 use kcc_nvidia::ptxas::Ptxas;
 use kcc_runtime::pack::format::{
@@ -254,7 +254,7 @@ pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
         when: w.when.clone(),
         cost: w.cost.clone(),
         grid: w.grid.clone(),
-        workspace: w.variant.workspace.clone(),
+        workspace: workspace(&w.variant.workspace, artifact.npu.as_ref()),
         tolerance: w.variant.tolerance.into(),
         cpu: (code.kind == CodeKind::Object).then(|| artifact.cpu.clone()),
         code,
@@ -262,6 +262,12 @@ pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
         npu: artifact.npu.clone(),
     };
     Ok((variant, artifact.bytes))
+}
+
+/// What the list says, else what code of an NPU uses on its chip: each block that runs at once has its own part.
+fn workspace(listed: &str, npu: Option<&NpuMeta>) -> String {
+    let bytes = npu.map_or(0, |n| u64::from(n.most_blocks) * n.workspace_bytes);
+    if listed.is_empty() && bytes > 0 { bytes.to_string() } else { listed.to_owned() }
 }
 
 /// `nvidia:sm_90a` as other tools name it: type `cuda`, architecture `9.0a`.

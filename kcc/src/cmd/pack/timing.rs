@@ -11,7 +11,7 @@ use super::super::values::Value;
 use indicatif::{ProgressBar, ProgressStyle};
 use kcc_dsl::ir::Elem;
 use kcc_runtime::pack::{Choice, PackKernel};
-use kcc_runtime::{Arg, Builder, Device, DeviceTensor, Tensor};
+use kcc_runtime::{Arg, Builder, Device, DeviceTensor, How, Tensor};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -143,7 +143,8 @@ pub(in super::super) fn medians(
     bar: &ProgressBar,
 ) -> Result<Vec<Duration>, Failure> {
     let sample = |choice: &Choice, times: u32| -> Result<Duration, Failure> {
-        let all = device.time(None, || (0..times).try_for_each(|_| kernel.launch_on(choice, args, None)))?;
+        let all = device
+            .time(None, || (0..times).try_for_each(|_| kernel.launch_as(choice, args, How::default())))?;
         Ok(all / times)
     };
     let mut counts = Vec::new();

@@ -15,9 +15,9 @@ use super::records::{self, Record, Timed};
 use super::timing::{self, Operands, Problem};
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use kcc_dsl::ir::Elem;
-use kcc_runtime::Device;
 use kcc_runtime::pack::format::Variant;
 use kcc_runtime::pack::{Pack, Writer};
+use kcc_runtime::{Device, How};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -150,12 +150,12 @@ fn one(
         return Err(Failure::input(format!("no variant of `{}` takes these arguments", entry.name)));
     };
     // All must give what the default gives.
-    kernel.launch_as(&default, &operands.args()?, None)?;
+    kernel.launch_as(&default, &operands.args()?, How::default())?;
     let expected = operands.results()?;
     let mut out: Vec<(String, String)> = Vec::new();
     let mut kept = Vec::new();
     for choice in choices {
-        kernel.launch_as(&choice, &operands.args()?, None)?;
+        kernel.launch_as(&choice, &operands.args()?, How::default())?;
         let t = &manifest.kernels[0].variants[choice.variant].tolerance;
         if same(&operands.results()?, &expected, t.absolute, t.relative) {
             kept.push(choice);

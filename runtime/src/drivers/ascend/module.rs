@@ -12,8 +12,8 @@ use super::source;
 use crate::device::Launching;
 use crate::drivers::gpu::native::{Homes, Native, RawStream};
 use crate::drivers::gpu::{DeviceMemory, Module};
-use crate::error::{Error, Result};
-use crate::launch::{Arg, Label, Raw};
+use crate::error::{ArgumentProblem, Error, Result};
+use crate::launch::{Arg, How, Label, Raw};
 use kcc_dsl::exchange::{Artifact, NpuMeta};
 use libloading::Library;
 use smallvec::SmallVec;
@@ -72,12 +72,21 @@ impl Code {
         Ok(Code { device, launcher, meta, workspaces: Mutex::default(), _library: library })
     }
 
-    /// The workspace of launches into a stream; 0 if there is none.
-    fn workspace(&self, stream: RawStream) -> Result<u64> {
-        let most = u64::from(self.device.at_once(self.meta.blocks));
-        let bytes = most * self.meta.workspace_bytes;
+    /// Blocks that run at once: no more than the code's chip has, since a pack states the workspace for those.
+    fn at_once(&self) -> u32 {
+        self.device.at_once(self.meta.blocks).min(self.meta.most_blocks)
+    }
+
+    /// The workspace of a launch: the caller's, or one that is kept for the stream; 0 if there is none.
+    fn workspace(&self, label: &Label<'_>, how: How, stream: RawStream) -> Result<u64> {
+        let bytes = u64::from(self.at_once()) * self.meta.workspace_bytes;
         if bytes == 0 {
             return Ok(0);
+        }
+        if let Some(given) = how.workspace {
+            let problem = ArgumentProblem::Workspace { needed: bytes, given: given.bytes() };
+            let short = || Error::argument(label.to_string(), "workspace", problem);
+            return given.address(bytes).ok_or_else(short);
         }
         let mut all = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(&address) = all.get(&(stream as usize)) {
@@ -123,11 +132,11 @@ fn slots(args: &[Arg<'_>], addresses: &[u64], grid: [i64; 3], workspace: u64) ->
 }
 
 impl Module for Code {
-    fn run(&self, _: &Label<'_>, launch: &Launching<'_>) -> Result<()> {
+    fn run(&self, label: &Label<'_>, launch: &Launching<'_>) -> Result<()> {
         self.device.enter()?;
         let stream = self.device.stream(launch.how.stream);
-        let blocks = self.meta.blocks(launch.grid, Some(self.device.at_once(self.meta.blocks)));
-        let workspace = self.workspace(stream)?;
+        let blocks = self.meta.blocks(launch.grid, Some(self.at_once()));
+        let workspace = self.workspace(label, launch.how, stream)?;
         let mut homes = Homes::new(&*self.device, launch.args)?;
         let slots = slots(launch.args, &homes.addresses, launch.grid, workspace);
         // SAFETY: the slots are those that the launcher reads, checked against the kernel's parameters; it copies them before it

@@ -8,7 +8,7 @@ use crate::device::Launching;
 use crate::drivers::gpu::stand_in::StandIn;
 use crate::drivers::gpu::{DeviceMemory, Driver, Module};
 use crate::error::{Error, Result};
-use crate::launch::{self, Label, PrintHandler};
+use crate::launch::{self, How, Label, PrintHandler, Workspace};
 use crate::tensor::Tensor;
 use kcc_dsl::exchange::{Artifact, CpuMeta, NpuBlocks, NpuMeta};
 use std::ffi::{CStr, c_int};
@@ -69,11 +69,15 @@ fn kernel() -> Artifact {
 }
 
 fn run(module: &dyn Module, n: usize, programs: i64) -> Result<Vec<f32>> {
+    run_as(module, n, programs, How::default())
+}
+
+fn run_as(module: &dyn Module, n: usize, programs: i64, how: How) -> Result<Vec<f32>> {
     let x = Tensor::from_fn(&[n], |i| i as f32)?;
     let mut y = Tensor::zeros(&[n])?;
     let args = [launch::Arg::input(&x), launch::Arg::output(&mut y), launch::Arg::scalar(0.5f32)];
     let print: PrintHandler = Arc::new(|_| {});
-    let launching = Launching { grid: [programs, 1, 1], args: &args, how: Default::default(), print: &print };
+    let launching = Launching { grid: [programs, 1, 1], args: &args, how, print: &print };
     module.run(&Label { name: "plus", generics: "" }, &launching)?;
     Ok(y.to_vec())
 }
@@ -127,6 +131,24 @@ fn a_launch_copies_what_lies_on_the_host_there_and_back() {
     assert_eq!(live(&fake), 0);
     let ms = npu.time(None, &mut || Ok(())).unwrap();
     assert_eq!(ms, 1.5);
+}
+
+#[test]
+fn a_workspace_of_the_caller_is_used_and_nothing_is_allocated_for_it() {
+    let fake = build();
+    let npu = open(&fake, 0).unwrap();
+    let module = npu.load("plus", &kernel()).unwrap();
+    // 40 blocks at once, 64 bytes each.
+    let mut memory = vec![1u8; 40 * 64 + 1];
+    // SAFETY: memory of the stand-in's device is the host's; nothing else uses it while the launch runs.
+    let mut of = |bytes| unsafe { Workspace::from_raw(memory.as_mut_ptr().cast(), bytes) };
+    let short = How { workspace: Some(of(40 * 64 - 1)), ..How::default() };
+    let e = run_as(&*module, 3, 1000, short).unwrap_err().to_string();
+    assert!(e.contains("argument `workspace`") && e.contains("needs 2560 bytes"), "{e}");
+    let given = How { workspace: Some(of(40 * 64)), ..How::default() };
+    assert_eq!(run_as(&*module, 3, 1000, given).unwrap(), [0.5, 1.5, 2.5]);
+    assert_eq!(live(&fake), 0);
+    assert!(memory[..40 * 64].iter().all(|b| *b == 0) && memory[40 * 64] == 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::drivers::gpu::Module;
 use crate::drivers::gpu::stand_in::{StandIn, artifact, run};
 use crate::error::Error;
-use crate::launch::{Arg, Stream};
+use crate::launch::{Arg, How, Stream};
 use crate::pack::format::{Backend, Code, CodeKind, Dtype, Kernel, Kind, Manifest, Param, Variant};
 use crate::pack::{Pack, Writer, format};
 use crate::tensor::Tensor;
@@ -310,8 +310,7 @@ fn a_launch_from_a_pack_allocates_nothing() {
             // SAFETY: as above.
             let arg = unsafe { device.argument(y.address(), Elem::F32, &[300], None, true) }.unwrap();
             let args = [arg];
-            let choice = kernel.choose(&args).unwrap();
-            kernel.launch_on(&choice, &args, stream).unwrap();
+            kernel.launch_with(&args, How { stream, ..How::default() }).unwrap();
         };
         launch();
         fake.calls();
