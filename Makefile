@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CLI := --features kcc/cli
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help setup run test test-now lint bench gpu-kit gpu-kit-now ascend-kit gpu-static gpu-static-now dist docs fmt clean-cache
+.PHONY: help setup run test test-now lint bench gpu-kit gpu-kit-now ascend-kit gpu-static gpu-static-now dist docs fuzz fmt clean-cache
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -82,6 +82,20 @@ dist: ## make target/dist: compiler, runtime library, header, wheel, standard pa
 docs: ## make target/book: the documentation as a book
 	@scripts/setup.sh docs
 	@PATH="$(CURDIR)/.cache/tools/bin:$$PATH" mdbook build
+
+# Coverage as `cargo fuzz` asks rustc for it; without a sanitizer a stable compiler does.
+FUZZ ?= read_pack
+SECONDS ?= 60
+COVERAGE := --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+
+fuzz: ## mutate what a reader reads, guided by coverage: FUZZ=read_pack, read_module, kernel_bytes or random_kernel; SECONDS=60
+	@scripts/setup.sh toolchain
+	@RUSTFLAGS="$(COVERAGE)" cargo build --release --target "$$(rustc -vV | sed -n 's/^host: //p')" --target-dir "$(TARGET)/fuzz" \
+		-p kcc-fuzz --bin $(FUZZ) $(if $(filter read_pack,$(FUZZ)),--no-default-features) --features libfuzzer
+	@mkdir -p "$(TARGET)/fuzz/corpus/$(FUZZ)" fuzz/seeds/$(FUZZ)
+	@"$(TARGET)/fuzz/$$(rustc -vV | sed -n 's/^host: //p')/release/$(FUZZ)" -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=4096 \
+		-artifact_prefix="$(TARGET)/fuzz/" "$(TARGET)/fuzz/corpus/$(FUZZ)" fuzz/seeds/$(FUZZ)
 
 fmt: ## format the source
 	@cargo fmt --all

@@ -303,6 +303,10 @@ static void asserts_and_workspaces(const char *path) {
     FAILS(kcc_launch(prepared, args, 2, NULL, workspace, 7, &error), KCC_ARGUMENT, "8 bytes of workspace, 7 were given");
     OK(kcc_launch(prepared, args, 2, NULL, workspace, 8, &error));
     CHECK(y[0] == 1 && y[1] == -1);
+    kcc_kernel *again = load(path, "worked"); /* without a workspace: the device's own */
+    OK(kcc_kernel_launch(again, args, 2, NULL, NULL, 0, &error));
+    FAILS(kcc_kernel_launch(again, args, 2, NULL, workspace, 7, &error), KCC_ARGUMENT, "8 bytes of workspace, 7 were given");
+    kcc_kernel_close(again);
     kcc_prepared_free(prepared);
     kcc_kernel_close(checked);
 }

@@ -25,7 +25,7 @@ class _Handle:
 
 
 class Device(_Handle):
-    """A device by name: `cpu`, `cpu:4` (four threads), `cuda`, `cuda:1`, `hip`, `hip:1`."""
+    """A device by name: `cpu`, `cpu:4` (four threads), `cuda`, `cuda:1`, `hip`, `hip:1`, `ascend`, `ascend:1`."""
 
     def __init__(self, name: str = "cpu") -> None:
         super().__init__("kcc_device_close", create("kcc_device_open", name.encode()))

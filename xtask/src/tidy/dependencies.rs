@@ -63,13 +63,14 @@ const RULES: [Rule; 13] = [
 ];
 
 /// Packages that nothing depends on, and that may therefore use all the others.
-const LEAVES: [&str; 8] = [
+const LEAVES: [&str; 9] = [
     "kcc-minilm",
     "kcc-candle",
     "kcc-cookbook",
     "kcc-bench",
     "kcc-gpu-kit",
     "kcc-tests",
+    "kcc-fuzz",
     "kcc-backend-tests",
     "xtask",
 ];
