@@ -105,6 +105,11 @@ fn a_pack_is_built_loaded_and_run() {
     let text = String::from_utf8_lossy(&differ.stdout).into_owned();
     assert!(text.contains("+ softmax<f32, 4096> for cpu:x86-64-v3 when x.dim(1) <= 4095"), "{text}");
 
+    let newer = build(&dir, "e.kpack", &list.replace("1.0.0", "1.0.1")).unwrap();
+    let differ = kcc(&["pack", "diff", path.to_str().unwrap(), newer.to_str().unwrap()]);
+    assert_eq!(differ.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&differ.stdout), "! version: \"1.0.0\" became \"1.0.1\"\n");
+
     // Mistakes in the list are named; no file is left.
     let unknown = build(&dir, "d.kpack", &list.replace("f32,4096", "f32,77")).unwrap_err();
     assert!(unknown.contains("there is no `softmax_tile<f32,77>`"), "{unknown}");

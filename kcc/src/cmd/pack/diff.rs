@@ -3,7 +3,7 @@
 use super::super::{Failure, say};
 use super::size;
 use kcc_runtime::pack::Pack;
-use kcc_runtime::pack::format::{Kernel, Variant};
+use kcc_runtime::pack::format::{Kernel, Manifest, Variant};
 use std::path::Path;
 
 /// What makes two variants the same one.
@@ -14,6 +14,21 @@ fn key(v: &Variant) -> (&str, &str, &[String]) {
 fn name(kernel: &Kernel, v: &Variant) -> String {
     let when = if v.when.is_empty() { String::new() } else { format!(" when {}", v.when.join(", ")) };
     format!("{}<{}> for {}{when}", kernel.name, v.generics, v.backend.target)
+}
+
+/// What a pack says of itself.
+fn head(old: &Manifest, new: &Manifest) -> Vec<String> {
+    let fields = |m: &Manifest| {
+        [
+            ("name", m.name.clone()),
+            ("version", m.version.clone()),
+            ("license", m.license.clone()),
+            ("python-depends", m.python_depends.join(", ")),
+            ("compiler", m.compiler.clone()),
+        ]
+    };
+    let pairs = fields(old).into_iter().zip(fields(new));
+    pairs.filter(|(a, b)| a != b).map(|(a, b)| format!("! {}: {:?} became {:?}", a.0, a.1, b.1)).collect()
 }
 
 fn lines(old: &[Kernel], new: &[Kernel]) -> Vec<String> {
@@ -60,7 +75,8 @@ fn lines(old: &[Kernel], new: &[Kernel]) -> Vec<String> {
 
 pub(super) fn run(old: &Path, new: &Path, json: bool) -> Result<(), Failure> {
     let (a, b) = (Pack::open(old)?, Pack::open(new)?);
-    let lines = lines(&a.manifest().kernels, &b.manifest().kernels);
+    let mut lines = lines(&a.manifest().kernels, &b.manifest().kernels);
+    lines.splice(0..0, head(a.manifest(), b.manifest()));
     if json {
         say(serde_json::json!({ "ok": true, "differences": lines }));
     } else {
