@@ -3,9 +3,9 @@
 use kcc::prelude::*;
 use kcc::{Device, Tensor};
 
-/// The host twice (checked, and compiled), and a simulated GPU of each vendor.
+/// The host twice (checked, and compiled), and a simulated chip of each vendor.
 pub fn devices() -> impl Iterator<Item = Device> {
-    ["eager", "cpu", "sim:sm_90a", "sim:gfx942"].into_iter().map(|name| Device::open(name).expect(name))
+    ["eager", "cpu", "sim:sm_90a", "sim:gfx942", "sim:ascend910b"].into_iter().map(|name| Device::open(name).expect(name))
 }
 
 /// Numbers in -1..1 that look random: the upper bits of a product.

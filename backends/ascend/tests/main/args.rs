@@ -34,6 +34,14 @@ impl Args {
         self.add(EagerBuffer::from_f32(elem, &noise(n, seed, range)), dims, false)
     }
 
+    /// The view of that number, of rank 2, is read column by column.
+    pub fn columns(mut self, view: usize) -> Args {
+        if let EagerArg::View { dims, strides, .. } = &mut self.args[view] {
+            *strides = vec![1, dims[0].max(1)];
+        }
+        self
+    }
+
     /// A view of given integers.
     pub fn ints(self, v: &[i32], dims: &[i64]) -> Args {
         let bytes = v.iter().flat_map(|x| x.to_le_bytes()).collect();
