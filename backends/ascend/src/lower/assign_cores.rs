@@ -12,7 +12,7 @@
 use super::skew::{self, Skew};
 use kcc_compiler::{Error, at};
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{Block, Const, Elem, Kernel, Op, OpKind, TileType, Type, UnaryOp, ValueId};
+use kcc_dsl::ir::{BinaryOp, Block, Const, Elem, Kernel, Op, OpKind, TileType, Type, UnaryOp, ValueId};
 use std::collections::{HashMap, HashSet};
 
 /// An operand of a product.
@@ -63,6 +63,8 @@ pub(crate) struct Cores {
     pub far: HashSet<ValueId>,
     /// Tiles of one element that are read by the scalar unit: all cores know them.
     pub near: HashSet<ValueId>,
+    /// Parameters that the kernel both writes and reads: vector cores alone do that, in step.
+    pub reread: HashSet<u32>,
     /// Skewed loops, by their counters.
     pub skews: HashMap<ValueId, Skew>,
     /// Bytes of workspace for each block.
@@ -82,6 +84,8 @@ struct Facts<'k> {
     far: HashSet<ValueId>,
     /// Scalars that are not negative.
     upward: HashSet<ValueId>,
+    /// Parameters that the kernel both writes and reads.
+    reread: HashSet<u32>,
 }
 
 /// The loads of tiles that lie column by column and that the cube core can do itself.
@@ -119,7 +123,7 @@ pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Er
     }
     let near = single(kernel);
     let facts = Facts::of(kernel, args, &near);
-    let mut cores = Cores { far: facts.far.clone(), near, ..Cores::default() };
+    let mut cores = Cores { far: facts.far.clone(), near, reread: facts.reread.clone(), ..Cores::default() };
     facts.chains(&kernel.body, &mut cores);
     facts.products(&kernel.body, &mut cores)?;
     facts.skews(&kernel.body, &mut cores);
@@ -137,8 +141,10 @@ impl<'k> Facts<'k> {
             yielded: HashMap::new(),
             far: HashSet::new(),
             upward: super::upward(kernel),
+            reread: HashSet::new(),
         };
         facts.collect(&kernel.body);
+        facts.reread = facts.reread();
         facts.far = facts.far(near);
         facts
     }
@@ -162,6 +168,24 @@ impl<'k> Facts<'k> {
 
     fn tile(&self, v: ValueId) -> Option<&'k TileType> {
         self.kernel.ty(v).tile()
+    }
+
+    fn reread(&self) -> HashSet<u32> {
+        let (mut read, mut written) = (HashSet::new(), HashSet::new());
+        self.kernel.walk(&mut |op| {
+            let Some((p, _)) = op.operands.first().and_then(|v| self.view(*v)) else { return };
+            match op.kind {
+                OpKind::Load { .. } | OpKind::LoadRows { .. } | OpKind::Gather => read.insert(p as u32),
+                _ => op.kind.has_side_effect() && written.insert(p as u32),
+            };
+        });
+        &read & &written
+    }
+
+    /// Whether an operation reads what the kernel writes.
+    fn rereads(&self, op: &Op) -> bool {
+        matches!(op.kind, OpKind::Load { .. } | OpKind::LoadRows { .. } | OpKind::Gather)
+            && self.view(op.operands[0]).is_some_and(|(p, _)| self.reread.contains(&(p as u32)))
     }
 
     /// Scalars that come out of tiles, and what depends on them.
@@ -221,13 +245,20 @@ impl<'k> Facts<'k> {
                     let float = op.results.iter().any(|r| self.tile(*r).is_some_and(|t| t.elem.is_float()));
                     let function = match op.kind {
                         OpKind::Unary(u) => float && !matches!(u, UnaryOp::Neg | UnaryOp::Abs),
-                        OpKind::Fma => float,
+                        OpKind::Fma | OpKind::Binary(BinaryOp::Rem) => float,
+                        OpKind::Bitcast => {
+                            op.results.iter().any(|r| self.tile(*r).is_some_and(|t| t.elem.bytes() == 2))
+                        }
                         _ => false,
                     };
                     // A tile of one element is near as it was read, and in another shape.
                     let one =
                         !matches!(op.kind, OpKind::Reshape) && op.operands.iter().any(|v| near.contains(v));
-                    if one || function || op.operands.iter().any(|v| tile(v) || far.contains(v)) {
+                    if one
+                        || function
+                        || self.rereads(op)
+                        || op.operands.iter().any(|v| tile(v) || far.contains(v))
+                    {
                         far.extend(op.results.iter().copied());
                     }
                 }
@@ -370,11 +401,12 @@ impl<'k> Facts<'k> {
         o
     }
 
-    /// Whether the cube core can load a value itself; if so, whether it is laid out column by column.
+    /// Whether the cube core can load a value itself; if so, whether it is laid out column by column. What the kernel writes, and
+    /// what lies where only vector cores know, it cannot.
     fn direct(&self, v: ValueId) -> Option<bool> {
         let op = self.defs.get(&v)?;
         let OpKind::Load { padding, .. } = &op.kind else { return None };
-        if op.operands.iter().any(|o| self.far.contains(o)) {
+        if self.rereads(op) || op.operands.iter().any(|o| self.far.contains(o)) {
             return None;
         }
         let zero = match padding {

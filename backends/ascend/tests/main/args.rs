@@ -42,6 +42,16 @@ impl Args {
         self
     }
 
+    /// A view of given numbers, rounded to the type.
+    pub fn list(self, elem: Elem, v: &[f32]) -> Args {
+        self.add(EagerBuffer::from_f32(elem, v), &[v.len() as i64], false)
+    }
+
+    /// A view of given bytes.
+    pub fn bytes(self, elem: Elem, bytes: Vec<u8>, dims: &[i64]) -> Args {
+        self.add(EagerBuffer::from_bytes(elem, bytes), dims, false)
+    }
+
     /// A view of given integers.
     pub fn ints(self, v: &[i32], dims: &[i64]) -> Args {
         let bytes = v.iter().flat_map(|x| x.to_le_bytes()).collect();

@@ -10,13 +10,7 @@ use kcc_dsl::prelude::*;
 use kcc_kernels as k;
 
 /// Runs a kernel in eager mode and here, with some seeds.
-pub fn check(
-    def: &KernelFn,
-    grid: [u32; 3],
-    a: Args,
-    relative: f64,
-    absolute: f64,
-) -> Result<(), String> {
+pub fn check(def: &KernelFn, grid: [u32; 3], a: Args, relative: f64, absolute: f64) -> Result<(), String> {
     let kernel = def.trace().map_err(|e| format!("{e:?}"))?;
     let name = format!("{} {grid:?}", kernel.symbol());
     let mut want = a.buffers.clone();

@@ -78,11 +78,7 @@ fn nested<T: Float, const N: usize>(x: &View<T, 2>, y: &View<T, 2>, z: &mut View
 
 /// As many turns as a number in memory says, by `while`; then as many as the data want, without products.
 #[kernel]
-fn whiles<T: Float, const N: usize>(
-    x: &View<T, 2>,
-    n: &View<i32, 1>,
-    z: &mut View<f32, 2>,
-) {
+fn whiles<T: Float, const N: usize>(x: &View<T, 2>, n: &View<i32, 1>, z: &mut View<f32, 2>) {
     let a = x.load::<N, N>((0, 0));
     let mut r = a.to::<f32>();
     let mut i = 0.to_scalar();
@@ -100,11 +96,7 @@ fn whiles<T: Float, const N: usize>(
 
 /// Two sums over one loop, one with a start; a state that is rescaled as in attention; one operand from outside the loop.
 #[kernel]
-fn sums<T: Float, const M: usize, const N: usize>(
-    x: &View<T, 2>,
-    y: &View<T, 2>,
-    z: &mut View<f32, 2>,
-) {
+fn sums<T: Float, const M: usize, const N: usize>(x: &View<T, 2>, y: &View<T, 2>, z: &mut View<f32, 2>) {
     let fixed = x.load::<M, N>((0, 0));
     let mut a = Matrix::<f32, M, N>::zeros();
     let mut b = Matrix::<f32, M, N>::full(2.0);

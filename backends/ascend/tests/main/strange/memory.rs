@@ -92,9 +92,8 @@ fn run<T: Float + DotElem>() -> Vec<Result<(), String>> {
         let a = Args::default().floats(e, &[16, k], 0.5).out(e, &[16, 16]).out(Elem::F32, &[16, 16]);
         r.push(check(scratch::kernel::<T, 16>().erased(), [1, 1, 1], a, 1e-2, 1e-2));
     }
-    let a = Args::default().floats(e, &[12, 12], 0.7).out(Elem::I32, &[1]).out(Elem::F32, &[12, 12]);
-    r.push(check(numbers::kernel::<T, 12>().erased(), [1, 1, 1], a, 1e-2, 1e-2));
-    let a = Args::default().floats(Elem::F32, &[5], 1.0).floats(e, &[5, 12, 10], 0.5).floats(e, &[9, 12], 0.5);
+    let a =
+        Args::default().floats(Elem::F32, &[5], 1.0).floats(e, &[5, 12, 10], 0.5).floats(e, &[9, 12], 0.5);
     r.push(check(chosen::kernel::<T, 12>().erased(), [1, 1, 1], a.out(Elem::F32, &[12, 24]), 1e-2, 1e-2));
     let a = Args::default().floats(e, &[9, 12], 0.5).floats(e, &[5, 12, 10], 0.5);
     let a = a.ints(&[3, 0, 4], &[3]).out(Elem::F32, &[12, 12]);
@@ -110,14 +109,26 @@ fn memory_that_a_product_reads_back() {
 }
 
 #[test]
+fn only_vector_cores_know_a_number_that_the_kernel_wrote() {
+    let a = Args::default().floats(Elem::F16, &[12, 12], 0.7).out(Elem::I32, &[1]).out(Elem::F32, &[12, 12]);
+    let e = check(numbers::kernel::<f16, 12>().erased(), [1, 1, 1], a, 0.0, 0.0).expect_err("refused");
+    assert!(e.contains("a product in control flow that a tile decides") && e.contains("memory.rs"), "{e}");
+}
+
+#[test]
 fn memory_that_rows_read_back() {
     let l = Args::default().floats(Elem::F32, &[11, 11], 1.0).out(Elem::F32, &[11, 8]);
-    let x = Args::default().floats(Elem::F32, &[21, 13], 1.0).ints(
-        &(0..21).map(|i| (i * 5) % 7 - 1).collect::<Vec<_>>(),
-        &[21],
-    );
+    let x = Args::default()
+        .floats(Elem::F32, &[21, 13], 1.0)
+        .ints(&(0..21).map(|i| (i * 5) % 7 - 1).collect::<Vec<_>>(), &[21]);
     all(vec![
         check(solve::kernel::<16>().erased(), [1, 1, 1], l, 1e-4, 1e-4),
-        check(scattered::kernel().erased(), [3, 1, 1], x.out(Elem::F32, &[6, 13]).out(Elem::I32, &[6]), 0.0, 1e-5),
+        check(
+            scattered::kernel().erased(),
+            [3, 1, 1],
+            x.out(Elem::F32, &[6, 13]).out(Elem::I32, &[6]),
+            0.0,
+            1e-5,
+        ),
     ]);
 }

@@ -123,6 +123,74 @@ fn odd(x: &View<i32, 1>, y: &View<i32, 1>, z: &mut View<f32, 1>, d: &mut View<i3
     }
 }
 
+/// Every type that a type converts to.
+#[kernel]
+fn conversions<T: Num>(
+    x: &View<T, 1>,
+    f: &mut View<f32, 1>,
+    h: &mut View<f16, 1>,
+    b: &mut View<bf16, 1>,
+    i8_: &mut View<i8, 1>,
+    u8_: &mut View<u8, 1>,
+    i16_: &mut View<i16, 1>,
+    i32_: &mut View<i32, 1>,
+    u32_: &mut View<u32, 1>,
+) {
+    let t = x.load::<24>(0);
+    f.store(0, t.to::<f32>());
+    h.store(0, t.to::<f16>());
+    b.store(0, t.to::<bf16>());
+    i8_.store(0, t.to::<i8>());
+    u8_.store(0, t.to::<u8>());
+    i16_.store(0, t.to::<i16>());
+    i32_.store(0, t.to::<i32>());
+    u32_.store(0, select(t.to::<bool>(), t.to::<u32>(), Vector::<u32, 24>::full(77)));
+}
+
+/// What 64 bits are good for beside arithmetic: they are loaded, stored, made of and made to others.
+#[kernel]
+fn long(x: &View<i64, 1>, y: &mut View<i64, 1>, z: &mut View<i32, 1>, f: &mut View<f32, 1>) {
+    let t = x.load::<24>(0);
+    z.store(0, t.to::<i32>() + 1);
+    f.store(0, t.to::<f32>());
+    y.store(0, (t.to::<i32>() * 3).to::<i64>());
+    y.store(24, t);
+    y.store(48, t.to::<f32>().to::<i64>());
+}
+
+/// Functions with a period, of tiles and of one number.
+#[kernel]
+fn periods<T: Float>(x: &View<T, 1>, y: &View<T, 1>, z: &mut View<T, 1>) {
+    let (a, b) = (x.load::<40>(0), y.load::<40>(0));
+    z.store(0, a.sin());
+    z.store(40, a.cos());
+    z.store(80, a % b);
+    let one = x.get(3);
+    z.set(120, one.sin() + one % y.get(4));
+    z.set(121, (one.to::<f32>().bitcast::<i32>() & 0x00ff_ffff).bitcast::<f32>().to::<T>());
+}
+
+/// What is left of a division.
+#[kernel]
+fn remainders(x: &View<f32, 1>, y: &View<f32, 1>, z: &mut View<f32, 1>) {
+    z.store(0, x.load::<40>(0) % y.load::<40>(0));
+}
+
+/// The bits of 16 and of 32, of tiles and of one number; orders of unsigned numbers.
+#[kernel]
+fn bits(x: &View<f16, 1>, y: &View<u32, 1>, z: &mut View<i16, 1>, w: &mut View<i32, 1>) {
+    let t = x.load::<40>(0);
+    z.store(0, t.bitcast::<i16>() ^ 0x7f);
+    z.set(40, x.get(2).bitcast::<i16>());
+    let (a, b) = (y.load::<20>(0), y.load::<20>(20));
+    let (low, odd) = (a < b, (a & 1) > (b & 1));
+    let one = Vector::<i32, 20>::full(1);
+    let zero = Vector::<i32, 20>::zeros();
+    w.store(0, select(low != odd, one, zero) + select(low == odd, one + one, zero));
+    w.store(20, select(a <= b, one, zero) + select(a >= b, one + one, zero));
+    w.store(40, select(low && !odd, a.max(b), a.min(b)).bitcast::<i32>());
+}
+
 fn numbers<T: Num>(relative: f64) -> Vec<Result<(), String>> {
     let e = T::ELEM;
     let mut r = Vec::new();
@@ -157,6 +225,10 @@ fn each_axis() {
     all(numbers::<f16>(4e-3));
     all(numbers::<bf16>(3e-2));
     all(numbers::<i32>(0.0));
+    all(numbers::<u32>(0.0));
+    all(numbers::<i16>(0.0));
+    all(numbers::<i8>(0.0));
+    all(numbers::<u8>(0.0));
 }
 
 #[test]
@@ -165,12 +237,84 @@ fn orders_agree() {
     all(ordered::<f16>());
     all(ordered::<bf16>());
     all(ordered::<i32>());
+    all(ordered::<i8>());
+    all(ordered::<u32>());
 }
 
 #[test]
 fn integers_and_bits() {
     let a = Args::default().floats(E::I32, &[50], 3e4).out(E::I32, &[100]);
-    all(vec![whole::<i32>(), check(wide::kernel::<i32>().erased(), [1, 1, 1], a, 0.0, 0.0)]);
+    let bits_of = Args::default().floats(E::F16, &[39], 3.0).floats(E::U32, &[40], 4e9);
+    all(vec![
+        whole::<i32>(),
+        whole::<u32>(),
+        whole::<i16>(),
+        whole::<i8>(),
+        whole::<u8>(),
+        check(wide::kernel::<i32>().erased(), [1, 1, 1], a.clone(), 0.0, 0.0),
+        check(bits::kernel().erased(), [1, 1, 1], bits_of.out(E::I16, &[41]).out(E::I32, &[60]), 0.0, 0.0),
+    ]);
+}
+
+fn converted<T: Num>(list: &[f32]) -> Result<(), String> {
+    let mut a = Args::default().list(T::ELEM, list);
+    for e in [E::F32, E::F16, E::BF16, E::I8, E::U8, E::I16, E::I32, E::U32] {
+        a = a.out(e, &[24]);
+    }
+    check(conversions::kernel::<T>().erased(), [1, 1, 1], a, 0.0, 0.0)
+}
+
+#[test]
+fn each_type_to_each() {
+    let whole =
+        [0.0, 1.0, -1.0, 100.0, 127.0, 128.0, -128.0, -129.0, 255.0, 256.0, 3e4, -4e4, 7e4, 2e9, -2e9, 4e9];
+    let mut floats = whole.to_vec();
+    floats.extend([0.5, -0.5, -1.5, 254.9, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e20]);
+    let long_of = |v: &[i64]| {
+        let bytes = v.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let a = Args::default().bytes(E::I64, bytes, &[v.len() as i64]);
+        a.out(E::I64, &[72]).out(E::I32, &[24]).out(E::F32, &[24])
+    };
+    let words = [0, 1, -1, 5_000_000_000, -3_000_000_000, 1 << 40, i64::from(i32::MAX), i64::from(i32::MIN)];
+    all(vec![
+        converted::<f32>(&floats),
+        converted::<f16>(&floats),
+        converted::<bf16>(&floats),
+        converted::<i8>(&whole),
+        converted::<u8>(&whole),
+        converted::<i16>(&whole),
+        converted::<i32>(&whole),
+        converted::<u32>(&whole),
+        check(long::kernel().erased(), [1, 1, 1], long_of(&words), 0.0, 0.0),
+    ]);
+}
+
+/// Angles up to 10^4.
+fn periodic<T: Float>(tolerance: f64) -> Result<(), String> {
+    let e = T::ELEM;
+    let mut x: Vec<f32> = (0..32).map(|i| (i as f32 - 12.0) * 0.77).collect();
+    x.extend([1e4, -9_999.5, 100.0, -1.0, 0.0, 3e38, -1e30, 7.0]);
+    let mut y: Vec<f32> = (0..32).map(|i| (i as f32 - 15.0) * 0.31).collect();
+    y.extend([0.1, 3.0, f32::INFINITY, f32::NAN, 1.0, 1e-40, 1e-30, 1e-3]);
+    // Sines of what is beyond the range are of no use: their places hold an angle within it.
+    let angles = x.iter().map(|v| if v.abs() > 1e5 { 1.0 } else { *v }).collect::<Vec<_>>();
+    let a = Args::default().list(e, &angles).list(e, &y).out(e, &[122]);
+    check(periods::kernel::<T>().erased(), [1, 1, 1], a, tolerance, tolerance)
+}
+
+#[test]
+fn sines_and_remainders() {
+    all(vec![periodic::<f32>(2.4e-7), periodic::<f16>(1e-3), periodic::<bf16>(8e-3)]);
+}
+
+#[test]
+fn remainders_are_exact() {
+    let mut x: Vec<f32> = (0..32).map(|i| (i as f32 - 12.0) * 1.77e5).collect();
+    x.extend([3e38, -3e38, 1e30, -1.0, 0.0, 3e38, f32::INFINITY, f32::NAN]);
+    let mut y: Vec<f32> = (0..32).map(|i| (i as f32 - 15.0) * 0.031).collect();
+    y.extend([1e-40, 3e-39, f32::INFINITY, f32::NAN, 1.0, 0.0, 1.0, 1.0]);
+    let a = Args::default().list(E::F32, &x).list(E::F32, &y).out(E::F32, &[40]);
+    all(vec![check(remainders::kernel().erased(), [1, 1, 1], a, 0.0, 0.0)]);
 }
 
 #[test]
@@ -179,7 +323,13 @@ fn masks_closures_and_moves() {
     let words = Args::default().ints(&[1, 2, 3, 4, 5, 6, 7], &[7]).ints(&[1, 3, 3, 4, 9, 7], &[6]);
     all(vec![
         check(closures::kernel().erased(), [1, 1, 1], x(6, 20).out(E::F32, &[14, 20]), 1e-5, 1e-5),
-        check(masks::kernel().erased(), [1, 1, 1], x(6, 39).out(E::F32, &[12, 40]).out(E::I32, &[7]), 0.0, 0.0),
+        check(
+            masks::kernel().erased(),
+            [1, 1, 1],
+            x(6, 39).out(E::F32, &[12, 40]).out(E::I32, &[7]),
+            0.0,
+            0.0,
+        ),
         check(moves::kernel().erased(), [1, 1, 1], x(8, 23).out(E::F32, &[32, 24]), 0.0, 0.0),
         check(odd::kernel().erased(), [1, 1, 1], words.out(E::F32, &[40]).out(E::I32, &[7, 16]), 0.0, 0.0),
     ]);
