@@ -329,7 +329,9 @@ fn vector(i: &Instr, c: &Check<'_>, chip: &Chip) -> Result<(), Fault> {
         }
         Instr::Reduce(i) => {
             one_of("reduce", i.elem, FLOATS)?;
-            c.local("dst", &i.dst, Space::Ub, i.elem.bytes() as i64)?;
+            // Room for a value and its index, whatever is asked for (WholeReduceMax, `dst`).
+            let two = if i.op == Reduction::Sum { 1 } else { 2 };
+            c.local("dst", &i.dst, Space::Ub, two * i.elem.bytes() as i64)?;
             c.ub("src", &i.src)?;
             range("lanes", &i.lanes, 1..=lanes(i.elem.bytes()))?;
             range("times", &i.times, 1..=255)?;

@@ -145,7 +145,7 @@ const VALUES: &[(&str, &str, &[&str], &[&str])] = &[
     ("compare_scalar", "n", &["128"], &["64", "127", "129"]),
     ("duplicate", "elem", &["F16", "F32", "I16", "I32", "BF16"], &["I8", "I64"]),
     ("reduce", "dst_step", &["1", "255"], &["0"]),
-    ("reduce", "dst", &["b0+4"], &["b0+2"]),
+    ("reduce", "dst", &["b0+8"], &["b0+4"]),
     ("block_broadcast", "dst", &["b0+32"], &["b0+16"]),
     ("gather", "elem", &["F16", "F32"], &["I8", "I64"]),
     ("iota", "elem", &["I32", "I16", "F32"], &["U32", "BF16"]),

@@ -3,9 +3,18 @@
 use kcc::prelude::*;
 use kcc::{Device, Tensor};
 
-/// The host twice (checked, and compiled), and a simulated GPU of each vendor.
+/// The host twice (checked, and compiled), and a simulated GPU of each vendor: what has 8-bit floats.
+pub fn devices_with_f8() -> impl Iterator<Item = Device> {
+    ["eager", "cpu", "sim:sm_90a", "sim:gfx942"].into_iter().map(open)
+}
+
+/// The same, and a simulated NPU.
 pub fn devices() -> impl Iterator<Item = Device> {
-    ["eager", "cpu", "sim:sm_90a", "sim:gfx942"].into_iter().map(|name| Device::open(name).expect(name))
+    devices_with_f8().chain(std::iter::once("sim:ascend910b").map(open))
+}
+
+fn open(name: &str) -> Device {
+    Device::open(name).expect("a device of this build")
 }
 
 /// Numbers in -1..1 that look random: the upper bits of a product.

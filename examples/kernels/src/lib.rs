@@ -1,5 +1,5 @@
 //! Kernels to learn from, in the form that an inference engine would use. Each file holds one kernel (or a family), what it
-//! means in plain Rust (`reference`), and tests that hold it against that on the eager device, the CPU and simulated GPUs.
+//! means in plain Rust (`reference`), and tests that hold it against that on the eager device, the CPU and simulated chips.
 //!
 //! ```text
 //! mla_decode          latent attention over a paged cache: rows by computed number, two products into one sum

@@ -59,7 +59,7 @@ pub fn reference(x: &[f64], w: &[f64], eps: f64) -> (Vec<f64>, Vec<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{close, devices, numbers, wide};
+    use crate::check::{close, devices, devices_with_f8, numbers, wide};
     use kcc::{Launch, Tensor};
 
     /// What the quantised rows stand for.
@@ -84,7 +84,9 @@ mod tests {
                     let step = scales[i / width];
                     assert!((f64::from(*got) - y[i]).abs() <= 0.501 * step, "{}: [{i}]", device.describe());
                 }
-
+            }
+            for device in devices_with_f8() {
+                let mut scale = Tensor::<f32>::zeros(&[rows]).unwrap();
                 let mut q = Tensor::<F8E4M3>::zeros(&[rows, width]).unwrap();
                 let args = (&x, &w, &mut q, &mut scale, 1e-5, 448.0);
                 norm_quantise::kernel::<bf16, F8E4M3, 64>().launch(&device, rows, args).unwrap();

@@ -189,6 +189,50 @@ fn opt_dump_and_targets_show_what_they_name() {
 }
 
 #[test]
+fn an_npu_is_built_for_dumped_resumed_and_run() {
+    let b = Bench::new();
+    // Without the assertion, which an NPU cannot make.
+    let text = std::fs::read_to_string(b.path("shift.mlir")).unwrap();
+    let plain: Vec<&str> = text.lines().filter(|l| !l.contains("kt.assert")).collect();
+    std::fs::write(b.path("plain.mlir"), plain.join("\n")).unwrap();
+    assert!(b.done(&["check", "plain.mlir", "-t", "ascend:910b"]).contains("ok"));
+    b.done(&["build", "plain.mlir", "-t", "ascend:910b", "-o", "out"]);
+    let source = std::fs::read_to_string(b.path("out/shift.asc")).unwrap();
+    assert!(source.contains("InitSocState") && source.contains("_launch_slots"), "{source}");
+    let manifest = std::fs::read_to_string(b.path("out/shift.json")).unwrap();
+    assert!(manifest.contains("most_blocks") && manifest.contains("workspace_bytes"), "{manifest}");
+    // Each stage is a file, and compiling goes on from an edited one.
+    let dump = ["dump", "plain.mlir", "-t", "ascend:910b"];
+    b.done(&[&dump[..], &["--out", "stages"]].concat());
+    for stage in ["00-import.mlir", "06-lower.davinci", "09-assign_addresses.davinci", "10-order.davinci"] {
+        assert!(b.path("stages").join(stage).exists(), "{stage}");
+    }
+    let lowered = std::fs::read_to_string(b.path("stages/06-lower.davinci")).unwrap();
+    let vectors = |text: &str, op: &str| {
+        text.lines().filter(|l| l.contains("v_scalar") && l.contains(&format!("op={op} "))).count()
+    };
+    assert_eq!((vectors(&lowered, "add"), vectors(&lowered, "mul")), (1, 0), "{lowered}");
+    let edited: Vec<String> = lowered
+        .lines()
+        .map(|l| if l.contains("v_scalar") { l.replace("op=add", "op=mul") } else { l.to_owned() })
+        .collect();
+    std::fs::write(b.path("edited.davinci"), edited.join("\n")).unwrap();
+    let after = b.done(&[&dump[..], &["--replace", "06-lower=edited.davinci"]].concat());
+    let ordered = after.split("10-order").last().unwrap();
+    assert_eq!((vectors(ordered, "add"), vectors(ordered, "mul")), (0, 1), "{ordered}");
+    std::fs::write(b.path("half.davinci"), &lowered[..lowered.len() / 2]).unwrap();
+    let half = b.refused(&[&dump[..], &["--replace", "06-lower=half.davinci"]].concat());
+    assert!(half.contains("half.davinci") && half.contains("compare with the stage"), "{half}");
+    // The simulator runs it, and writes what its pipes did.
+    let args = ["run", "plain.mlir", "--grid", "2", "-a", "x=iota:40", "-a", "y=empty:40", "-a", "s=0.5"];
+    let ran = b.done(&[&args[..], &["--device", "sim:ascend910b", "--check", "--trace", "t.json"]].concat());
+    assert!(ran.contains("39.5") && ran.contains("not measured"), "{ran}");
+    let trace = std::fs::read_to_string(b.path("t.json")).unwrap();
+    assert!(trace.contains("mte3"), "{trace}");
+    assert!(b.done(&["targets"]).contains("sim:ascend910b4"));
+}
+
+#[test]
 fn usage_errors_exit_with_2_and_messages_come_as_json_on_request() {
     let b = Bench::new();
     for args in [&[][..], &["frobnicate"], &["run", "shift.mlir"], &["run", "shift.mlir", "--grid", "a"]] {

@@ -63,6 +63,8 @@ pub(crate) struct Cores {
     pub far: HashSet<ValueId>,
     /// Tiles of one element that are read by the scalar unit: all cores know them.
     pub near: HashSet<ValueId>,
+    /// Parameters that the kernel both writes and reads: vector cores alone do that, in step.
+    pub reread: HashSet<u32>,
     /// Skewed loops, by their counters.
     pub skews: HashMap<ValueId, Skew>,
     /// Bytes of workspace for each block.
@@ -78,8 +80,18 @@ struct Facts<'k> {
     uses: HashMap<ValueId, Vec<(&'k Op, usize)>>,
     /// How often a value is yielded.
     yielded: HashMap<ValueId, usize>,
-    /// First bounds of loops by their counters.
-    counters: HashMap<ValueId, ValueId>,
+    /// Scalars and views that only vector cores know.
+    far: HashSet<ValueId>,
+    /// Scalars that are not negative.
+    upward: HashSet<ValueId>,
+    /// Parameters that the kernel both writes and reads.
+    reread: HashSet<u32>,
+}
+
+/// The loads of tiles that lie column by column and that the cube core can do itself.
+pub(super) fn columns(kernel: &Kernel, args: &[ArgSpec]) -> HashSet<ValueId> {
+    let facts = Facts::of(kernel, args, &single(kernel));
+    facts.defs.keys().copied().filter(|v| facts.direct(*v) == Some(true)).collect()
 }
 
 /// Whether a block, or one inside it, has a product.
@@ -109,17 +121,9 @@ pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Er
     if !has_product(&kernel.body) {
         return Ok(None);
     }
-    let mut facts = Facts {
-        kernel,
-        args,
-        defs: HashMap::new(),
-        uses: HashMap::new(),
-        yielded: HashMap::new(),
-        counters: HashMap::new(),
-    };
-    facts.collect(&kernel.body);
     let near = single(kernel);
-    let mut cores = Cores { far: facts.far(&near), near, ..Cores::default() };
+    let facts = Facts::of(kernel, args, &near);
+    let mut cores = Cores { far: facts.far.clone(), near, reread: facts.reread.clone(), ..Cores::default() };
     facts.chains(&kernel.body, &mut cores);
     facts.products(&kernel.body, &mut cores)?;
     facts.skews(&kernel.body, &mut cores);
@@ -128,6 +132,23 @@ pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Er
 }
 
 impl<'k> Facts<'k> {
+    fn of(kernel: &'k Kernel, args: &'k [ArgSpec], near: &HashSet<ValueId>) -> Facts<'k> {
+        let mut facts = Facts {
+            kernel,
+            args,
+            defs: HashMap::new(),
+            uses: HashMap::new(),
+            yielded: HashMap::new(),
+            far: HashSet::new(),
+            upward: super::upward(kernel),
+            reread: HashSet::new(),
+        };
+        facts.collect(&kernel.body);
+        facts.reread = facts.reread();
+        facts.far = facts.far(near);
+        facts
+    }
+
     fn collect(&mut self, b: &'k Block) {
         for op in &b.ops {
             for (i, v) in op.operands.iter().enumerate() {
@@ -137,9 +158,6 @@ impl<'k> Facts<'k> {
                 self.defs.insert(*v, op);
             }
             for r in &op.regions {
-                if let (OpKind::For { .. }, Some(c)) = (&op.kind, r.args.first()) {
-                    self.counters.insert(*c, op.operands[0]);
-                }
                 self.collect(r);
             }
         }
@@ -150,6 +168,24 @@ impl<'k> Facts<'k> {
 
     fn tile(&self, v: ValueId) -> Option<&'k TileType> {
         self.kernel.ty(v).tile()
+    }
+
+    fn reread(&self) -> HashSet<u32> {
+        let (mut read, mut written) = (HashSet::new(), HashSet::new());
+        self.kernel.walk(&mut |op| {
+            let Some((p, _)) = op.operands.first().and_then(|v| self.view(*v)) else { return };
+            match op.kind {
+                OpKind::Load { .. } | OpKind::LoadRows { .. } | OpKind::Gather => read.insert(p as u32),
+                _ => op.kind.has_side_effect() && written.insert(p as u32),
+            };
+        });
+        &read & &written
+    }
+
+    /// Whether an operation reads what the kernel writes.
+    fn rereads(&self, op: &Op) -> bool {
+        matches!(op.kind, OpKind::Load { .. } | OpKind::LoadRows { .. } | OpKind::Gather)
+            && self.view(op.operands[0]).is_some_and(|(p, _)| self.reread.contains(&(p as u32)))
     }
 
     /// Scalars that come out of tiles, and what depends on them.
@@ -209,13 +245,20 @@ impl<'k> Facts<'k> {
                     let float = op.results.iter().any(|r| self.tile(*r).is_some_and(|t| t.elem.is_float()));
                     let function = match op.kind {
                         OpKind::Unary(u) => float && !matches!(u, UnaryOp::Neg | UnaryOp::Abs),
-                        OpKind::Fma => float,
+                        OpKind::Fma | OpKind::Binary(BinaryOp::Rem) => float,
+                        OpKind::Bitcast => {
+                            op.results.iter().any(|r| self.tile(*r).is_some_and(|t| t.elem.bytes() == 2))
+                        }
                         _ => false,
                     };
                     // A tile of one element is near as it was read, and in another shape.
                     let one =
                         !matches!(op.kind, OpKind::Reshape) && op.operands.iter().any(|v| near.contains(v));
-                    if one || function || op.operands.iter().any(|v| tile(v) || far.contains(v)) {
+                    if one
+                        || function
+                        || self.rereads(op)
+                        || op.operands.iter().any(|v| tile(v) || far.contains(v))
+                    {
                         far.extend(op.results.iter().copied());
                     }
                 }
@@ -358,10 +401,14 @@ impl<'k> Facts<'k> {
         o
     }
 
-    /// Whether the cube core can load a value itself; if so, whether it is laid out column by column.
+    /// Whether the cube core can load a value itself; if so, whether it is laid out column by column. What the kernel writes, and
+    /// what lies where only vector cores know, it cannot.
     fn direct(&self, v: ValueId) -> Option<bool> {
         let op = self.defs.get(&v)?;
         let OpKind::Load { padding, .. } = &op.kind else { return None };
+        if self.rereads(op) || op.operands.iter().any(|o| self.far.contains(o)) {
+            return None;
+        }
         let zero = match padding {
             Const::Float(bits) => *bits == 0,
             Const::Int(i) => *i == 0,
@@ -373,7 +420,7 @@ impl<'k> Facts<'k> {
         let (param, fixed) = self.view(op.operands[0])?;
         let unit = usize::from(self.args.get(param)?.unit_axis?).checked_sub(fixed)?;
         // Elements before the first along the inner axis would shift a row inside its fractals.
-        (unit < 2 && self.counts_up(op.operands[1 + unit], 8)).then_some(unit == 0)
+        (unit < 2 && self.upward.contains(&op.operands[1 + unit])).then_some(unit == 0)
     }
 
     /// The parameter of a view, and how many of its axes are fixed.
@@ -384,25 +431,6 @@ impl<'k> Facts<'k> {
         let op = self.defs.get(&v)?;
         let (param, fixed) = self.view(*op.operands.first()?)?;
         matches!(op.kind, OpKind::At).then_some((param, fixed + op.operands.len() - 1))
-    }
-
-    /// Whether a scalar is surely not negative.
-    fn counts_up(&self, v: ValueId, depth: u32) -> bool {
-        let Some(depth) = depth.checked_sub(1) else { return false };
-        if let Some(first) = self.counters.get(&v) {
-            return self.counts_up(*first, depth);
-        }
-        let Some(op) = self.defs.get(&v) else { return false };
-        let mut operands = op.operands.iter().map(|x| self.counts_up(*x, depth));
-        match op.kind {
-            OpKind::ProgramId(_) | OpKind::NumPrograms(_) | OpKind::Dim(_) => true,
-            OpKind::Constant(Const::Int(i)) => i >= 0,
-            OpKind::Binary(BinaryOp::Max | BinaryOp::And) => operands.any(|x| x),
-            OpKind::Binary(BinaryOp::Add | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem | BinaryOp::Min) => {
-                operands.all(|x| x)
-            }
-            _ => false,
-        }
     }
 
     /// What vector cores need not bother with: loads and transpositions for products that the cube core loads for itself.
@@ -421,6 +449,14 @@ impl<'k> Facts<'k> {
                     _ => false,
                 })
         };
+        // What is brought through the workspace comes from vector cores, whatever else is made of it.
+        let kept: HashSet<ValueId> = cores
+            .products
+            .values()
+            .flat_map(|p| [&p.a, &p.b])
+            .filter(|o| o.workspace.is_some())
+            .map(|o| o.source)
+            .collect();
         let mut transposed: Vec<ValueId> = Vec::new();
         for p in cores.products.values() {
             transposed.extend([&p.a, &p.b].iter().filter(|o| o.swapped).flat_map(|o| {
@@ -431,18 +467,10 @@ impl<'k> Facts<'k> {
             }));
         }
         for v in transposed {
-            if by_cube(v, cores) {
+            if by_cube(v, cores) && !kept.contains(&v) {
                 cores.cube_only.insert(v);
             }
         }
-        // A source in the workspace is used by its transposition alone: vector cores still need it.
-        let kept: HashSet<ValueId> = cores
-            .products
-            .values()
-            .flat_map(|p| [&p.a, &p.b])
-            .filter(|o| o.workspace.is_some())
-            .map(|o| o.source)
-            .collect();
         let loads: Vec<ValueId> = cores.loads.iter().copied().collect();
         for v in loads {
             if by_cube(v, cores) && !kept.contains(&v) {

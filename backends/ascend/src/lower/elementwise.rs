@@ -32,6 +32,13 @@ impl Lower<'_> {
         let to = self.elem(r);
         let v = match &op.kind {
             OpKind::Unary(u) => self.unary_scalar(*u, x[0], to, r)?,
+            OpKind::Binary(BinaryOp::Rem) if from.is_float() => {
+                let t = self.like(r, Elem::F32)?;
+                let (a, b) = (self.splat(x[0], &t)?, self.splat(x[1], &t)?);
+                let y = self.remainder(a, b, &t)?;
+                let v = self.load_first(y, Elem::F32);
+                self.round(v, to)
+            }
             OpKind::Binary(b) if from.is_float() => self.float_scalar(*b, x[0], x[1], to)?,
             OpKind::Binary(b) => self.int_scalar(*b, x[0], x[1], to)?,
             OpKind::Compare(c) => self.compare_scalars(*c, from, x[0], x[1]),
@@ -49,7 +56,19 @@ impl Lower<'_> {
                 self.round(s, to)
             }
             OpKind::Cast => self.cast_scalar(x[0], from, to),
-            OpKind::Bitcast => return Err(self.unsupported("`bitcast`", "write it without a bitcast")),
+            OpKind::Bitcast if from == to => x[0],
+            OpKind::Bitcast if to == Elem::I32 || matches!(to, Elem::I8 | Elem::I64) => {
+                self.let_(Scalar::Wrap { elem: to, a: x[0] })
+            }
+            OpKind::Bitcast if matches!(to, Elem::F32 | Elem::U32) => {
+                self.int(IntOp::And, x[0], 0xffff_ffff.into())
+            }
+            OpKind::Bitcast if to == Elem::U8 => self.int(IntOp::And, x[0], 0xff.into()),
+            OpKind::Bitcast => {
+                let t = self.like(r, from)?;
+                let b = self.splat(x[0], &t)?;
+                self.load_first(b, to)
+            }
             _ => return Err(self.bug("no element-wise operation")),
         };
         Ok(Held::Scalar(v))
@@ -97,7 +116,7 @@ impl Lower<'_> {
             BinaryOp::Div => FloatOp::Div,
             BinaryOp::Min | BinaryOp::MinNan => FloatOp::Min,
             BinaryOp::Max | BinaryOp::MaxNan => FloatOp::Max,
-            _ => return Err(self.unsupported("the remainder of floats", "use `x - (x / y).floor() * y`")),
+            _ => return Err(self.bug("no operation of floats")),
         };
         let mut v = self.let_(Scalar::Float { op, a: x, b: y });
         if matches!(b, BinaryOp::MinNan | BinaryOp::MaxNan) {
@@ -167,7 +186,7 @@ impl Lower<'_> {
         self.int(op, a, b)
     }
 
-    fn cast_scalar(&mut self, x: Val, from: Elem, to: Elem) -> Val {
+    pub(super) fn cast_scalar(&mut self, x: Val, from: Elem, to: Elem) -> Val {
         match (from.is_float(), to.is_float()) {
             (true, true) => self.round(x, to),
             (true, false) if to == Elem::Bool => {
@@ -446,6 +465,10 @@ impl Lower<'_> {
             return self.narrowed(to, r);
         }
         let (mut a, mut b) = (self.as_f32(x)?, self.as_f32(y)?);
+        if op == BinaryOp::Rem {
+            let y = self.remainder(a, b, &t)?;
+            return self.narrowed(y, r);
+        }
         let o = match op {
             BinaryOp::Add => Binary::Add,
             BinaryOp::Sub => Binary::Sub,
@@ -453,7 +476,7 @@ impl Lower<'_> {
             BinaryOp::Div => Binary::Div,
             BinaryOp::MaxNan | BinaryOp::Max => Binary::Max,
             BinaryOp::MinNan | BinaryOp::Min => Binary::Min,
-            _ => return Err(self.unsupported("the remainder of floats", "use `x - (x / y).floor() * y`")),
+            _ => return Err(self.bug("no operation of floats")),
         };
         if matches!(op, BinaryOp::Max | BinaryOp::Min) {
             // Not-a-number loses; the unit's own lets it win.
@@ -493,13 +516,25 @@ impl Lower<'_> {
             return match c {
                 CmpOp::Ne => Ok(Held::Tile(differ)),
                 CmpOp::Eq => Ok(Held::Tile(self.flipped(differ, &bools))),
-                _ => Err(self.unsupported("an order of `bool` tiles", "use `&` and `!`")),
+                _ => Err(self.bug("an order of masks")),
             };
         }
-        if t.elem != Elem::I32 {
+        if !matches!(t.elem, Elem::I32 | Elem::U32) {
             let help = "convert to i32 first";
             return Err(self.unsupported(format!("a comparison of tiles of {}", t.elem), help));
         }
+        let t = t.with_elem(Elem::I32);
+        let (a, b) = if self.elem(x) == Elem::U32 {
+            // In the order of signed numbers, with the first bit turned over.
+            let turned = |l: &mut Self, v: u32| {
+                let to = l.buffer(&t);
+                l.with_scalar(WithScalar::Add, to, v, i64::from(i32::MIN).into(), &t);
+                to
+            };
+            (turned(self, a), turned(self, b))
+        } else {
+            (a, b)
+        };
         // The unit compares i32 for equality only: a ≤ b is max(a, b) = b.
         let greater = |l: &mut Self, a: u32, b: u32| {
             let m = l.buffer(&t);
@@ -526,72 +561,5 @@ impl Lower<'_> {
         let wide = t.with_elem(Elem::F32);
         let one = self.splat(float(1.0).into(), &wide)?;
         Ok(self.select_scalar(mask, one, 0.into(), &wide))
-    }
-
-    fn cast_tile(&mut self, x: ValueId, r: ValueId) -> Result<Held, Error> {
-        let (from, t) = (self.elem(x), self.tile(r)?.clone());
-        let to = t.elem;
-        if let Held::Splat(s) = self.get(x)? {
-            return Ok(Held::Splat(self.cast_scalar(s, from, to)));
-        }
-        self.no_narrow_floats(from)?;
-        self.no_narrow_floats(to)?;
-        let b = self.in_buffer(x)?;
-        let wide = t.with_elem(Elem::F32);
-        match (from, to) {
-            (a, b_) if a == b_ => Ok(Held::Tile(b)),
-            (a, _) if a.is_float() && to.is_float() => {
-                let f = self.as_f32(x)?;
-                self.narrowed(f, r)
-            }
-            (a, Elem::Bool) if a.is_float() => {
-                let f = self.as_f32(x)?;
-                Ok(Held::Tile(self.compare_scalar(Compare::Ne, f, 0.into(), &wide)))
-            }
-            (a, Elem::I32) if a.is_float() => {
-                let f = self.as_f32(x)?;
-                Ok(Held::Tile(self.convert(f, &wide, Elem::I32, Rounding::Trunc)?))
-            }
-            (Elem::Bool, _) => {
-                let f = self.ones(b, &t)?;
-                match to {
-                    Elem::I32 => Ok(Held::Tile(self.convert(f, &wide, Elem::I32, Rounding::Trunc)?)),
-                    e if e.is_float() => self.narrowed(f, r),
-                    e => Err(self.unsupported(format!("a conversion from bool to {e}"), "convert to i32")),
-                }
-            }
-            (Elem::I32, e) if e.is_float() => {
-                let f = self.convert(b, &t.with_elem(Elem::I32), Elem::F32, Rounding::Rint)?;
-                self.narrowed(f, r)
-            }
-            (Elem::I32, Elem::Bool) => {
-                let ints = t.with_elem(Elem::I32);
-                let zero = self.splat(0.into(), &ints)?;
-                let m = self.compare(Compare::Eq, b, zero, &ints);
-                Ok(Held::Tile(self.flipped(m, &t)))
-            }
-            (Elem::I32, Elem::U32) | (Elem::U32, Elem::I32) => Ok(Held::Tile(b)),
-            (Elem::I8 | Elem::U8, _) => {
-                let h = self.convert(b, &t.with_elem(from), Elem::F16, Rounding::None)?;
-                let f = self.convert(h, &t.with_elem(Elem::F16), Elem::F32, Rounding::None)?;
-                match to {
-                    Elem::I32 => Ok(Held::Tile(self.convert(f, &wide, Elem::I32, Rounding::Trunc)?)),
-                    e if e.is_float() => self.narrowed(f, r),
-                    e => Err(self.unsupported(format!("a conversion from {from} to {e}"), "go by i32")),
-                }
-            }
-            (a, Elem::I8) if a.is_float() => {
-                let f = self.as_f32(x)?;
-                // Not-a-number gives 0; the way by f16 is exact for what fits.
-                let known = self.compare(Compare::Eq, f, f, &wide);
-                let f = self.select_scalar(known, f, 0.into(), &wide);
-                let whole = self.convert(f, &wide, Elem::F32, Rounding::Trunc)?;
-                self.with_scalar(WithScalar::Max, whole, whole, float(-128.0).into(), &wide);
-                self.with_scalar(WithScalar::Min, whole, whole, float(127.0).into(), &wide);
-                let h = self.convert(whole, &wide, Elem::F16, Rounding::Rint)?;
-                Ok(Held::Tile(self.convert(h, &t.with_elem(Elem::F16), Elem::I8, Rounding::Rint)?))
-            }
-            _ => Err(self.unsupported(format!("a conversion from {from} to {to}"), "go by i32 or f32")),
-        }
     }
 }

@@ -52,10 +52,7 @@ impl Lower<'_> {
             }
             UnaryOp::Tanh => return self.tanh(x, t),
             UnaryOp::Erf => return self.erf(x, t),
-            UnaryOp::Sin | UnaryOp::Cos => {
-                let help = "read sines and cosines from a table that the host computes";
-                return Err(self.unsupported(format!("`{}`", u.name()), help));
-            }
+            UnaryOp::Sin | UnaryOp::Cos => return self.sine(x, u == UnaryOp::Cos, t),
             UnaryOp::Not => return Err(self.bug("`not` of floats")),
         }
         Ok(y)
@@ -174,7 +171,7 @@ impl Lower<'_> {
     }
 
     /// Horner's scheme, highest coefficient first.
-    fn polynomial(&mut self, p: &[f32], x: u32, t: &TileType) -> Result<u32, Error> {
+    pub(super) fn polynomial(&mut self, p: &[f32], x: u32, t: &TileType) -> Result<u32, Error> {
         let mut y = self.splat(float(p[0]).into(), t)?;
         for c in &p[1..] {
             // y·x + c with one rounding: the sum's buffer is the constant's.

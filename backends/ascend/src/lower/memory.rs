@@ -264,6 +264,8 @@ impl Lower<'_> {
             let high = self.int(IntOp::Shl, low, 8.into());
             let both = self.int(IntOp::Or, low, high);
             (Elem::I16, self.let_(Scalar::Wrap { elem: Elem::I16, a: both }))
+        } else if t.elem == Elem::I64 {
+            (Elem::I32, self.word_of(pad)?)
         } else {
             (t.elem, pad)
         };

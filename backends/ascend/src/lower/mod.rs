@@ -12,6 +12,7 @@
 //! registers of the scalar unit; floats there as the bits of an `f32`.
 
 mod assign_cores;
+mod casts;
 mod control;
 mod elements;
 mod elementwise;
@@ -21,6 +22,7 @@ mod memory;
 mod move_rows;
 mod not_a_number;
 mod orient;
+mod periods;
 mod products;
 mod reduce;
 mod scans;
@@ -29,6 +31,7 @@ mod skew;
 mod split_rows;
 mod uses;
 mod values;
+mod widen;
 
 use crate::passes::order::{Answer, Hints};
 use assign_cores::Cores;
@@ -57,7 +60,7 @@ fn answers(cores: &Cores) -> Vec<(CoreKind, Answer)> {
 
 /// Lowers a kernel.
 pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<(Program, Hints), Error> {
-    let kernel = &orient::run(kernel, args);
+    let kernel = &widen::run(&orient::run(kernel, args));
     let cores = assign_cores::run(kernel, args)?;
     let mut l = Lower {
         uses: uses::Uses::of(kernel),
@@ -439,8 +442,8 @@ impl Lower<'_> {
                     return self.control(op);
                 }
                 if op.regions.iter().any(assign_cores::has_product) {
-                    let help =
-                        "bound the loop by dims or by numbers read from memory, and mask what is not needed";
+                    let help = "bound the loop by dims or by numbers read from memory that this kernel does not write, \
+                                and mask what is not needed";
                     return Err(self.unsupported("a product in control flow that a tile decides", help));
                 }
                 return Ok(());
@@ -459,11 +462,25 @@ impl Lower<'_> {
     fn op_beside_cube(&mut self, op: &Op, cores: &Cores) -> Result<(), Error> {
         match op.kind {
             OpKind::Dot { .. } => self.product_on_vector(op),
-            ref k if k.has_side_effect() && !op.operands.iter().any(|v| self.halves.contains_key(v)) => {
-                self.open();
-                self.op(op)?;
-                let then = self.close();
-                self.only_first(then);
+            ref k if k.has_side_effect() => {
+                let read = match op.operands.first().map(|v| self.get(*v)).transpose()? {
+                    Some(Held::View(v)) => cores.reread.contains(&v.param),
+                    _ => false,
+                };
+                if read {
+                    self.meet();
+                }
+                if op.operands.iter().any(|v| self.halves.contains_key(v)) {
+                    self.op(op)?;
+                } else {
+                    self.open();
+                    self.op(op)?;
+                    let then = self.close();
+                    self.only_first(then);
+                }
+                if read {
+                    self.meet();
+                }
                 Ok(())
             }
             _ if op.results.iter().any(|r| cores.cube_only.contains(r)) => Ok(()),

@@ -7,35 +7,29 @@
 //! and the second transposition is how it is read. A tile that is a transposition already, or lies column by column in memory, is
 //! as it should be.
 
+use super::assign_cores;
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{Block, Const, Kernel, Op, OpKind, TileType, Type, ValueId};
-use std::collections::HashMap;
+use kcc_dsl::ir::{Block, Kernel, Op, OpKind, TileType, Type, ValueId};
+use std::collections::HashSet;
 
 pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Kernel {
-    let up = super::upward(kernel);
-    let mut kernel = kernel.clone();
-    let mut fine = HashMap::new();
-    kernel.walk(&mut |op| {
-        let ok = match &op.kind {
-            OpKind::Transpose { perm } => perm[..] == [1, 0] || perm[..] == [0, 2, 1],
-            OpKind::Load { padding, .. } => {
-                // Column by column, and as the cube core can load it.
-                let unit = args.get(op.operands[0].0 as usize).and_then(|a| a.unit_axis);
-                let zero = matches!(padding, Const::Float(0) | Const::Int(0));
-                unit == Some(0) && op.operands.len() == 3 && zero && up.contains(&op.operands[1])
-            }
-            _ => false,
-        };
-        for r in &op.results {
-            fine.insert(*r, ok);
+    if !assign_cores::has_product(&kernel.body) {
+        return kernel.clone();
+    }
+    let mut fine = assign_cores::columns(kernel, args);
+    kernel.walk(&mut |op| match &op.kind {
+        OpKind::Transpose { perm } if perm[..] == [1, 0] || perm[..] == [0, 2, 1] => {
+            fine.extend(&op.results);
         }
+        _ => {}
     });
+    let mut kernel = kernel.clone();
     let Kernel { values, body, .. } = &mut kernel;
     block(body, values, &fine);
     kernel
 }
 
-fn block(b: &mut Block, values: &mut Vec<Type>, fine: &HashMap<ValueId, bool>) {
+fn block(b: &mut Block, values: &mut Vec<Type>, fine: &HashSet<ValueId>) {
     for mut op in std::mem::take(&mut b.ops) {
         for r in &mut op.regions {
             block(r, values, fine);
@@ -43,7 +37,7 @@ fn block(b: &mut Block, values: &mut Vec<Type>, fine: &HashMap<ValueId, bool>) {
         if let (OpKind::Dot { .. }, Some(right)) = (&op.kind, op.operands.get(1).copied())
             && let Some(t) = values[right.0 as usize].tile().cloned()
             && t.elem.bytes() != 2
-            && !fine.get(&right).copied().unwrap_or(false)
+            && !fine.contains(&right)
         {
             let mut shape = t.shape.clone();
             let r = shape.len();

@@ -24,6 +24,9 @@ const DONE: u8 = 1;
 /// Operands of an accumulating product were read.
 const TAKEN: u8 = 2;
 
+/// Between the vector cores of a group: what one wrote may be read by the other.
+pub(super) const PAIR: u8 = 10;
+
 /// Each product's flags answer those before: vector cores wait for one before they raise the next.
 pub(super) fn answers() -> Vec<(CoreKind, Answer)> {
     let answer = |kind, waits, raises| (kind, Answer { waits, raises, behind: 0 });
@@ -100,6 +103,13 @@ impl Lower<'_> {
 
     fn raise(&mut self, pipe: Pipe, flag: u8) {
         self.issue(CrossSet { mode: Mode::Group, pipe, flag });
+    }
+
+    /// The vector cores of a group wait for each other, and for all that they have under way.
+    pub(super) fn meet(&mut self) {
+        self.issue(Barrier { pipe: Pipes::All });
+        self.issue(CrossSet { mode: Mode::Pair, pipe: Pipe::Mte3, flag: PAIR });
+        self.issue(CrossWait { flag: PAIR });
     }
 
     // ---- vector cores ------------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ impl Lower<'_> {
 
     fn fold_rows(
         &mut self,
-        ((work, wp), (mut from, mut fp)): ((u32, i64), (u32, i64)),
+        ((mut work, mut wp), (mut from, mut fp)): ((u32, i64), (u32, i64)),
         t: &TileType,
         op: Binary,
         what: ReduceOp,
@@ -167,24 +167,28 @@ impl Lower<'_> {
             ReduceOp::Max => Reduction::Max,
             _ => Reduction::Min,
         };
-        let dst = self.buffer(&TileType::new(Elem::F32, &[r as usize]));
-        for first in (0..r).step_by(255) {
-            let times = 255.min(r - first);
-            let dense = u8::try_from(wp / 8).ok();
-            let step = if let Some(repeat) = dense { (times, repeat) } else { (1, 0) };
-            for one in (0..times).step_by(step.0 as usize) {
-                let row = first + one;
-                self.issue(Reduce {
-                    op: reduction,
-                    elem: Elem::F32,
-                    dst: Local::new(dst, 4 * row),
-                    src: Local::new(work, 4 * row * wp),
-                    lanes: 64.into(),
-                    times: step.0.into(),
-                    dst_step: 1,
-                    src_stride: Stride { block: 1, repeat: step.1 },
-                });
+        if r > 1 && wp / 8 > 255 {
+            // Rows too far apart for one instruction are brought together.
+            let together = self.space(Elem::F32, 4 * 64 * r);
+            for row in 0..r {
+                let (to, from) = (Local::new(together, 256 * row), Local::new(work, 4 * row * wp));
+                self.copy_row(to, from, Elem::F32, 64);
             }
+            (work, wp) = (together, 64);
+        }
+        let dst = self.buffer(&TileType::new(Elem::F32, &[r as usize]));
+        // Results of an extremum start at a multiple of two elements.
+        for first in (0..r).step_by(254) {
+            self.issue(Reduce {
+                op: reduction,
+                elem: Elem::F32,
+                dst: Local::new(dst, 4 * first),
+                src: Local::new(work, 4 * first * wp),
+                lanes: 64.into(),
+                times: 254.min(r - first).into(),
+                dst_step: 1,
+                src_stride: Stride { block: 1, repeat: u8::try_from(wp / 8).unwrap_or(0) },
+            });
         }
         if out.rank() == 0 {
             return Ok(Held::Scalar(self.load_first(dst, Elem::F32)));

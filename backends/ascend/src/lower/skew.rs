@@ -27,8 +27,8 @@ pub(crate) const AHEAD: i64 = DRAINED as i64;
 const BEHIND: i64 = DRAINED as i64;
 /// The first flag between cores that skewed loops use.
 const FIRST_FLAG: u8 = 3;
-/// Flags that a kernel has.
-const FLAGS: u8 = 11;
+/// Flags that products have.
+const FLAGS: u8 = super::products::PAIR;
 
 /// How a skewed loop's products are exchanged.
 #[derive(Clone, Copy, Debug)]

@@ -163,9 +163,24 @@ impl Lower<'_> {
                 self.issue(dup(Elem::I16, both, self.halves(t)));
             }
             e if matches!(e.bytes(), 2 | 4) => self.issue(dup(e, s, flat(t))),
+            Elem::I64 => {
+                let word = self.word_of(s)?;
+                self.issue(dup(Elem::I32, word, 2 * flat(t)));
+            }
             e => return Err(self.unsupported(format!("tiles of {e}"), "use i32")),
         }
         Ok(to)
+    }
+
+    /// The word that an `i64` consists of twice.
+    pub(super) fn word_of(&self, v: Val) -> Result<Val, Error> {
+        match v.known() {
+            Some(c @ (0 | -1)) => Ok(c.into()),
+            _ => {
+                let what = "tiles of i64 that are filled with other than 0 or -1";
+                Err(self.unsupported(what, "fill with 0 or -1, or use i32"))
+            }
+        }
     }
 
     /// The tile type of another element type, same shape.

@@ -34,6 +34,24 @@ impl Args {
         self.add(EagerBuffer::from_f32(elem, &noise(n, seed, range)), dims, false)
     }
 
+    /// The view of that number, of rank 2, is read column by column.
+    pub fn columns(mut self, view: usize) -> Args {
+        if let EagerArg::View { dims, strides, .. } = &mut self.args[view] {
+            *strides = vec![1, dims[0].max(1)];
+        }
+        self
+    }
+
+    /// A view of given numbers, rounded to the type.
+    pub fn list(self, elem: Elem, v: &[f32]) -> Args {
+        self.add(EagerBuffer::from_f32(elem, v), &[v.len() as i64], false)
+    }
+
+    /// A view of given bytes.
+    pub fn bytes(self, elem: Elem, bytes: Vec<u8>, dims: &[i64]) -> Args {
+        self.add(EagerBuffer::from_bytes(elem, bytes), dims, false)
+    }
+
     /// A view of given integers.
     pub fn ints(self, v: &[i32], dims: &[i64]) -> Args {
         let bytes = v.iter().flat_map(|x| x.to_le_bytes()).collect();

@@ -14,3 +14,4 @@ mod random;
 mod refused;
 mod shapes;
 mod shipped;
+mod strange;

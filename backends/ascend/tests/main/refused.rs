@@ -1,9 +1,10 @@
 //! What the NPU lacks is said, with what to write instead.
 
 use kcc_davinci::Chip;
-use kcc_dsl::ir::{BinaryOp, Builder, CmpOp, Elem, Kernel, OpKind, ScaledFormat, UnaryOp, ValueId};
+use kcc_dsl::ir::{BinaryOp, Builder, CmpOp, Elem, Kernel, OpKind, ScaledFormat, ValueId};
+use kcc_dsl::prelude::{DeviceScope, Relaxed, Vector, View, arange, dot, kassert, kernel};
 
-fn kernel((elem, out): (Elem, Elem), f: &dyn Fn(&mut Builder, ValueId) -> ValueId) -> Kernel {
+fn of((elem, out): (Elem, Elem), f: &dyn Fn(&mut Builder, ValueId) -> ValueId) -> Kernel {
     let mut b = Builder::new("refused");
     let (x, y, zero) = (b.view("x", elem, 2), b.view_mut("y", out, 2), b.i32(0));
     let t = b.load(x, &[zero, zero], &[16, 32]);
@@ -18,18 +19,6 @@ type Case = (&'static str, &'static str, Elem, Box<dyn Fn(&mut Builder, ValueId)
 fn messages_name_the_fact_and_the_remedy() {
     let cases: Vec<Case> = vec![
         (
-            "`sin` on Ascend",
-            "read sines and cosines from a table that the host computes",
-            Elem::F32,
-            Box::new(|b, x| b.unary(UnaryOp::Sin, x)),
-        ),
-        (
-            "the remainder of floats on Ascend",
-            "use `x - (x / y).floor() * y`",
-            Elem::F32,
-            Box::new(|b, x| b.binary(BinaryOp::Rem, x, x)),
-        ),
-        (
             "products of f8e4m3 on Ascend",
             "cast the operands to f16",
             Elem::F8E4M3,
@@ -39,29 +28,31 @@ fn messages_name_the_fact_and_the_remedy() {
             }),
         ),
         (
-            "arithmetic on tiles of u8 on Ascend",
+            "arithmetic on tiles of i64 on Ascend",
             "convert to i32 first",
-            Elem::U8,
+            Elem::I64,
             Box::new(|b, x| b.binary(BinaryOp::Add, x, x)),
         ),
         (
-            "a comparison of tiles of i16 on Ascend",
+            "a comparison of tiles of i64 on Ascend",
             "convert to i32 first",
-            Elem::I16,
+            Elem::I64,
             Box::new(|b, x| {
                 let m = b.compare(CmpOp::Lt, x, x);
                 b.cast(m, Elem::F32)
             }),
         ),
         (
-            "an order of `bool` tiles on Ascend",
-            "use `&` and `!`",
-            Elem::F32,
-            Box::new(|b, x| {
-                let m = b.compare(CmpOp::Lt, x, x);
-                let m = b.compare(CmpOp::Lt, m, m);
-                b.cast(m, Elem::F32)
-            }),
+            "a conversion from u32 to i64 on Ascend",
+            "go by i32",
+            Elem::U32,
+            Box::new(|b, x| b.cast(x, Elem::I64)),
+        ),
+        (
+            "tiles of f8e4m3 on Ascend",
+            "this chip has no 8-bit floats: use f16 or bf16",
+            Elem::F8E4M3,
+            Box::new(|b, x| b.cast(x, Elem::F32)),
         ),
         (
             "`dot_scaled` on Ascend",
@@ -77,10 +68,9 @@ fn messages_name_the_fact_and_the_remedy() {
     ];
     let chip = Chip::find("ascend910b").expect("a chip");
     for (fact, help, elem, f) in cases {
-        // Sums and products of all kinds of floats here are `f32`, other results of their operand's type.
-        let out =
-            if matches!(elem, Elem::U8) && fact.starts_with("arithmetic") { Elem::U8 } else { Elem::F32 };
-        let e = kcc_ascend::compile(&kernel((elem, out), &*f), &[], chip).expect_err(fact);
+        // Sums of `i64` are that, everything else here is `f32`.
+        let out = if fact.contains("i64 on") && !fact.contains("comparison") { Elem::I64 } else { Elem::F32 };
+        let e = kcc_ascend::compile(&of((elem, out), &*f), &[], chip).expect_err(fact);
         let text = e.to_string();
         assert!(text.contains(fact), "want `{fact}`: {text}");
         assert!(format!("{e:?}").contains(help), "want `{help}`: {e:?}");
@@ -98,4 +88,78 @@ fn too_large_a_tile_names_the_memory_and_what_to_divide() {
     let text = e.to_string();
     assert!(text.contains("bytes of the ub memory, a core of ascend910b has 188416"), "{text}");
     assert!(format!("{e:?}").contains("divide a block size of the kernel by 2"), "{e:?}");
+}
+
+/// Compares and swaps.
+#[kernel]
+fn swaps(x: &View<f32, 1>, y: &mut View<i32, 1>) {
+    let (i, one) = (arange::<8>(), Vector::<i32, 8>::full(1));
+    let _ = x;
+    y.atomic_cas(i, i >= 0, (i, one), Relaxed, DeviceScope);
+}
+
+/// Uses the value before a sum.
+#[kernel]
+fn before(x: &View<f32, 1>, y: &mut View<i32, 1>) {
+    let i = arange::<8>();
+    let _ = x;
+    let old = y.atomic_add(i, i >= 0, i, Relaxed, DeviceScope);
+    y.store(8, old);
+}
+
+/// Exchanges.
+#[kernel]
+fn exchanges(x: &View<f32, 1>, y: &mut View<i32, 1>) {
+    let i = arange::<8>();
+    let _ = x;
+    y.atomic_xchg(i, i >= 0, i, Relaxed, DeviceScope);
+}
+
+/// The largest of floats in memory.
+#[kernel]
+fn largest(x: &View<f32, 1>, y: &mut View<f32, 1>) {
+    let i = arange::<8>();
+    y.atomic_max(i, i >= 0, x.load::<8>(0), Relaxed, DeviceScope);
+}
+
+/// Asserts.
+#[kernel]
+fn asserts(x: &View<f32, 1>, y: &mut View<f32, 1>) {
+    let v = x.load::<8>(0);
+    kassert!(v >= 0.0, "not negative");
+    y.store(0, v);
+}
+
+/// A product in a loop that runs as long as a tile wants.
+#[kernel]
+fn until(x: &View<f32, 2>, y: &mut View<f32, 2>) {
+    let a = x.load::<16, 16>((0, 0));
+    let mut r = a;
+    while r.reduce_max() > 1.0 {
+        r = dot(r, a) * 0.01;
+    }
+    y.store((0, 0), r);
+}
+
+#[test]
+fn what_an_npu_cannot_do_at_all_has_another_way() {
+    let parts = "write each program's own part to memory";
+    let cases = [
+        (swaps::kernel().trace(), "on Ascend is not supported", parts),
+        (before::kernel().trace(), "the value before an atomic update", parts),
+        (exchanges::kernel().trace(), "an atomic update that is no sum, `min` or `max`", parts),
+        (largest::kernel().trace(), "an atomic `Max` of f32", parts),
+        (asserts::kernel().trace(), "`assert` on Ascend", "run the kernel on the device `eager`"),
+        (
+            until::kernel().trace(),
+            "a product in control flow that a tile decides",
+            "that this kernel does not write",
+        ),
+    ];
+    for (kernel, fact, help) in cases {
+        let kernel = kernel.expect("traces");
+        let e = kcc_ascend::compile(&kernel, &[], Chip::find("ascend910b").expect("a chip")).expect_err(fact);
+        assert!(e.to_string().contains(fact) && e.to_string().contains("refused.rs"), "want `{fact}`: {e}");
+        assert!(format!("{e:?}").contains(help), "want `{help}`: {e:?}");
+    }
 }

@@ -10,7 +10,7 @@ use kcc_dsl::prelude::*;
 use kcc_kernels as k;
 
 /// Runs a kernel in eager mode and here, with some seeds.
-fn check(def: &KernelFn, grid: [u32; 3], a: Args, relative: f64, absolute: f64) -> Result<(), String> {
+pub fn check(def: &KernelFn, grid: [u32; 3], a: Args, relative: f64, absolute: f64) -> Result<(), String> {
     let kernel = def.trace().map_err(|e| format!("{e:?}"))?;
     let name = format!("{} {grid:?}", kernel.symbol());
     let mut want = a.buffers.clone();
@@ -40,7 +40,7 @@ fn check(def: &KernelFn, grid: [u32; 3], a: Args, relative: f64, absolute: f64) 
 }
 
 /// Every failure of a family at once.
-fn all(results: Vec<Result<(), String>>) {
+pub fn all(results: Vec<Result<(), String>>) {
     let n = results.len();
     let wrong: Vec<String> = results.into_iter().filter_map(Result::err).collect();
     assert!(wrong.is_empty(), "{} of {n}:\n{}", wrong.len(), wrong.join("\n"));

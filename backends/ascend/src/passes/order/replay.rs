@@ -157,8 +157,9 @@ pub(super) struct Replay<'a> {
     totals: HashMap<usize, usize>,
     messages: HashMap<usize, VecDeque<Bits>>,
     snaps: HashMap<(usize, usize), Vec<(usize, Bits)>>,
-    before: HashMap<usize, Vec<usize>>,
-    after: HashMap<usize, Vec<usize>>,
+    /// Items that stand before and behind each node.
+    before: Vec<Vec<usize>>,
+    after: Vec<Vec<usize>>,
     tokens: HashMap<usize, Vec<usize>>,
     /// What flags of this core told, the last ones.
     told: HashMap<u8, VecDeque<Bits>>,
@@ -169,6 +170,11 @@ pub(super) struct Replay<'a> {
 }
 
 const S: usize = Pipe::S as usize;
+
+/// The loops around a place, and their turns.
+fn turn_of(path: &[(usize, usize)]) -> &[(usize, usize)] {
+    path.split_last().map_or(&[], |(_, around)| around)
+}
 
 /// Goes through everything. With `mend`, the order comes back with what was missing.
 pub(super) fn run(
@@ -195,8 +201,8 @@ pub(super) fn run(
         totals: HashMap::new(),
         messages: HashMap::new(),
         snaps: HashMap::new(),
-        before: HashMap::new(),
-        after: HashMap::new(),
+        before: vec![Vec::new(); tree.nodes.len()],
+        after: vec![Vec::new(); tree.nodes.len()],
         tokens: HashMap::new(),
         told: HashMap::new(),
         answers,
@@ -225,9 +231,9 @@ impl Replay<'_> {
                 (*before, Some(*after))
             }
         };
-        self.before.entry(before).or_default().push(i);
+        self.before[before].push(i);
         if let Some(a) = after {
-            self.after.entry(a).or_default().push(i);
+            self.after[a].push(i);
         }
     }
 
@@ -241,15 +247,16 @@ impl Replay<'_> {
     fn block(&mut self, nodes: &[usize], turn: usize) -> Result<(), Wrong> {
         for &n in nodes {
             self.path.push((n, 0));
-            for i in self.before.get(&n).cloned().unwrap_or_default() {
-                self.wait_side(i)?;
+            // What is added meanwhile comes with the next turn.
+            for k in 0..self.before[n].len() {
+                self.wait_side(self.before[n][k])?;
             }
             if !(self.draining && self.tree.nodes[n].ahead) {
                 self.node(n)?;
             }
             self.snap(n, turn);
-            for i in self.after.get(&n).cloned().unwrap_or_default() {
-                self.set_side(i)?;
+            for k in 0..self.after[n].len() {
+                self.set_side(self.after[n][k])?;
             }
             self.path.pop();
         }
@@ -523,9 +530,8 @@ impl Replay<'_> {
         }
         match (x.access.touch, a.touch) {
             (Touch::Local(p), Touch::Local(q)) => {
-                let turn = |p: &[(usize, usize)]| p.split_last().map(|(_, r)| r.to_vec());
                 let rest = x.access.part && a.part && x.access.pipe != a.pipe && p.buffer == q.buffer;
-                p.meets(&q) && !(rest && turn(&x.path) == turn(&self.path))
+                p.meets(&q) && !(rest && turn_of(&x.path) == turn_of(&self.path))
             }
             // Programs of the grid do not share what they write.
             (Touch::Param(p), Touch::Param(q)) => p == q && x.path.first() == self.path.first(),
@@ -577,10 +583,16 @@ impl Replay<'_> {
             let known = &self.known[p];
             self.live.retain(|x| {
                 let Touch::Local(o) = x.access.touch else { return true };
+                if x.number < first || !q.covers(&o) {
+                    return true;
+                }
                 let own = x.access.pipe == a.pipe;
                 let ordered = known.has(x.number) || own && (a.in_order || x.access.sealed);
                 let same = own && x.access.write == a.write && (x.access.sealed || !a.sealed);
-                !(x.number >= first && q.covers(&o) && (certain && a.write && ordered || same))
+                // A part of a tile does not meet the tile's other parts, which may well meet what was there before.
+                let stands = !a.part
+                    || x.access.part && o.buffer == q.buffer && turn_of(&x.path) == turn_of(&self.path);
+                !(stands && (certain && a.write && ordered || same))
             });
         }
         self.live.push(Live { number, access: a, path: self.path.clone().into() });
