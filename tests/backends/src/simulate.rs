@@ -177,10 +177,10 @@ impl Homes {
         list
     }
 
-    /// The recipe's tensor map for a contiguous view.
+    /// The recipe's tensor map.
     fn tensor_map(&self, meta: &GpuMeta, index: usize, args: &[EagerArg]) -> Vec<u8> {
         let recipe = &meta.tensor_maps[index];
-        let EagerArg::View { buffer, dims, strides, .. } = &args[recipe.param as usize] else {
+        let EagerArg::View { buffer, offset, dims, strides, .. } = &args[recipe.param as usize] else {
             panic!("a view")
         };
         let bytes = recipe.elem.bytes() as u64;
@@ -192,7 +192,7 @@ impl Homes {
             _ => Swizzle::None,
         };
         let map = TensorMap {
-            address: self.starts[*buffer],
+            address: self.address(*buffer, *offset),
             element: bytes as u32,
             float: recipe.elem.is_float(),
             bfloat: recipe.elem == Elem::BF16,
