@@ -180,6 +180,8 @@ pub fn case(seed: u64) -> Case {
     }
     if x.r.one_in(6) {
         knobs.push(("persistent", "1"));
+    } else if x.r.one_in(3) {
+        knobs.push(("cluster", *x.r.pick(&["2", "4"])));
     }
 
     let body = &mut x.b;
@@ -297,7 +299,12 @@ pub fn check(default: std::ops::Range<u64>, target: &dyn Target) {
     let seeds = super::random::seeds(default);
     for seed in seeds {
         let run = || {
-            let case = case(seed);
+            let mut case = case(seed);
+            if super::random::asked("KCC_FUZZ_SHOW") {
+                eprintln!("seed {seed} {:?}\n{}", case.knobs, kcc_dsl::fuzz::listing(&case.kernel));
+            }
+            let clusters = target.gpu().is_some_and(|gpu| gpu.facts().clusters);
+            case.knobs.retain(|(name, _)| clusters || *name != "cluster");
             let mut wanted = case.buffers.clone();
             interpret(&case.kernel, case.grid, &mut wanted, &case.args, &mut Options::default())
                 .map_err(|e| format!("eager mode: {e}"))?;

@@ -15,7 +15,7 @@ pub(crate) fn seeds(default: Range<u64>) -> Range<u64> {
     a.parse().expect("a number")..b.parse().expect("a number")
 }
 
-fn asked(name: &str) -> bool {
+pub(crate) fn asked(name: &str) -> bool {
     std::env::var_os(name).is_some()
 }
 
