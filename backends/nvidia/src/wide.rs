@@ -131,6 +131,10 @@ impl BulkCopy for Tma {
         mbarrier::arrive(e, barrier);
     }
 
+    fn barrier_arrive_at(&self, e: &mut Emit, barrier: V, rank: V) {
+        mbarrier::arrive_at(e, barrier, rank);
+    }
+
     fn barrier_expect(&self, e: &mut Emit, barrier: V, bytes: u32) {
         let bytes = e.int(K::I32, i64::from(bytes));
         mbarrier::arrive_expect(e, barrier, bytes);
@@ -183,6 +187,10 @@ impl BulkCopy for Tma {
         } else {
             groups::barrier(e, id, threads);
         }
+    }
+
+    fn cluster_rank(&self, e: &mut Emit) -> V {
+        groups::cluster_rank(e)
     }
 
     fn cluster_barrier(&self, e: &mut Emit) {

@@ -105,6 +105,11 @@ impl Emit {
         v
     }
 
+    /// How much was written so far: equal before and after what wrote nothing new.
+    pub(crate) fn written(&self) -> usize {
+        self.scopes.iter().map(|s| s.text.len()).sum()
+    }
+
     /// Writes an operation that must stay in the innermost scope and is never shared.
     pub fn here(&mut self, ty: Ty, rhs: String) -> V {
         let v = self.fresh(ty);

@@ -17,8 +17,18 @@ pub struct GpuOptions {
 }
 
 /// Names that [`GpuOptions::parse`] knows; what else is given must be known to a pass.
-const PASSES_OWN: [&str; 9] =
-    ["dies", "persistent", "specialise", "ping_pong", "rotate", "registers", "blocks_per_sm", "bulk", "wide"];
+const PASSES_OWN: [&str; 10] = [
+    "cluster",
+    "dies",
+    "persistent",
+    "specialise",
+    "ping_pong",
+    "rotate",
+    "registers",
+    "blocks_per_sm",
+    "bulk",
+    "wide",
+];
 
 impl GpuOptions {
     /// Reads options by name.

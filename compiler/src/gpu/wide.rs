@@ -94,13 +94,17 @@ pub trait BulkCopy: Sync {
     /// One arrival.
     fn barrier_arrive(&self, e: &mut Emit, barrier: V);
 
+    /// One arrival at the barrier at the same place in block `rank` (`i32`) of the cluster.
+    fn barrier_arrive_at(&self, e: &mut Emit, barrier: V, rank: V);
+
     /// One arrival that announces bytes.
     fn barrier_expect(&self, e: &mut Emit, barrier: V, bytes: u32);
 
     /// Waits for the phase of this parity (`i32`).
     fn barrier_wait(&self, e: &mut Emit, barrier: V, parity: V);
 
-    /// Starts copying a box to shared memory; coordinates (`i32`) innermost first; one thread.
+    /// Starts copying a box to shared memory, of all blocks of the cluster in `multicast`, if any; coordinates (`i32`)
+    /// innermost first; one thread.
     fn load(&self, e: &mut Emit, to: V, map: V, barrier: V, coords: &[V], multicast: u16);
 
     /// Starts copying a box from shared memory; one thread.
@@ -123,6 +127,9 @@ pub trait BulkCopy: Sync {
 
     /// At the named barrier `id` (`i32`) of that many threads: arrives (`pass`), or waits.
     fn turn(&self, e: &mut Emit, id: V, threads: u32, pass: bool);
+
+    /// Number of this block in its cluster (`i32`).
+    fn cluster_rank(&self, e: &mut Emit) -> V;
 
     /// Waits for all blocks of the cluster.
     fn cluster_barrier(&self, e: &mut Emit);

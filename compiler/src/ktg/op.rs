@@ -76,10 +76,13 @@ pub enum GpuOp {
         /// Cache hint.
         cache: Cache,
     },
-    /// `(view<T, 2>, i32[M] rows, i32 col, shared) -> ()`: as [`GpuOp::AsyncLoad`], row `i` from `rows[i]`.
+    /// `(view<T, 2>, i32[M] rows, i32 col, shared) -> ()`: as [`GpuOp::AsyncLoad`], row `i` from `rows[i]`, whose layout
+    /// must be that of the threads that copy ([`crate::passes::gpu::pipeline_loops::rows_layout`]).
     AsyncLoadRows {
         /// Cache hint.
         cache: Cache,
+        /// Bytes of a copy: 4, 8 or 16.
+        bytes: u32,
     },
     /// `() -> ()`: closes a group of the thread's asynchronous loads.
     AsyncCommit,

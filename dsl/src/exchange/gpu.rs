@@ -95,13 +95,12 @@ pub enum GpuArg {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum GridMap {
-    /// One block (with clusters: one cluster) per program, axis by axis. Where `gy` or `gz`, times the cluster's extent on
-    /// that axis, exceeds [`MAX_GRID_YZ`], the hardware's grid is that of [`GridMap::Linear`] instead: the code tests the
-    /// same condition on its parameters.
+    /// One block per program, axis by axis. With clusters the grid is rounded up to whole ones; programs beyond its end write
+    /// nothing. Where `gy` or `gz`, rounded up, exceeds [`MAX_GRID_YZ`], the hardware's grid is that of
+    /// [`GridMap::Linear`] instead: the code tests the same condition on its parameters.
     #[default]
     Direct,
-    /// One block (with clusters: one cluster, its blocks along x) per program, always `(gx * gy * gz, 1, 1)` programs; x
-    /// runs fastest.
+    /// One block per program, always `(gx * gy * gz, 1, 1)` (each rounded up to whole clusters); x runs fastest.
     Linear,
     /// As many blocks as run at once, along x, at most one per program; each takes the linear programs
     /// `block, block + blocks, …`.

@@ -2,7 +2,7 @@
 
 use super::dump::pair;
 use super::input::{Input, contiguous, label};
-use super::{Failure, say, serve};
+use super::{Failure, say, serve, spills};
 use indicatif::{ProgressBar, ProgressStyle};
 use kcc_compiler::Target;
 use kcc_compiler::link::{shared_object, write_atomically};
@@ -11,7 +11,7 @@ use kcc_compiler::serve::unknown_target;
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
 use kcc_dsl::ir::Kernel;
-use kcc_nvidia::ptxas::Ptxas;
+use kcc_nvidia::ptxas::{Cubin, Ptxas};
 use kcc_runtime::aot::Manifest;
 use std::path::{Path, PathBuf};
 
@@ -152,7 +152,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
         bar.set_style(style);
     }
-    let (mut written, mut failed) = (Vec::new(), Failure::default());
+    let (mut written, mut failed, mut warned) = (Vec::new(), Failure::default(), Failure::default());
     for traced in &kernels.list {
         let kernel = match &traced.kernel {
             Ok(kernel) => kernel,
@@ -171,7 +171,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
                     if targets.len() > 1 { args.output.join(folder(&**target)) } else { args.output.clone() };
                 dir.join(format!("{}.{}", kernel.symbol(), emit.extension()))
             };
-            match one(args, emit, kernel, &**target, &path) {
+            match one(args, emit, kernel, &**target, &path, &mut warned) {
                 Ok(timings) => written.push((
                     label(&kernel.name, &kernel.generics),
                     target.name().to_owned(),
@@ -184,6 +184,10 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         }
     }
     bar.finish_and_clear();
+    let warned = warned.rooted(&kernels.roots);
+    if !json {
+        warned.warn();
+    }
     if json && failed.is_empty() {
         let list: Vec<_> = written
             .iter()
@@ -191,7 +195,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
                 serde_json::json!({ "kernel": kernel, "target": target, "file": path, "microseconds": times })
             })
             .collect();
-        say(serde_json::json!({ "ok": true, "files": list }));
+        say(serde_json::json!({ "ok": true, "files": list, "warnings": warned.diagnostics() }));
     } else if !json {
         for (kernel, target, path, times) in &written {
             let ms = times.iter().map(|(_, us)| us).sum::<u64>() as f64 / 1e3;
@@ -208,6 +212,7 @@ fn one(
     kernel: &Kernel,
     target: &dyn Target,
     path: &Path,
+    warned: &mut Failure,
 ) -> Result<Vec<(String, u64)>, Failure> {
     let specs = if args.any_strides {
         vec![ArgSpec::default(); kernel.params.len()]
@@ -223,14 +228,18 @@ fn one(
     emit.check(target)?;
     let mut artifact = Session::new().compile(&request, target, &emit.options(target.output()))?;
     if emit == Emit::Cubin {
-        artifact.bytes = assembled(&artifact)?;
+        let (ptxas, cubin) = assembled(&artifact)?;
+        if let Some(warning) = spills::warning(&request, target, &ptxas, cubin.usage) {
+            warned.also(warning);
+        }
+        artifact.bytes = cubin.bytes;
     }
     write(emit, path, kernel, &specs, &artifact)?;
     Ok(artifact.timings)
 }
 
 /// Machine code from PTX.
-fn assembled(artifact: &Artifact) -> Result<Vec<u8>, Failure> {
+fn assembled(artifact: &Artifact) -> Result<(Ptxas, Cubin), Failure> {
     let Some(gpu) = &artifact.gpu else {
         return Err(Failure::with_help(
             "only GPU code is assembled to a cubin",
@@ -240,7 +249,7 @@ fn assembled(artifact: &Artifact) -> Result<Vec<u8>, Failure> {
     let ptxas = Ptxas::find().map_err(Failure::input)?;
     let text = String::from_utf8_lossy(&artifact.bytes);
     let cubin = ptxas.assemble(&text, &gpu.arch).map_err(|e| Failure::input(e.to_string()))?;
-    Ok(cubin.bytes)
+    Ok((ptxas, cubin))
 }
 
 fn write(

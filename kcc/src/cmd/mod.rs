@@ -16,6 +16,7 @@ mod pack;
 mod report;
 mod run;
 mod serve;
+mod spills;
 mod targets;
 mod timeline;
 mod values;

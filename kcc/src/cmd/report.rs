@@ -65,6 +65,16 @@ impl Failure {
         (!bug).then(|| self.diagnostics.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("; "))
     }
 
+    /// Shows what is no failure.
+    pub(super) fn warn(&self) {
+        self.diagnostics.iter().for_each(|d| self.show(d));
+    }
+
+    /// What was found.
+    pub(super) fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
     /// Shows the failure and gives the exit code.
     pub(super) fn report(&self, json: bool) -> ExitCode {
         let bug = self.diagnostics.iter().any(|d| d.severity == Severity::Bug);

@@ -131,6 +131,13 @@ impl Slice<'_, '_, '_> {
         new: Option<&[u8]>,
         inst: &Inst,
     ) -> Run<()> {
+        if let Target::Shared(cta, _) = target
+            && cta != self.warp.cta
+            && self.cluster.ended(cta)
+        {
+            let message = format!("block {cta} of the cluster has ended, and its shared memory with it");
+            return self.fail(FaultKind::OutOfBounds, message, inst, 1 << lane);
+        }
         if !self.machine.options.races {
             return Ok(());
         }

@@ -65,8 +65,13 @@ impl Slice<'_, '_, '_> {
                 self.order_async(agent, count, PROXY, true, to, piece.length, true, lane, inst)?;
             }
         }
-        let work = Work::Load { ctas, pieces, fill, size, mbar: mbar.1, bytes };
-        self.start(Pending { work, warp: self.index, lane, group: 0, site: inst.site })
+        // It arrives in each block when it likes.
+        for cta in ctas {
+            let pieces = pieces.clone();
+            let work = Work::Load { ctas: vec![cta], pieces, fill, size, mbar: mbar.1, bytes };
+            self.start(Pending { work, warp: self.index, lane, group: 0, site: inst.site })?;
+        }
+        Ok(())
     }
 
     /// The blocks that a load goes to: those of the mask, or the one that the address names.

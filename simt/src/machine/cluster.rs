@@ -117,6 +117,11 @@ impl Cluster {
         self.number << AGENT_BITS | local
     }
 
+    /// Whether all warps of a block have ended, after which nobody may touch its shared memory.
+    pub(crate) fn ended(&self, cta: usize) -> bool {
+        self.warps.iter().filter(|warp| warp.cta == cta).all(Warp::done)
+    }
+
     pub(crate) fn done(&self) -> bool {
         self.warps.iter().all(Warp::done)
     }

@@ -13,6 +13,7 @@ use crate::program::{Inst, RedOp, Slot};
 use crate::text::Scalar;
 
 /// A run of bytes between global and shared memory; without a source, zeros (or the map's fill).
+#[derive(Clone, Copy)]
 pub(crate) struct Piece {
     pub(crate) shared: usize,
     pub(crate) global: Option<At>,
@@ -110,6 +111,10 @@ impl Machine<'_, '_> {
             }
             Work::Load { ctas, pieces, fill, size, mbar, bytes } => {
                 for cta in ctas {
+                    if cluster.ended(cta) {
+                        let message = format!("a bulk copy to block {cta} of the cluster, which has ended");
+                        return Err(self.fault(FaultKind::Race, message, pending.site, String::new()));
+                    }
                     self.fill_shared(cluster, cta, &pieces, fill, size);
                     self.complete_bytes(cluster, (cta, mbar), bytes);
                 }

@@ -310,3 +310,83 @@ fn a_cluster_shares_memory_after_its_barrier() {
     let (fault, _) = setup.fault(&program("nvvm.cluster.arrive.relaxed()\nnvvm.cluster.wait()"), &[], 2);
     assert_eq!(fault.kind, FaultKind::Race, "{fault}");
 }
+
+/// Two blocks: each copies half of a row of 64 bytes to both, waits until the whole row has come, and tells both that it has read.
+fn pair(ready: &str, arrive: &str, end: &str) -> Program {
+    let body = format!(
+        "%tid = nvvm.read.ptx.sreg.tid.x() : () -> i32
+        %rank = nvvm.read.ptx.sreg.cluster.ctarank() : () -> i32
+        %s = llvm.mlir.addressof() {{global_name = @dyn}} : () -> !llvm.ptr<3>
+        %full = llvm.getelementptr(%s) {{elem_type = i8, rawConstantIndices = array<i32: 512>}} : (!llvm.ptr<3>) -> !llvm.ptr<3>
+        %empty = llvm.getelementptr(%s) {{elem_type = i8, rawConstantIndices = array<i32: 520>}} : (!llvm.ptr<3>) -> !llvm.ptr<3>
+        %c0 = llvm.mlir.constant() {{value = 0 : i32}} : () -> i32
+        %c1 = llvm.mlir.constant() {{value = 1 : i32}} : () -> i32
+        %c2 = llvm.mlir.constant() {{value = 2 : i32}} : () -> i32
+        %c32 = llvm.mlir.constant() {{value = 32 : i32}} : () -> i32
+        %bytes = llvm.mlir.constant() {{value = 64 : i32}} : () -> i32
+        %mask = llvm.mlir.constant() {{value = 3 : i16}} : () -> i16
+        %first = llvm.icmp(%tid, %c0) {{predicate = 0 : i64}} : (i32, i32) -> i1
+        llvm.cond_br(%first)[^init, ^ready] {{operandSegmentSizes = array<i32: 1, 0, 0>}} : (i1)
+        ^init:
+        nvvm.mbarrier.init(%full, %c1) : (!llvm.ptr<3>, i32)
+        nvvm.mbarrier.init(%empty, %c2) : (!llvm.ptr<3>, i32)
+        nvvm.fence.mbarrier.init()
+        llvm.br()[^ready]
+        ^ready:
+        {ready}
+        llvm.cond_br(%first)[^load, ^spin] {{operandSegmentSizes = array<i32: 1, 0, 0>}} : (i1)
+        ^load:
+        nvvm.mbarrier.arrive.expect_tx(%full, %bytes) : (!llvm.ptr<3>, i32)
+        %half = llvm.mul(%rank, %c32) : (i32, i32) -> i32
+        %mine = llvm.getelementptr(%s, %half) {{elem_type = i8, rawConstantIndices = array<i32: -2147483648>}} : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>
+        %bits = llvm.ptrtoint(%mine) : (!llvm.ptr<3>) -> i32
+        %to = llvm.inttoptr(%bits) : (i32) -> !llvm.ptr<7>
+        %from = llvm.getelementptr(%in, %half) {{elem_type = i8, rawConstantIndices = array<i32: -2147483648>}} : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>
+        nvvm.cp.async.bulk.shared.cluster.global(%to, %from, %full, %c32, %mask) {{operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0>}} : (!llvm.ptr<7>, !llvm.ptr<1>, !llvm.ptr<3>, i32, i16)
+        llvm.br()[^spin]
+        ^spin:
+        %ok = nvvm.mbarrier.try_wait(%full, %c0) : (!llvm.ptr<3>, i32) -> i1
+        llvm.cond_br(%ok)[^use, ^spin] {{operandSegmentSizes = array<i32: 1, 0, 0>}} : (i1)
+        ^use:
+        %at = llvm.getelementptr(%s, %tid) {{elem_type = i16, rawConstantIndices = array<i32: -2147483648>}} : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>
+        %v = llvm.load(%at) : (!llvm.ptr<3>) -> i16
+        %place = llvm.mul(%rank, %c32) : (i32, i32) -> i32
+        %own = llvm.add(%place, %tid) : (i32, i32) -> i32
+        %o = llvm.getelementptr(%out, %own) {{elem_type = i16, rawConstantIndices = array<i32: -2147483648>}} : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>
+        llvm.store(%v, %o) : (i16, !llvm.ptr<1>)
+        %two = llvm.icmp(%tid, %c2) {{predicate = 6 : i64}} : (i32, i32) -> i1
+        llvm.cond_br(%two)[^tell, ^told] {{operandSegmentSizes = array<i32: 1, 0, 0>}} : (i1)
+        ^tell:
+        %there = nvvm.mapa(%empty, %tid) : (!llvm.ptr<3>, i32) -> !llvm.ptr<7>
+        {arrive}
+        llvm.br()[^told]
+        ^told:
+        {end}
+        llvm.return()"
+    );
+    load("%in: !llvm.ptr<1>, %out: !llvm.ptr<1>", ", nvvm.cluster_dim = array<i32: 2, 1, 1>", &body)
+}
+
+#[test]
+fn copies_to_all_blocks_of_a_cluster_need_its_barriers() {
+    let both = "nvvm.cluster.arrive()\nnvvm.cluster.wait()";
+    let arrive = "nvvm.mbarrier.arrive(%there) : (!llvm.ptr<7>) -> ()";
+    let setup = Setup { grid: 2, threads: 32, shared: 528, ..Setup::default() };
+    let input: Vec<u8> = (0..64).collect();
+    let told = "%all = nvvm.mbarrier.try_wait(%empty, %c0) : (!llvm.ptr<3>, i32) -> i1
+        llvm.cond_br(%all)[^end, ^told] {operandSegmentSizes = array<i32: 1, 0, 0>} : (i1)
+        ^end:";
+    let words = setup.words(&pair(both, arrive, both), std::slice::from_ref(&input), 32);
+    assert_eq!(setup.words(&pair(both, arrive, told), std::slice::from_ref(&input), 32), words);
+    let wanted: Vec<u32> = input.chunks(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect();
+    assert_eq!(words, [wanted.clone(), wanted].concat());
+    // The other's barriers are not made yet.
+    let fault = |program: &Program| setup.fault(program, std::slice::from_ref(&input), 32).0;
+    let early = fault(&pair("nvvm.barrier0()", arrive, both));
+    assert!(matches!(early.kind, FaultKind::Mbarrier | FaultKind::Race | FaultKind::ProxyFence), "{early}");
+    // Each waits for the other's arrival.
+    assert_eq!(fault(&pair(both, "", told)).kind, FaultKind::Deadlock);
+    // One has ended when the other arrives there.
+    let late = fault(&pair(both, arrive, ""));
+    assert!(late.to_string().contains("has ended"), "{late}");
+}

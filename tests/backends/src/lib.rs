@@ -5,5 +5,6 @@
 
 pub mod kernels;
 pub mod mutate;
+pub mod products;
 pub mod random;
 pub mod simulate;

@@ -2,7 +2,7 @@
 //! the simulator has to notice, by a fault or by another result.
 
 use super::kernels::{attention, matmul};
-use super::simulate::{Homes, chip, compile, numbers};
+use super::simulate::{Homes, chip, compile, numbers, whole_clusters};
 use kcc_compiler::Target;
 use kcc_dsl::eager::{EagerArg, EagerBuffer};
 use kcc_dsl::exchange::{ArgSpec, GpuMeta, GridMap};
@@ -64,9 +64,19 @@ impl Subject {
         block: (usize, usize, usize),
         knobs: &[(&str, &str)],
     ) -> Subject {
+        Subject::product_of(target, elem, [60, 56, k], block, knobs)
+    }
+
+    /// The same of `m` by `n` sums of `k`.
+    pub fn product_of(
+        target: &dyn Target,
+        elem: Elem,
+        [m, n, k]: [i64; 3],
+        block: (usize, usize, usize),
+        knobs: &[(&str, &str)],
+    ) -> Subject {
         // Rows of operands are shorter than those of the result, which lies in their place at the end: other warps have read
         // there.
-        let (m, n) = (60i64, 56i64);
         let kernel = matmul(elem, block.0, block.1, block.2);
         let buffers = vec![
             EagerBuffer::from_f32(elem, &numbers((m * k) as usize, 1)),
@@ -100,7 +110,7 @@ impl Subject {
         let persistent = matches!(self.meta.grid, GridMap::Persistent { .. });
         program.run(Launch {
             kernel: &self.symbol,
-            grid: if persistent { [1; 3] } else { self.grid },
+            grid: if persistent { [1; 3] } else { whole_clusters(self.grid, &self.meta) },
             block: [self.meta.threads, 1, 1],
             dynamic_shared: self.meta.shared_bytes,
             args: &homes.arguments(&self.params, &self.args, self.grid, &self.meta),

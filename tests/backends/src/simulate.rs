@@ -120,7 +120,7 @@ pub fn run_with(
     // Persistent programs: fewer blocks than programs, so that each takes several.
     let blocks = match meta.grid {
         GridMap::Persistent { .. } => [grid.iter().product::<u32>().min(2), 1, 1],
-        _ => grid,
+        _ => whole_clusters(grid, &meta),
     };
     let launch = Launch {
         kernel: &artifact.symbol,
@@ -134,6 +134,11 @@ pub fn run_with(
     };
     let stats = program.run(launch).map_err(|f| f.to_string())?;
     Ok((stats, meta))
+}
+
+/// A grid of programs as one of blocks, in whole clusters.
+pub fn whole_clusters(grid: [u32; 3], meta: &GpuMeta) -> [u32; 3] {
+    [0, 1, 2].map(|i| grid[i].next_multiple_of(meta.cluster[i].max(1)))
 }
 
 /// Where buffers lie in the simulator's memory.
@@ -177,10 +182,10 @@ impl Homes {
         list
     }
 
-    /// The recipe's tensor map for a contiguous view.
+    /// The recipe's tensor map.
     fn tensor_map(&self, meta: &GpuMeta, index: usize, args: &[EagerArg]) -> Vec<u8> {
         let recipe = &meta.tensor_maps[index];
-        let EagerArg::View { buffer, dims, strides, .. } = &args[recipe.param as usize] else {
+        let EagerArg::View { buffer, offset, dims, strides, .. } = &args[recipe.param as usize] else {
             panic!("a view")
         };
         let bytes = recipe.elem.bytes() as u64;
@@ -192,7 +197,7 @@ impl Homes {
             _ => Swizzle::None,
         };
         let map = TensorMap {
-            address: self.starts[*buffer],
+            address: self.address(*buffer, *offset),
             element: bytes as u32,
             float: recipe.elem.is_float(),
             bfloat: recipe.elem == Elem::BF16,

@@ -16,6 +16,10 @@ fn deleted_synchronisation_of_products_is_noticed() {
     // Fewer steps than buffers: what orders one program's end and the next one's is not the ring.
     let persistent = [("warps", "4"), ("persistent", "1")];
     Subject::product(&open("sim:sm_90a"), Elem::BF16, 136, (64, 16, 64), &persistent).check("persistent", 0);
+    // Three blocks in two clusters; a block that ends early, or fills a slot that its neighbour still reads.
+    let pair = [("warps", "4"), ("cluster", "2"), ("stages", "2")];
+    Subject::product_of(&open("sim:sm_90a"), Elem::BF16, [140, 56, 264], (64, 64, 32), &pair)
+        .check("in pairs", 0);
     Subject::product(&open("sim:sm_80"), Elem::BF16, STEPS, (64, 64, 32), &roles).check("sm_80", 0);
 }
 

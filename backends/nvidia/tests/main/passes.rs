@@ -10,7 +10,7 @@ use kcc_compiler::gpu::GpuOptions;
 use kcc_compiler::ktg::{Func, import, print, read, verify};
 use kcc_compiler::passes::gpu::PASSES;
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{Elem, Kernel, ParamKind};
+use kcc_dsl::ir::{Builder, Elem, Kernel, ParamKind};
 use kcc_nvidia::Nvidia;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ const NEW: &str = "nvidia:sm_90a";
 const FOUR: &[(&str, &str)] = &[("warps", "4")];
 const TURNS: &[(&str, &str)] = &[("warps", "4"), ("persistent", "1")];
 const DIES: &[(&str, &str)] = &[("warps", "4"), ("dies", "4")];
+const PAIR: &[(&str, &str)] = &[("warps", "4"), ("cluster", "2")];
 const EIGHT: &[(&str, &str)] = &[("warps", "8")];
 
 fn narrow() -> Kernel {
@@ -51,6 +52,23 @@ fn attention() -> Kernel {
     kernels::attention(Elem::BF16, 128, 64, 64)
 }
 
+/// Rows of pages that a table names: it is read a turn before the rows are.
+fn paged() -> Kernel {
+    let mut b = Builder::new("paged");
+    let (q, table) = (b.view("q", Elem::BF16, 2), b.view("table", Elem::I32, 1));
+    let (cache, o) = (b.view("cache", Elem::BF16, 2), b.view_mut("o", Elem::F32, 2));
+    let (zero, step, len) = (b.i32(0), b.i32(64), b.dim(table, 0));
+    let queries = b.load(q, &[zero, zero], &[64, 64]);
+    let acc = b.full(Elem::F32, &[64, 64], 0.0);
+    let out = b.for_([zero, len, step], &[acc], |b, i, carried| {
+        let rows = b.load(table, &[i], &[64]);
+        let values = b.load_rows(cache, rows, zero, 64);
+        vec![b.dot(queries, values, carried[0])]
+    });
+    b.store(o, &[zero, zero], out[0]);
+    b.finish().expect("valid")
+}
+
 const fn case(
     pass: &'static str,
     name: &'static str,
@@ -70,9 +88,11 @@ const CASES: &[Case] = &[
     case("select_wide_mma", "chain_keeps_weights_in_registers", attention, NEW, EIGHT),
     case("load_bulk", "operands_that_go_together_share_barriers", product, NEW, FOUR),
     case("load_bulk", "operands_that_do_not_have_their_own", attention, NEW, EIGHT),
+    case("form_clusters", "columns_are_copied_once", product, NEW, PAIR),
     case("select_mma", "product", old_product, OLD, FOUR),
     case("select_mma", "chain_keeps_weights_in_registers", old_attention, OLD, FOUR),
     case("pipeline_loops", "copies_run_two_turns_ahead", old_product, OLD, FOUR),
+    case("pipeline_loops", "rows_are_looked_up_a_turn_earlier", paged, OLD, FOUR),
     case("assign_layouts", "product", old_product, OLD, FOUR),
     case("assign_layouts", "conversions_leave_the_loop", old_attention, OLD, FOUR),
     case("rotate_mma", "sums_are_one_turn_late", product, NEW, FOUR),

@@ -71,6 +71,9 @@ fn tile<T: Value + DotElem, const BM: usize, const BN: usize, const BK: usize>(
 fn of_type<T: Value + DotElem>(suite: &mut Suite) {
     let tiles = [
         tile::<T, 128, 256, 64>(suite, "warps=8"),
+        // Two programs share the columns of `b`; chips without clusters say so.
+        tile::<T, 128, 256, 64>(suite, "warps=8,cluster=2"),
+        tile::<T, 128, 128, 64>(suite, "warps=8,cluster=2"),
         tile::<T, 256, 128, 64>(suite, "warps=8"),
         tile::<T, 128, 128, 64>(suite, "warps=8"),
         tile::<T, 128, 128, 64>(suite, "warps=4"),

@@ -137,7 +137,7 @@ impl Lower<'_> {
         Ok((0..layout.registers()).map(|r| self.coordinate(&along, r)).collect())
     }
 
-    /// Whether the register's element lies in the tile, for a register of which that depends on the lane or warp.
+    /// Whether the register's element lies in the tile, for a register of which that is not so in all lanes and warps.
     pub(super) fn inside_tile(
         &mut self,
         layout: &Linear,
@@ -148,6 +148,9 @@ impl Lower<'_> {
         let coverage = layout.coverage(&extents);
         let by_axis = coverage.by_axis.get(r as usize).copied().unwrap_or([Presence::Always; 3]);
         let mut all = None;
+        if by_axis.iter().take(shape.len()).any(|p| *p == Presence::Never) {
+            return Ok(Some(self.e.int(K::I1, 0)));
+        }
         for (axis, presence) in by_axis.iter().enumerate().take(shape.len()) {
             if *presence == Presence::Depends {
                 let along = self.along(layout, axis, None)?;

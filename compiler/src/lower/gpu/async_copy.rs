@@ -8,9 +8,9 @@
 use super::{Lower, Stride, ViewVal};
 use crate::emit::{K, V};
 use crate::error::{Error, bug};
-use crate::ktg::{GpuOp, Op, SharedType};
-use crate::layout::{Blocked, Dim, Linear, Presence};
-use crate::passes::gpu::pipeline_loops::copy_bytes;
+use crate::ktg::{GpuOp, Op};
+use crate::layout::Presence;
+use crate::passes::gpu::pipeline_loops::{copy_bytes, pieces};
 
 impl Lower<'_> {
     pub(super) fn async_op(&mut self, kind: &GpuOp, op: &Op) -> Result<(), Error> {
@@ -18,18 +18,23 @@ impl Lower<'_> {
         match kind {
             GpuOp::AsyncCommit => target.async_commit(&mut self.e),
             GpuOp::AsyncWait { pending } => target.async_wait(&mut self.e, *pending),
-            _ => self.async_load(op),
+            GpuOp::AsyncLoadRows { bytes, .. } => self.async_load(op, Some(*bytes)),
+            _ => self.async_load(op, None),
         }
     }
 
-    fn async_load(&mut self, op: &Op) -> Result<(), Error> {
+    /// `row_wise`: the second operand says which rows are meant, each to be copied in pieces of so many bytes.
+    fn async_load(&mut self, op: &Op, row_wise: Option<u32>) -> Result<(), Error> {
         let &[view_value, ref offsets @ .., buffer] = op.operands.as_slice() else {
             return Err(bug("an asynchronous load without operands"));
         };
         let ty = self.shared_type(buffer)?;
         let base = self.shared_val(buffer)?.base;
         let view = self.view(view_value)?;
-        let bytes = copy_bytes(&self.views, &self.div, view_value, offsets, &ty);
+        let bytes = match row_wise {
+            Some(bytes) => bytes,
+            None => copy_bytes(&self.views, &self.div, view_value, offsets, &ty),
+        };
         let facts = self.views.get(view_value).cloned();
         let (Some(facts), true) = (facts, bytes >= 4) else {
             return Err(bug("an asynchronous load of single elements"));
@@ -44,8 +49,9 @@ impl Lower<'_> {
         // The block's place in the view is uniform, a thread's place in the block stays the same over a loop.
         let mut along = Vec::new();
         let mut block = Vec::new();
+        let rows = row_wise.map(|_| self.row_registers(offsets[0], &layout)).transpose()?;
         for (axis, offset) in offsets.iter().enumerate() {
-            let offset = self.scalar(*offset)?;
+            let offset = if axis == 0 && rows.is_some() { self.i32(0) } else { self.scalar(*offset)? };
             block.push(offset);
             along.push((self.along(&layout, axis, Some(offset))?, self.along(&layout, axis, None)?));
         }
@@ -64,13 +70,18 @@ impl Lower<'_> {
             let mut constant = 0;
             let mut last = None;
             for (axis, (along, within)) in along.iter().enumerate() {
-                let c = self.coordinate(along, r);
+                let row = rows.as_ref().filter(|_| axis == 0).map(|rows| rows[r as usize]);
+                let c = match row {
+                    Some(row) => row,
+                    None => self.coordinate(along, r),
+                };
                 let ok = self.e.cmpi("ult", c, view.dims[axis]);
                 inside = Some(self.both(inside, ok));
                 if axis == unit {
                     last = Some(c);
                 }
                 match within.constant(r) {
+                    _ if row.is_some() => coordinates.push(c),
                     Some(k) if view.strides.get(axis) == Some(&Stride::One) => {
                         constant = k;
                         coordinates.push(within.first);
@@ -100,33 +111,4 @@ impl Lower<'_> {
         }
         Ok(())
     }
-}
-
-/// Who copies what: pieces along the unit axis to neighbouring threads, then the other axes.
-fn pieces(ty: &SharedType, unit: usize, vector: u32, lanes: u32, warps: u32) -> Result<Linear, Error> {
-    let extents = ty.layout.extents().to_vec();
-    let rank = extents.len();
-    let mut order = vec![unit];
-    order.extend((0..rank).rev().filter(|a| *a != unit));
-    let mut per_thread = vec![1; rank];
-    per_thread[unit] = vector;
-    let mut cells: Vec<u32> = extents.iter().zip(&per_thread).map(|(e, v)| e / v).collect();
-    let mut spread = |count: u32| {
-        let (mut grid, mut rest) = (vec![1; rank], count);
-        for &axis in &order {
-            let own = rest.min(cells[axis]);
-            grid[axis] = own;
-            cells[axis] /= own;
-            rest /= own;
-        }
-        // More threads than pieces: some copy what others copy, and are told not to.
-        grid[order[rank - 1]] *= rest;
-        grid
-    };
-    let (threads, groups) = (spread(lanes), spread(warps));
-    let nest =
-        Blocked { size_per_thread: &per_thread, threads_per_warp: &threads, warps: &groups, order: &order };
-    let layout = Linear::blocked(&extents, nest).map_err(|e| bug(e.to_string()))?;
-    debug_assert!(layout.basis(Dim::Lane).len() as u32 == lanes.trailing_zeros());
-    Ok(layout)
 }

@@ -39,14 +39,23 @@ impl Lower<'_> {
                 if self.lanes_read_rings() {
                     engine.warp_barrier(&mut self.e);
                 }
-                let zero = self.e.int(K::I32, 0);
-                let mut first = self.e.cmpi("eq", self.lane, zero);
+                // A lane for each block of the cluster.
+                let blocks: u32 = self.func.cluster.iter().product();
+                let count = self.e.int(K::I32, i64::from(blocks));
+                let mut first = self.e.cmpi("ult", self.lane, count);
                 if let Some(condition) = op.operands.get(2) {
                     let condition = self.scalar(*condition)?;
                     first = self.e.op2("arith.andi", first, condition);
                 }
                 let open = self.e.begin_if(first, &[]);
-                engine.barrier_arrive(&mut self.e, barrier);
+                if blocks > 1 {
+                    // A rank that exists in every lane: the address is made outside of the branch.
+                    let mask = self.e.int(K::I32, i64::from(blocks) - 1);
+                    let rank = self.e.op2("arith.andi", self.lane, mask);
+                    engine.barrier_arrive_at(&mut self.e, barrier, rank);
+                } else {
+                    engine.barrier_arrive(&mut self.e, barrier);
+                }
                 self.e.end_if(open, &[]);
             }
             GpuOp::BarrierWait => {
@@ -155,7 +164,11 @@ impl Lower<'_> {
             engine.barrier_init_fence(&mut l.e);
             Ok(())
         })?;
-        self.sync();
+        if self.func.cluster == [1; 3] {
+            self.sync();
+        } else {
+            engine.cluster_barrier(&mut self.e);
+        }
         Ok(())
     }
 
@@ -221,7 +234,10 @@ impl Lower<'_> {
 
     fn bulk_load(&mut self, engine: &dyn BulkCopy, op: &Op, map: u32, multicast: u16) -> Result<(), Error> {
         let rank = op.operands.len() - 4;
-        let boxes = self.boxes(op, op.operands[rank + 1], map)?;
+        let mut boxes = self.boxes(op, op.operands[rank + 1], map)?;
+        if multicast != 0 {
+            self.own_part(engine, op.operands[rank + 1], map, &mut boxes)?;
+        }
         let barrier = self.barrier(engine, op.operands[rank + 2], op.operands[rank + 3])?;
         let descriptor = self.tensor_map(map)?;
         self.by_one_thread(&mut |l| {
@@ -230,6 +246,27 @@ impl Lower<'_> {
             }
             Ok(())
         })
+    }
+
+    /// Moves boxes that are a part of the buffer's rows to this block's part.
+    fn own_part(
+        &mut self,
+        engine: &dyn BulkCopy,
+        buffer: ValueId,
+        map: u32,
+        boxes: &mut [(V, Vec<V>)],
+    ) -> Result<(), Error> {
+        let row = panels(&self.shared_type(buffer)?).map(|p| i64::from(p.1));
+        let rows = self.func.tensor_maps.get(map as usize).and_then(|m| m.box_dims.get(1)).copied();
+        let (Some(row), Some(rows)) = (row, rows) else { return Err(bug("a part of a buffer without rows")) };
+        let rank = engine.cluster_rank(&mut self.e);
+        let first = self.times(rank, i64::from(rows));
+        let distance = self.times(rank, i64::from(rows) * row);
+        for (to, coords) in boxes {
+            *to = self.e.address(*to, K::I8, &[distance], 0);
+            coords[1] = self.e.op2("arith.addi", coords[1], first);
+        }
+        Ok(())
     }
 
     fn bulk_store(&mut self, engine: &dyn BulkCopy, op: &Op, map: u32) -> Result<(), Error> {

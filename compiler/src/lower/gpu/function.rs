@@ -202,12 +202,16 @@ fn split_thread(e: &mut Emit, tid: V, lanes: u32) -> (V, V) {
 /// Indices of this program.
 fn programs(e: &mut Emit, target: &dyn GpuTarget, func: &Func, counts: [V; 3]) -> [V; 3] {
     let x = target.block_id(e, 0);
-    let x = if func.cluster[0] > 1 {
-        let size = e.int(K::I32, i64::from(func.cluster[0]));
-        e.op2("arith.divui", x, size)
-    } else {
-        x
-    };
+    // Whole clusters along each axis.
+    let mut whole = counts;
+    for (count, size) in whole.iter_mut().zip(func.cluster) {
+        if size > 1 {
+            let (more, mask) = (e.int(K::I32, i64::from(size) - 1), e.int(K::I32, -i64::from(size)));
+            let up = e.op2("arith.addi", *count, more);
+            *count = e.op2("arith.andi", up, mask);
+        }
+    }
+    let counts = whole;
     let split = |e: &mut Emit, linear: V| -> [V; 3] {
         let px = e.op2("arith.remui", linear, counts[0]);
         let rest = e.op2("arith.divui", linear, counts[0]);

@@ -254,7 +254,10 @@ impl Lower<'_> {
             | GpuOp::SharedSlice { .. }
             | GpuOp::StoreShared
             | GpuOp::LoadShared => self.shared_op(kind, op),
-            GpuOp::AsyncLoad { .. } | GpuOp::AsyncCommit | GpuOp::AsyncWait { .. } => self.async_op(kind, op),
+            GpuOp::AsyncLoad { .. }
+            | GpuOp::AsyncLoadRows { .. }
+            | GpuOp::AsyncCommit
+            | GpuOp::AsyncWait { .. } => self.async_op(kind, op),
             GpuOp::Mma { instr } => self.product(instr, op),
             g => Err(self.missing(op, g.name())),
         }

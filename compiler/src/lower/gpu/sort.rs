@@ -186,8 +186,9 @@ impl Lower<'_> {
         let redundant = layout.redundant(crate::layout::Dim::Register);
         let (limit, one) = (self.i32(bins as i64), self.i32(1));
         let scope = self.target.sync_scope(Scope::Block);
+        let coverage = layout.coverage(&shape.iter().map(|e| *e as u32).collect::<Vec<_>>());
         for r in 0..layout.registers() {
-            if r & redundant != 0 {
+            if r & redundant != 0 || coverage.register(r) == Presence::Never {
                 continue;
             }
             let known = self.e.cmpi("ult", regs[r as usize], limit);

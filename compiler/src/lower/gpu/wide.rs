@@ -64,7 +64,19 @@ impl Lower<'_> {
         };
         let mut sums = self.regs(acc)?;
         let holders = by_coordinate(&layout);
-        for [m, n] in starts(&row, &layout, self.func.ty(acc).tile().map_or(&[], |t| &t.shape)) {
+        let starts = starts(&row, &layout, self.func.ty(acc).tile().map_or(&[], |t| &t.shape));
+        // Registers that are packed here were not written before the fence.
+        let mut packed: HashMap<u32, Vec<V>> = HashMap::new();
+        if left.is_none() {
+            let before = self.e.written();
+            for [m, _] in &starts {
+                packed.insert(*m, self.fragment_words(&row, a, *m, steps)?);
+            }
+            if self.e.written() != before {
+                unit.fence(&mut self.e);
+            }
+        }
+        for [m, n] in starts {
             let registers: Vec<usize> = live(&row)
                 .map(|r| {
                     let [i, j, _] = row.acc_layout.part(Dim::Register, r);
@@ -72,13 +84,9 @@ impl Lower<'_> {
                     found.ok_or_else(|| bug("a fragment without registers"))
                 })
                 .collect::<Result<_, _>>()?;
-            let words;
             let first = match left {
                 Some(s) => WideA::Shared(WideShared { first: m, ..s }),
-                None => {
-                    words = self.fragment_words(&row, a, m, steps)?;
-                    WideA::Registers(&words)
-                }
+                None => WideA::Registers(packed.get(&m).map_or(&[], Vec::as_slice)),
             };
             let p =
                 WideProduct { steps, a: first, b: WideShared { first: n, ..right }, use_acc: flag, fresh };
@@ -109,7 +117,8 @@ impl Lower<'_> {
             }
             let step = match k_inner {
                 true => distance * row_bytes,
-                false => distance * bytes / row_bytes * rows * row_bytes,
+                false if (distance * bytes).is_multiple_of(row_bytes) => distance * bytes * rows,
+                false => return Err(bug("a group's columns begin within a panel")),
             };
             let i32_ = Ty::scalar(K::I32);
             let (shift, one) = (self.e.int(K::I32, bit as i64), self.e.int(K::I32, 1));

@@ -64,7 +64,8 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
     if target.bulk().is_none() || options.number("bulk")? == Some(0) {
         return Ok(());
     }
-    let found = find(func);
+    let mut found = find(func);
+    within(&mut found, target.facts().shared_bytes / 2);
     if found.is_empty() {
         return Ok(());
     }
@@ -154,6 +155,20 @@ fn choose_stages(func: &Func, target: &dyn GpuTarget, rings: &[Ring], asked: Opt
     let room = target.facts().shared_bytes.saturating_sub(other.saturating_sub(replaced) + fixed + reserve);
     let fit = room.checked_div(looped).unwrap_or(1).max(1);
     asked.unwrap_or(4).min(fit)
+}
+
+/// Leaves copies that are made once to threads where they would take more than so many bytes: nothing tells the engine when a
+/// buffer may be filled by another one, so each has memory of its own.
+fn within(found: &mut HashMap<ValueId, Candidate>, bytes: u32) {
+    let mut once: Vec<_> = found.iter().filter(|(_, c)| c.stages.is_none()).map(|(v, _)| *v).collect();
+    once.sort_unstable_by_key(|v| v.0);
+    let mut sum = 0;
+    for load in once {
+        sum += found[&load].ty.buffer_bytes();
+        if sum > bytes {
+            found.remove(&load);
+        }
+    }
 }
 
 /// Loads whose tile is only stored to one buffer and that a tensor map can do, by their results.

@@ -9,6 +9,7 @@
 
 pub mod allocate_shared;
 pub mod assign_layouts;
+pub mod form_clusters;
 pub mod insert_barriers;
 pub mod load_bulk;
 pub mod order_programs;
@@ -49,6 +50,7 @@ pub const PASSES: &[GpuPass] = &[
     select_wide_mma::PASS,
     store_bulk::PASS,
     load_bulk::PASS,
+    form_clusters::PASS,
     select_mma::PASS,
     pipeline_loops::PASS,
     assign_layouts::PASS,

@@ -6,20 +6,26 @@
 //!         mma s … }
 //! ```
 //! A load can be started ahead if its place follows from the counter alone, nothing writes its view, and its rows
-//! can be copied in pieces of at least four bytes. Iterations past the end copy nothing. Chips without asynchronous copies
+//! can be copied in pieces of at least four bytes. Iterations past the end copy nothing. Rows may be named by a list of
+//! indices (`load_rows`). What is read to know the place (a table of pages) is read one turn earlier still, so that no copy waits for it. Chips without asynchronous copies
 //! go by way of registers (`staged`).
 
+mod pieces;
 mod staged;
+
+pub(crate) use pieces::pieces;
+pub use pieces::rows_layout;
 
 use super::GpuPass;
 use crate::error::Error;
 use crate::gpu::{GpuOptions, GpuTarget};
 use crate::ktg::access::Views;
 use crate::ktg::axis::Divisibility;
-use crate::ktg::{Block, Builder, Effect, Func, GpuOp, Kind, Op, SharedType, Type, effect};
+use crate::ktg::{Block, Builder, Effect, Func, GpuOp, Kind, Layout, Op, SharedType, Type, effect};
 use crate::layout::Dim;
 use kcc_dsl::ir::{BinaryOp, Cache, CmpOp, Const, Elem, LocId, OpKind, ParamKind, ValueId};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// The pass.
 pub const PASS: GpuPass = GpuPass { name: "pipeline_loops", run };
@@ -35,7 +41,8 @@ struct Facts {
     uses: Vec<u32>,
     /// Copies go by way of registers.
     staged: bool,
-    /// Threads of a block, registers of a thread, bytes of shared memory.
+    /// Lanes of a warp, threads of a block, registers of a thread, bytes of shared memory.
+    lanes: u32,
     threads: u32,
     registers: u32,
     shared_bytes: u32,
@@ -51,6 +58,7 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
         div: Divisibility::of(func),
         uses: func.uses(),
         staged: !chip.async_copy,
+        lanes: chip.lanes,
         threads: func.threads(chip.lanes),
         registers: chip.registers,
         shared_bytes: chip.shared_bytes,
@@ -116,6 +124,8 @@ struct Copy {
     ty: SharedType,
     view: ValueId,
     offsets: Vec<ValueId>,
+    /// The first offset is a list of rows: bytes of a piece, layout of the list.
+    rows: Option<(u32, Layout)>,
     cache: Cache,
     loc: LocId,
     /// Places in the body of the load, the allocation and the store.
@@ -135,9 +145,9 @@ fn copies(func: &Func, facts: &Facts, the_loop: &Op) -> Vec<Copy> {
         };
         let (Some(&load), Some(&alloc)) = (place.get(&tile), place.get(&buffer)) else { continue };
         let (from, made) = (&body.ops[load], &body.ops[alloc]);
-        let (padding, cache) = match &from.kind {
-            Kind::Tile(OpKind::Load { padding, cache }) => (padding, cache),
-            Kind::Tile(OpKind::LoadRows { padding, cache }) if facts.staged => (padding, cache),
+        let (padding, cache, row_wise) = match &from.kind {
+            Kind::Tile(OpKind::Load { padding, cache }) => (padding, cache, false),
+            Kind::Tile(OpKind::LoadRows { padding, cache }) => (padding, cache, !facts.staged),
             _ => continue,
         };
         let whole = matches!(made.kind, Kind::Gpu(GpuOp::AllocShared { .. }));
@@ -149,26 +159,39 @@ fn copies(func: &Func, facts: &Facts, the_loop: &Op) -> Vec<Copy> {
             continue;
         }
         let (view, offsets) = (from.operands[0], from.operands[1..].to_vec());
-        if !facts.staged && copy_bytes(&facts.views, &facts.div, view, &offsets, &ty) < 4 {
+        let bytes = copy_bytes(&facts.views, &facts.div, view, &offsets, &ty);
+        if !facts.staged && bytes < 4 {
             continue;
         }
+        let mut rows = None;
+        if row_wise {
+            let along_rows = facts.views.get(view).and_then(|f| f.unit_axis) == Some(1);
+            let layout = rows_layout(&ty, bytes, facts.lanes, func.warps).ok().filter(|_| along_rows);
+            let Some(layout) = layout else { continue };
+            rows = Some((bytes, Arc::new(layout)));
+        }
         let mut needs = HashSet::new();
-        if from.operands.iter().all(|v| ahead(func, facts, body, &place, *v, &mut needs)) {
+        let whole = |(at, v): (usize, &ValueId), needs: &mut HashSet<usize>| {
+            let rank = usize::from(rows.is_some() && at == 1);
+            ahead(func, facts, (body, &place), rank, *v, needs)
+        };
+        if from.operands.iter().enumerate().all(|v| whole(v, &mut needs)) {
             let mut needs: Vec<usize> = needs.into_iter().collect();
             needs.sort_unstable();
             let ops = [load, alloc, i];
-            found.push(Copy { buffer, ty, view, offsets, cache: *cache, loc: from.loc, ops, needs });
+            found.push(Copy { buffer, ty, view, offsets, rows, cache: *cache, loc: from.loc, ops, needs });
         }
     }
     found
 }
 
-/// Whether a value follows from the loop's counter and from what is outside; adds the operations that compute it.
+/// Whether a value follows from the loop's counter and from what is outside, by tiles of at most `rank` axes; adds the
+/// operations that compute it.
 fn ahead(
     func: &Func,
     facts: &Facts,
-    body: &Block,
-    place: &HashMap<ValueId, usize>,
+    (body, place): (&Block, &HashMap<ValueId, usize>),
+    rank: usize,
     v: ValueId,
     needs: &mut HashSet<usize>,
 ) -> bool {
@@ -184,9 +207,10 @@ fn ahead(
         effect(&op.kind) == Effect::Read
             && op.operands.first().is_some_and(|v| constant_view(func, facts, *v))
     };
+    let at = (body, place);
     let movable = op.regions.is_empty() && (effect(&op.kind) == Effect::Pure || reads_only());
-    let small = op.results.iter().all(|r| func.ty(*r).tile().is_none_or(|t| t.rank() == 0));
-    if !(movable && small && op.operands.iter().all(|v| ahead(func, facts, body, place, *v, needs))) {
+    let small = op.results.iter().all(|r| func.ty(*r).tile().is_none_or(|t| t.rank() <= rank));
+    if !(movable && small && op.operands.iter().all(|v| ahead(func, facts, at, rank, *v, needs))) {
         return false;
     }
     needs.insert(i);
@@ -232,31 +256,84 @@ fn effectful(kind: GpuOp, operands: Vec<ValueId>, loc: LocId) -> Op {
     Op { kind: Kind::Gpu(kind), operands, results: Vec::new(), regions: Vec::new(), loc }
 }
 
-/// The copies of one iteration into one slot, done if the counter is less than the end.
+/// What the copies of a turn must read from memory to know their places, and what those reads need.
+struct Lookups {
+    /// Places in the body, in order.
+    ops: Vec<usize>,
+    /// What the reads give.
+    values: Vec<ValueId>,
+}
+
+impl Lookups {
+    fn of(body: &Block, copies: &[Copy]) -> Lookups {
+        let mut wanted: HashSet<ValueId> = HashSet::new();
+        let mut found = Lookups { ops: Vec::new(), values: Vec::new() };
+        for i in needs(copies).into_iter().rev() {
+            let op = &body.ops[i];
+            let reads = effect(&op.kind) == Effect::Read;
+            if reads || op.results.iter().any(|r| wanted.contains(r)) {
+                wanted.extend(&op.operands);
+                found.ops.insert(0, i);
+            }
+            if reads {
+                found.values.extend(&op.results);
+            }
+        }
+        found
+    }
+
+    /// Reads for the turn of that counter.
+    fn read(&self, func: &mut Func, body: &Block, counter: ValueId, into: &mut Vec<Op>) -> Vec<ValueId> {
+        let mut map = HashMap::from([(body.args[0], counter)]);
+        into.extend(self.ops.iter().map(|i| func.clone_op(&body.ops[*i], &mut map)));
+        self.values.iter().map(|v| map[v]).collect()
+    }
+}
+
+/// Places in the body of what the copies' operands are computed from, in order.
+fn needs(copies: &[Copy]) -> Vec<usize> {
+    let mut needs: Vec<usize> = copies.iter().flat_map(|c| c.needs.iter().copied()).collect();
+    needs.sort_unstable();
+    needs.dedup();
+    needs
+}
+
+/// The copies of one iteration into one slot, done if the counter is less than the end. `known` are values of the body that
+/// are at hand for that iteration.
 fn issue(
     func: &mut Func,
     body: &Block,
     copies: &[Copy],
-    rings: &[ValueId],
+    (rings, known): (&[ValueId], &HashMap<ValueId, ValueId>),
     (counter, end, slot): (ValueId, ValueId, ValueId),
     into: &mut Vec<Op>,
 ) {
     let loc = copies[0].loc;
     let (ops, runs) = func.build(loc, |b| compare(b, CmpOp::Lt, counter, end));
     into.extend(ops);
-    let mut needs: Vec<usize> = copies.iter().flat_map(|c| c.needs.iter().copied()).collect();
-    needs.sort_unstable();
-    needs.dedup();
-    let mut map = HashMap::from([(body.args[0], counter)]);
+    let mut map = known.clone();
+    map.insert(body.args[0], counter);
+    let new = |i: &usize| body.ops[*i].results.iter().any(|r| !known.contains_key(r));
+    let needs: Vec<usize> = needs(copies).into_iter().filter(new).collect();
     let mut ops: Vec<Op> = needs.iter().map(|i| func.clone_op(&body.ops[*i], &mut map)).collect();
     for (copy, ring) in copies.iter().zip(rings) {
         let at = |v: &ValueId| map.get(v).copied().unwrap_or(*v);
         let mut operands = vec![at(&copy.view)];
         operands.extend(copy.offsets.iter().map(at));
+        let mut kind = GpuOp::AsyncLoad { cache: copy.cache };
+        if let Some((bytes, layout)) = &copy.rows {
+            kind = GpuOp::AsyncLoadRows { cache: copy.cache, bytes: *bytes };
+            // Made for these copies alone: computed where it is wanted.
+            let list = operands[1];
+            let own = list != copy.offsets[0];
+            if let (true, Type::Tile { layout: l @ None, .. }) = (own, &mut func.values[list.0 as usize]) {
+                *l = Some(layout.clone());
+            }
+        }
         let (made, ()) = func.build(copy.loc, |b| {
             let [s] = b.op(GpuOp::Slot, &[*ring, slot], [Type::Shared(copy.ty.slot())]);
             operands.push(s);
-            let [] = b.op(GpuOp::AsyncLoad { cache: copy.cache }, &operands, []);
+            let [] = b.op(kind, &operands, []);
         });
         ops.extend(made);
     }
@@ -291,8 +368,27 @@ fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<O
             (counter, b.i32(i64::from(s)))
         });
         out.extend(ops);
-        issue(func, &body, copies, &rings, (counter, hi, slot), &mut out);
+        issue(func, &body, copies, (&rings, &HashMap::new()), (counter, hi, slot), &mut out);
     }
+    // In the loop a turn finds what its copies look up read by the turn before.
+    let lookups = Lookups::of(&body, copies);
+    let far = |func: &mut Func, from: ValueId, turns: u32, into: &mut Vec<Op>| {
+        let (made, counter) = func.build(loc, |b| {
+            let turns = b.i32(i64::from(turns));
+            let distance = b.binary(BinaryOp::Mul, step, turns);
+            b.binary(BinaryOp::Add, from, distance)
+        });
+        into.extend(made);
+        counter
+    };
+    let mut firsts = Vec::new();
+    if !lookups.ops.is_empty() {
+        let counter = far(func, lo, stages - 1, &mut out);
+        firsts = lookups.read(func, &body, counter, &mut out);
+    }
+    let carried: Vec<ValueId> = firsts.iter().map(|v| func.fresh(func.ty(*v).clone())).collect();
+    let known: HashMap<ValueId, ValueId> =
+        lookups.values.iter().copied().zip(carried.iter().copied()).collect();
     let read = func.fresh(Type::scalar(Elem::I32));
     let mut ops = vec![effectful(GpuOp::AsyncWait { pending: stages - 2 }, Vec::new(), loc)];
     let (made, (counter, write, next)) = func.build(loc, |b| {
@@ -310,7 +406,12 @@ fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<O
         (counter, write, next)
     });
     ops.extend(made);
-    issue(func, &body, copies, &rings, (counter, hi, write), &mut ops);
+    issue(func, &body, copies, (&rings, &known), (counter, hi, write), &mut ops);
+    let mut nexts = Vec::new();
+    if !lookups.ops.is_empty() {
+        let counter = far(func, body.args[0], stages, &mut ops);
+        nexts = lookups.read(func, &body, counter, &mut ops);
+    }
     let mut map = HashMap::new();
     for (copy, ring) in copies.iter().zip(&rings) {
         let (made, slot) = func.build(copy.loc, |b| {
@@ -326,10 +427,14 @@ fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<O
         body.ops.into_iter().enumerate().filter(|(i, _)| !gone.contains(i)).map(|(_, op)| op).collect();
     block.replace_all(&map);
     block.ops.splice(0..0, ops);
-    block.args.push(read);
-    block.yields.push(next);
-    op.operands.push(zero);
     op.results.push(func.fresh(Type::scalar(Elem::I32)));
+    op.results.extend(firsts.iter().map(|v| func.fresh(func.ty(*v).clone())).collect::<Vec<_>>());
+    block.args.push(read);
+    block.args.extend(carried);
+    block.yields.push(next);
+    block.yields.extend(nexts);
+    op.operands.push(zero);
+    op.operands.extend(firsts);
     op.regions.push(block);
     // Each copy is waited for by the turn that uses it: behind the loop only empty groups are left.
     out.push(op);

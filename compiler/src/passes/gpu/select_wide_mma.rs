@@ -19,7 +19,7 @@ use crate::ktg::access::Views;
 use crate::ktg::{Block, Builder, Func, GpuOp, Kind, Layout, Op, SharedType, Type};
 use crate::layout::shared::Shared;
 use kcc_dsl::ir::{BinaryOp, Const, Elem, OpKind, Precision, TileType, ValueId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The pass.
@@ -72,10 +72,11 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
     if let Some(e) = failed {
         return Err(e);
     }
-    let mut wanted: HashMap<ValueId, usize> = HashMap::new();
+    // By value, along which axes: products may want one tile in several forms.
+    let mut wanted: HashMap<ValueId, BTreeSet<usize>> = HashMap::new();
     for place in plans.values().flat_map(|p| &p.places) {
         if let Place::Shared { stored, axis, .. } = place {
-            wanted.insert(*stored, *axis);
+            wanted.entry(*stored).or_default().insert(*axis);
         }
     }
     let mut stored = HashMap::new();
@@ -86,9 +87,11 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
             None => b.keep(op),
         }
         for v in made {
-            if let (Some(&axis), false) = (wanted.get(&v), stored.contains_key(&v)) {
-                let s = store(b, v, axis)?;
-                stored.insert(v, s);
+            for &axis in wanted.get(&v).into_iter().flatten() {
+                if !stored.contains_key(&(v, axis)) {
+                    let s = store(b, v, axis)?;
+                    stored.insert((v, axis), s);
+                }
             }
         }
         Ok(())
@@ -183,6 +186,18 @@ fn plan(
         shared(a, 1)
     };
     let (Some(first), Some(second)) = (first, shared(b, 0)) else { return Ok(None) };
+    // A group's columns must not begin within a panel.
+    if let (Place::Shared { stored, perm, axis }, true) = (&second, columns > 1)
+        && perm.as_ref().map_or(0, |p| usize::from(p[0])) != *axis
+    {
+        let t = func.ty(*stored).tile();
+        let whole = t
+            .and_then(|t| row_bytes(t, *axis))
+            .is_some_and(|row| (n / columns * tb.elem.bytes() as u32).is_multiple_of(row));
+        if !whole {
+            return Ok(None);
+        }
+    }
     let zero = |c: &Const| matches!(c, Const::Float(0) | Const::Int(0));
     let fresh = matches!(defs.get(&acc), Some(Def { kind: Kind::Tile(OpKind::Constant(c)), .. }) if zero(c));
     let apart = unit.coarse(ta.elem) && !fresh;
@@ -238,14 +253,19 @@ fn store(b: &mut Builder, v: ValueId, axis: usize) -> Result<ValueId, Error> {
     Ok(s)
 }
 
-fn product(b: &mut Builder, op: Op, plan: Plan, stored: &mut HashMap<ValueId, ValueId>) -> Result<(), Error> {
+fn product(
+    b: &mut Builder,
+    op: Op,
+    plan: Plan,
+    stored: &mut HashMap<(ValueId, usize), ValueId>,
+) -> Result<(), Error> {
     b.loc = op.loc;
     let mut operands = Vec::new();
     for (place, v) in plan.places.into_iter().zip(&op.operands) {
         operands.push(match place {
             Place::Registers(layout) => convert(b, *v, layout)?,
             Place::Shared { stored: what, perm, axis } => {
-                let s = match stored.get(&what) {
+                let s = match stored.get(&(what, axis)) {
                     Some(s) => *s,
                     // An argument of a block: it has no operation to put the store behind.
                     None => store(b, what, axis)?,

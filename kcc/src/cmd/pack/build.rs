@@ -5,6 +5,7 @@ use super::super::input::{contiguous, label};
 use super::super::{Failure, say, serve};
 use super::{code, list, records, size};
 use indicatif::{ProgressBar, ProgressStyle};
+use kcc_compiler::Target;
 use kcc_compiler::link::write_atomically;
 use kcc_compiler::serve::{compiler_version, unknown_target};
 use kcc_compiler::session::{Options, Session};
@@ -18,6 +19,7 @@ use kcc_runtime::pack::{Writer, checksum};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 #[derive(clap::Args)]
 pub(in super::super) struct Args {
@@ -105,12 +107,13 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0)).build();
     let threads = threads.map_err(|e| Failure::input(format!("starting threads: {e}")))?;
     type Made = (Variant, Vec<(String, Vec<u8>)>);
+    let warned = Mutex::new(Failure::default());
     let results: Result<Vec<Made>, Failure> = threads.install(|| {
         work.par_iter()
             .map(|w| {
                 bar.set_message(format!("{} for {}", label(&w.traced.name, &w.traced.generics), w.target));
                 let done = compile(w).map_err(|f| f.rooted(&roots)).and_then(|(mut variant, bytes)| {
-                    let files = code::files(w, &mut variant, bytes, ptxas.as_ref())?;
+                    let files = code::files(w, &mut variant, bytes, ptxas.as_ref(), &warned)?;
                     Ok((variant, files))
                 });
                 bar.inc(1);
@@ -119,6 +122,10 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             .collect()
     });
     bar.finish_and_clear();
+    let warned = warned.into_inner().unwrap_or_default().rooted(&roots);
+    if !json {
+        warned.warn();
+    }
     let mut files = BTreeMap::new();
     let mut variants: Vec<Vec<Variant>> = list.kernels.iter().map(|_| Vec::new()).collect();
     for (w, (variant, made)) in work.iter().zip(results?) {
@@ -138,7 +145,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let out = args.output.display();
     if json {
         say(
-            serde_json::json!({ "ok": true, "file": args.output, "variants": work.len(), "code_bytes": bytes }),
+            serde_json::json!({ "ok": true, "file": args.output, "variants": work.len(), "code_bytes": bytes, "warnings": warned.diagnostics() }),
         );
     } else {
         say(format!("{out}: {} kernels, {} variants, {}", manifest.kernels.len(), work.len(), size(bytes)));
@@ -226,19 +233,29 @@ fn parameters(kernel: &Kernel) -> impl Iterator<Item = (&str, Kind, usize)> {
     })
 }
 
-pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
-    let target = serve::target(&w.target).ok_or_else(|| Failure::from(vec![unknown_target(&w.target)]))?;
+pub(super) fn target(w: &Work<'_>) -> Result<Box<dyn Target>, Failure> {
+    serve::target(&w.target).ok_or_else(|| Failure::from(vec![unknown_target(&w.target)]))
+}
+
+/// What the compiler is asked for.
+pub(super) fn request(w: &Work<'_>, target: &dyn Target) -> CompileRequest {
     let args = if w.variant.any_strides {
         vec![ArgSpec::default(); w.traced.params.len()]
     } else {
-        contiguous(w.traced, &*target)
+        contiguous(w.traced, target)
     };
-    let request = CompileRequest {
+    CompileRequest {
         kernel: w.traced.clone(),
         target: target.name().to_owned(),
-        args: args.clone(),
+        args,
         options: w.variant.options.clone(),
-    };
+    }
+}
+
+pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
+    let target = target(w)?;
+    let request = request(w, &*target);
+    let args = request.args.clone();
     let artifact = Session::new().compile(&request, &*target, &Options::default()).map_err(Failure::from)?;
     let folder = target.name().replace([':', '+'], "-");
     // What tells two variants of one instance apart, apart from the target.

@@ -2,11 +2,13 @@
 
 use super::super::Failure;
 use super::super::input::label;
-use super::build::Work;
+use super::super::spills;
+use super::build::{Work, request, target};
 use kcc_dsl::exchange::Artifact;
 use kcc_nvidia::ptxas::Ptxas;
 use kcc_runtime::pack::format::{Code, CodeKind, Variant};
 use kcc_runtime::pack::minimum_driver;
+use std::sync::Mutex;
 
 /// What artefacts are, by the family of the target, and how their files end.
 const KINDS: [(&str, CodeKind, &str); 4] = [
@@ -33,6 +35,7 @@ pub(super) fn files(
     variant: &mut Variant,
     bytes: Vec<u8>,
     ptxas: Option<&Ptxas>,
+    warned: &Mutex<Failure>,
 ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let text = (variant.code.file.clone(), bytes);
     let (Some(ptxas), CodeKind::Ptx, Some(gpu)) = (ptxas, variant.code.kind, &variant.gpu) else {
@@ -40,7 +43,14 @@ pub(super) fn files(
     };
     let name = label(&w.traced.name, &w.traced.generics);
     let made = ptxas.assemble(&String::from_utf8_lossy(&text.1), &gpu.arch);
-    let made = made.map_err(|e| Failure::input(format!("{name} for {}: {e}", w.target)))?.bytes;
+    let made = made.map_err(|e| Failure::input(format!("{name} for {}: {e}", w.target)))?;
+    let target = target(w)?;
+    if let (Some(warning), Ok(mut all)) =
+        (spills::warning(&request(w, &*target), &*target, ptxas, made.usage), warned.lock())
+    {
+        all.also(warning);
+    }
+    let made = made.bytes;
     let stem = text.0.strip_suffix("ptx").unwrap_or(&text.0);
     let code = Code::new(format!("{stem}cubin"), CodeKind::Cubin, variant.code.symbol.as_str(), &made);
     let file = code.file.clone();

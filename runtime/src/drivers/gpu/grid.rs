@@ -18,21 +18,24 @@ pub(crate) fn blocks(
     programs: [i64; 3],
     processors: u32,
 ) -> Result<[u32; 3]> {
-    let cluster = meta.cluster.map(i128::from);
+    // Whole clusters: the code of programs beyond the end of the grid writes nothing.
+    let cluster = meta.cluster.map(|c| i128::from(c.max(1)));
     let in_cluster: i128 = cluster.iter().product();
-    let total: i128 = programs.iter().map(|&n| i128::from(n)).product();
-    let line = || {
-        let x = total * in_cluster;
-        if x <= MAX_X { Ok([x as u32, 1, 1]) } else { Err(too_large(label, programs, in_cluster)) }
-    };
+    let whole = [0, 1, 2].map(|i| {
+        let n = i128::from(programs[i]);
+        (n + cluster[i] - 1) / cluster[i] * cluster[i]
+    });
+    let total: i128 = whole.iter().product();
+    let line =
+        || if total <= MAX_X { Ok([total as u32, 1, 1]) } else { Err(too_large(label, programs, total)) };
     match meta.grid {
         GridMap::Direct => {
-            let [x, y, z] = [0, 1, 2].map(|i| i128::from(programs[i]) * cluster[i]);
+            let [x, y, z] = whole;
             if y > i128::from(MAX_GRID_YZ) || z > i128::from(MAX_GRID_YZ) {
                 return line();
             }
             if x > MAX_X {
-                Err(too_large(label, programs, in_cluster))
+                Err(too_large(label, programs, total))
             } else {
                 Ok([x as u32, y as u32, z as u32])
             }
@@ -40,13 +43,13 @@ pub(crate) fn blocks(
         GridMap::Linear => line(),
         GridMap::Persistent { blocks_per_sm } => {
             let at_once = i128::from(processors.max(1)) * i128::from(blocks_per_sm.max(1)) / in_cluster;
-            Ok([(at_once.clamp(1, total.max(1)) * in_cluster).min(MAX_X) as u32, 1, 1])
+            let clusters = at_once.clamp(1, (total / in_cluster).max(1));
+            Ok([(clusters * in_cluster).min(MAX_X) as u32, 1, 1])
         }
     }
 }
 
-fn too_large(label: &Label<'_>, [x, y, z]: [i64; 3], in_cluster: i128) -> Error {
-    let blocks = i128::from(x) * i128::from(y) * i128::from(z) * in_cluster;
+fn too_large(label: &Label<'_>, [x, y, z]: [i64; 3], blocks: i128) -> Error {
     Error::Limit {
         kernel: label.to_string(),
         reason: format!(
@@ -69,8 +72,14 @@ mod tests {
     fn a_direct_grid_is_the_grid_until_an_axis_is_too_long() {
         assert_eq!(of(GridMap::Direct, [1; 3], [7, 65_535, 3]).unwrap(), [7, 65_535, 3]);
         assert_eq!(of(GridMap::Direct, [1; 3], [7, 65_536, 3]).unwrap(), [7 * 65_536 * 3, 1, 1]);
-        assert_eq!(of(GridMap::Direct, [2, 1, 1], [7, 5, 1]).unwrap(), [14, 5, 1]);
-        assert_eq!(of(GridMap::Direct, [1, 2, 1], [1, 40_000, 1]).unwrap(), [80_000, 1, 1]);
+    }
+
+    #[test]
+    fn clusters_are_whole() {
+        assert_eq!(of(GridMap::Direct, [2, 1, 1], [7, 5, 1]).unwrap(), [8, 5, 1]);
+        assert_eq!(of(GridMap::Direct, [4, 1, 1], [8, 5, 1]).unwrap(), [8, 5, 1]);
+        assert_eq!(of(GridMap::Direct, [2, 1, 1], [3, 70_000, 1]).unwrap(), [4 * 70_000, 1, 1]);
+        assert_eq!(of(GridMap::Direct, [2, 1, 1], [0, 5, 1]).unwrap(), [0, 5, 1]);
     }
 
     #[test]
@@ -85,6 +94,6 @@ mod tests {
     fn a_grid_beyond_the_hardware_names_the_limit_and_the_number() {
         let e = of(GridMap::Linear, [1; 3], [1 << 20, 1 << 12, 1]).unwrap_err().to_string();
         assert!(e.contains("4294967296") && e.contains("2147483647"), "{e}");
-        assert!(of(GridMap::Direct, [2, 1, 1], [1 << 30, 1, 1]).is_err());
+        assert!(of(GridMap::Direct, [2, 1, 1], [i64::from(i32::MAX), 1, 1]).is_err());
     }
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, bug};
 use crate::gpu::Facts;
 use crate::ktg::{Block, Func, GpuOp, Kind, Layout, Op, Type};
 use crate::layout::{Dim, Linear};
+use crate::passes::gpu::pipeline_loops::rows_layout;
 use kcc_dsl::ir::{LocId, OpKind, ValueId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -234,6 +235,13 @@ impl Versions<'_> {
                     let rows = Arc::new(axis_of(&l, 0, rows)?);
                     op.operands[1] = self.want(op.operands[1], &rows, loc)?;
                 }
+            }
+            Kind::Gpu(GpuOp::AsyncLoadRows { bytes, .. }) => {
+                let Some(ty) = self.func.ty(op.operands[3]).shared().cloned() else {
+                    return Err(bug("rows copied to no shared memory"));
+                };
+                let rows = rows_layout(&ty, *bytes, self.facts.lanes, self.func.warps)?;
+                op.operands[1] = self.want(op.operands[1], &Arc::new(rows), loc)?;
             }
             k if is_elementwise(k) => {
                 let ranked = op.results.iter().chain(&op.operands).find(|v| self.layout(**v).is_some());
