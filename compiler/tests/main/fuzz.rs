@@ -2,7 +2,7 @@
 
 use crate::samples;
 use kcc_compiler::{import, mlir, pipeline, session, verify};
-use kcc_dsl::fuzz::{Profile, Rng, generate};
+use kcc_dsl::fuzz::{Profile, Rng, corrupt, generate};
 
 /// Pieces that are meaningful somewhere in a kt module.
 const WORDS: &[&str] = &[
@@ -180,16 +180,7 @@ fn corrupt_kernels_are_refused_or_read_back() {
             1 => samples::structural(),
             n => generate(n, &Profile::everything()).unwrap().kernel,
         };
-        let mut bytes = postcard::to_stdvec(&kernel).unwrap();
-        for _ in 0..=rng.below(3) {
-            let i = rng.below(bytes.len());
-            bytes[i] = match rng.below(3) {
-                0 => rng.bits() as u8,
-                1 => bytes[i].wrapping_add(1),
-                _ => bytes[rng.below(bytes.len())],
-            };
-        }
-        let Ok(kernel) = postcard::from_bytes::<kcc_dsl::ir::Kernel>(&bytes) else { continue };
+        let Some(kernel) = corrupt(&kernel, &mut rng) else { continue };
         if verify::check(&kernel).is_err() {
             continue;
         }

@@ -3,6 +3,7 @@
 mod attention;
 mod control;
 mod effects;
+mod fuzz;
 mod harness;
 mod lines;
 mod random;
