@@ -34,7 +34,13 @@ use std::fmt::Write;
 struct Scope {
     text: String,
     shared: HashMap<String, V>,
+    /// Operations of inner scopes that were written here.
+    raised: usize,
 }
+
+/// Operations of inner scopes that a scope takes. Code that is unrolled far would put thousands of values before the loops that use
+/// them: more than registers hold, and more than code generation sorts in good time.
+const MOST_RAISED: usize = 768;
 
 /// A loop or branch that is open.
 pub struct Open {
@@ -88,12 +94,22 @@ impl Emit {
         V { id: self.next, part: 0, level, ty }
     }
 
-    /// Writes a pure operation as far out as its operands allow; equal text gives the same value.
+    /// Writes a pure operation as far out as its operands allow and there is room; equal text gives the same value.
     pub fn pure(&mut self, ty: Ty, rhs: String, operands: &[V]) -> V {
         let level = operands.iter().map(|v| v.level).max().unwrap_or(0);
-        self.pure_at(level, ty, rhs)
+        // Constants have no operands, and cost nothing where they are not used.
+        let raised = level < self.level() && !operands.is_empty();
+        let here = self.level();
+        let scope = &mut self.scopes[level as usize];
+        if let Some(v) = scope.shared.get(&rhs) {
+            return *v;
+        }
+        let full = raised && scope.raised >= MOST_RAISED;
+        scope.raised += usize::from(raised && !full);
+        self.pure_at(if full { here } else { level }, ty, rhs)
     }
 
+    /// Writes a pure operation into the scope of that level, which every operand's encloses.
     fn pure_at(&mut self, level: u16, ty: Ty, rhs: String) -> V {
         if let Some(v) = self.scopes[level as usize].shared.get(&rhs) {
             return *v;

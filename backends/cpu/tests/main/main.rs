@@ -9,3 +9,4 @@ mod lines;
 mod random;
 mod smoke;
 mod strides;
+mod unrolled;
