@@ -38,10 +38,6 @@ struct Scope {
     raised: usize,
 }
 
-/// Operations of inner scopes that a scope takes. Code that is unrolled far would put thousands of values before the loops that use
-/// them: more than registers hold, and more than code generation sorts in good time.
-const MOST_RAISED: usize = 768;
-
 /// A loop or branch that is open.
 pub struct Open {
     header: String,
@@ -55,6 +51,8 @@ pub struct Emit {
     /// What the target does better than the portable way.
     pub hooks: &'static dyn Hooks,
     scopes: Vec<Scope>,
+    /// Operations of inner scopes that a scope takes.
+    most_raised: usize,
     next: u32,
     /// ` loc("k.rs":3:9)`, or nothing: ends every operation that is written.
     place: String,
@@ -63,7 +61,13 @@ pub struct Emit {
 impl Emit {
     /// A writer with one scope: the function's body.
     pub fn new(hooks: &'static dyn Hooks) -> Self {
-        Emit { hooks, scopes: vec![Scope::default()], next: 0, place: String::new() }
+        Emit { hooks, scopes: vec![Scope::default()], most_raised: usize::MAX, next: 0, place: String::new() }
+    }
+
+    /// Lets a scope take so many operations of scopes inside it, constants apart. Code that is unrolled far would put thousands of values
+    /// before the loops that use them: more than registers hold, and more than code generation sorts in good time.
+    pub fn limit_raised(&mut self, most: usize) {
+        self.most_raised = most;
     }
 
     /// From now on, operations state this place in the author's source.
@@ -104,7 +108,7 @@ impl Emit {
         if let Some(v) = scope.shared.get(&rhs) {
             return *v;
         }
-        let full = raised && scope.raised >= MOST_RAISED;
+        let full = raised && scope.raised >= self.most_raised;
         scope.raised += usize::from(raised && !full);
         self.pure_at(if full { here } else { level }, ty, rhs)
     }
