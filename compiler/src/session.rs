@@ -306,7 +306,7 @@ fn stages(
     let way = Way {
         mlir_passes: &mlir_passes,
         machine: &machine,
-        llvm_passes: target.llvm_passes(),
+        llvm_passes: target.llvm_passes(&lowered.text),
         prepare: &|context| target.prepare(context),
     };
     if options.dump.is_some() || options.observer.is_some() {

@@ -101,8 +101,9 @@ pub trait Target: Send + Sync {
         ""
     }
 
-    /// LLVM pipeline.
-    fn llvm_passes(&self) -> &str {
+    /// LLVM pipeline for a lowered module.
+    fn llvm_passes(&self, module: &str) -> &str {
+        let _ = module;
         ""
     }
 

@@ -40,6 +40,40 @@ pub mod staging;
 pub mod tile;
 pub mod view;
 
+/// The derive macro of [`staging::Carried`]: a struct of tiles as a variable that run-time loops and branches assign, and as the value of
+/// a branch.
+///
+/// ```
+/// use kcc_dsl::prelude::*;
+///
+/// /// A softmax that has seen some of its row.
+/// #[derive(Clone, Copy, Carried)]
+/// struct Online<const M: usize> {
+///     max: Vector<f32, M>,
+///     sum: Vector<f32, M>,
+/// }
+///
+/// impl<const M: usize> Online<M> {
+///     fn with<const N: usize>(self, s: Matrix<f32, M, N>) -> Self {
+///         let max = self.max.max(s.max_rows());
+///         let sum = self.sum * (self.max - max).exp() + (s - max.col()).exp().sum_rows();
+///         Online { max, sum }
+///     }
+/// }
+///
+/// /// log(sum(exp(x))) of 16 rows at once. Grid: (blocks of 16 rows).
+/// #[kernel]
+/// fn log_sum_exp(x: &View<f32, 2>, y: &mut View<f32, 1>) {
+///     let row = program_id(0) * 16;
+///     let mut seen = Online { max: Tile::constant(-1e30), sum: Tile::zeros() };
+///     for col in (0..x.dim(1)).step_by(64) {
+///         seen = seen.with(x.load_or::<16, 64>((row, col), f32::NEG_INFINITY));
+///     }
+///     y.store(row, seen.max + seen.sum.log());
+/// }
+/// assert!(log_sum_exp::kernel().trace().is_ok());
+/// ```
+pub use kcc_macros::Carried;
 /// ```
 /// use kcc_dsl::prelude::*;
 ///
@@ -84,9 +118,9 @@ pub use kernel::{In, KernelDef, KernelFn, Out, Registered, Val, registered};
 /// What the expansions of the macros name.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::ir::{Loc, Param};
+    pub use crate::ir::{Loc, Param, Type, ValueId};
     pub use crate::kernel::{KernelDef, KernelFn, Registered, type_label};
-    pub use crate::stage::{compare, control, logic, loops, params, range};
+    pub use crate::stage::{carried, compare, control, logic, loops, params, range};
     pub use crate::tile::literal;
     pub use inventory;
 }

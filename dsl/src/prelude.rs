@@ -13,4 +13,4 @@ pub use crate::tile::{
 pub use crate::view::{
     AcqRel, Acquire, BlockScope, DeviceScope, Index, Relaxed, Release, SubView, SubViewMut, SystemScope, View,
 };
-pub use crate::{function, kassert, kernel, kprint, philox};
+pub use crate::{Carried, function, kassert, kernel, kprint, philox};

@@ -27,11 +27,11 @@
 //! # Ok::<(), kcc::Error>(())
 //! ```
 
+pub use kcc_dsl::{Carried, function, prelude};
 pub use kcc_dsl::{In, KernelDef, KernelFn, Out, Registered, Val, registered};
 pub use kcc_dsl::{
     debug, eager, elem, exchange, ir, kassert, kernel, kprint, philox, program, shape, tile, view,
 };
-pub use kcc_dsl::{function, prelude};
 pub use kcc_runtime::{
     Arg, Argument, ArgumentProblem, Arguments, Builder, CompiledKernel, Device, DeviceTensor, DeviceView,
     DeviceViewMut, DynTensor, Error, Extent, How, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler,

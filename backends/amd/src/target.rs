@@ -67,7 +67,7 @@ impl Target for Amd {
         Some(self)
     }
 
-    fn llvm_passes(&self) -> &str {
+    fn llvm_passes(&self, _: &str) -> &str {
         OPTIMISE
     }
 

@@ -17,6 +17,11 @@ convert-math-to-llvm,convert-index-to-llvm,convert-cf-to-llvm,convert-func-to-ll
 const LLVM_PASSES: &str =
     "function(early-cse,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse,simplifycfg)";
 
+/// Bytes of a lowered module beyond which code is not moved out of loops, since the code generator's time grows with the square of what
+/// then stands before them. The longest shipped kernel has a third of it.
+const LONG_MODULE: usize = 1 << 20;
+const LONG_PASSES: &str = "function(early-cse,instcombine<no-verify-fixpoint>,early-cse,simplifycfg)";
+
 /// For the option `lines`: debuggers and profilers show the author's source.
 const LINE_PASSES: &str = ",ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}";
 
@@ -109,8 +114,8 @@ impl Target for Cpu {
         if lines(options).unwrap_or(false) { LINE_PASSES } else { "" }
     }
 
-    fn llvm_passes(&self) -> &str {
-        LLVM_PASSES
+    fn llvm_passes(&self, module: &str) -> &str {
+        if module.len() < LONG_MODULE { LLVM_PASSES } else { LONG_PASSES }
     }
 
     fn machine(&self, _: &str) -> Machine {

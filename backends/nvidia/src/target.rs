@@ -75,7 +75,7 @@ impl Target for Nvidia {
         if self.simulated { TO_DIALECT } else { TO_LLVM }
     }
 
-    fn llvm_passes(&self) -> &str {
+    fn llvm_passes(&self, _: &str) -> &str {
         LLVM_PASSES
     }
 

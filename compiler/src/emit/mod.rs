@@ -34,6 +34,8 @@ use std::fmt::Write;
 struct Scope {
     text: String,
     shared: HashMap<String, V>,
+    /// Operations of inner scopes that were written here.
+    raised: usize,
 }
 
 /// A loop or branch that is open.
@@ -49,6 +51,8 @@ pub struct Emit {
     /// What the target does better than the portable way.
     pub hooks: &'static dyn Hooks,
     scopes: Vec<Scope>,
+    /// Operations of inner scopes that a scope takes.
+    most_raised: usize,
     next: u32,
     /// ` loc("k.rs":3:9)`, or nothing: ends every operation that is written.
     place: String,
@@ -57,7 +61,13 @@ pub struct Emit {
 impl Emit {
     /// A writer with one scope: the function's body.
     pub fn new(hooks: &'static dyn Hooks) -> Self {
-        Emit { hooks, scopes: vec![Scope::default()], next: 0, place: String::new() }
+        Emit { hooks, scopes: vec![Scope::default()], most_raised: usize::MAX, next: 0, place: String::new() }
+    }
+
+    /// Lets a scope take so many operations of scopes inside it, constants apart. Code that is unrolled far would put thousands of values
+    /// before the loops that use them: more than registers hold, and more than code generation sorts in good time.
+    pub fn limit_raised(&mut self, most: usize) {
+        self.most_raised = most;
     }
 
     /// From now on, operations state this place in the author's source.
@@ -88,12 +98,22 @@ impl Emit {
         V { id: self.next, part: 0, level, ty }
     }
 
-    /// Writes a pure operation as far out as its operands allow; equal text gives the same value.
+    /// Writes a pure operation as far out as its operands allow and there is room; equal text gives the same value.
     pub fn pure(&mut self, ty: Ty, rhs: String, operands: &[V]) -> V {
         let level = operands.iter().map(|v| v.level).max().unwrap_or(0);
-        self.pure_at(level, ty, rhs)
+        // Constants have no operands, and cost nothing where they are not used.
+        let raised = level < self.level() && !operands.is_empty();
+        let here = self.level();
+        let scope = &mut self.scopes[level as usize];
+        if let Some(v) = scope.shared.get(&rhs) {
+            return *v;
+        }
+        let full = raised && scope.raised >= self.most_raised;
+        scope.raised += usize::from(raised && !full);
+        self.pure_at(if full { here } else { level }, ty, rhs)
     }
 
+    /// Writes a pure operation into the scope of that level, which every operand's encloses.
     fn pure_at(&mut self, level: u16, ty: Ty, rhs: String) -> V {
         if let Some(v) = self.scopes[level as usize].shared.get(&rhs) {
             return *v;

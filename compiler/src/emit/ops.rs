@@ -211,11 +211,11 @@ impl Emit {
             // llvm.getelementptr takes 32-bit constants; larger ones go through a value.
             if i32::try_from(constant).is_ok() {
                 let text = format!("llvm.getelementptr {p}[{constant}] : ({ptr}) -> {ptr}, {k}");
-                p = self.pure(ptr, text, &[p]);
+                p = self.pure_at(p.level, ptr, text);
             } else {
                 let c = self.i64(constant);
                 let text = format!("llvm.getelementptr {p}[{c}] : ({ptr}, i64) -> {ptr}, {k}");
-                p = self.pure(ptr, text, &[p, c]);
+                p = self.pure_at(p.level.max(c.level), ptr, text);
             }
         }
         p

@@ -1,8 +1,10 @@
 //! Random and mutated text: an error or a result, never a panic, an abort or an endless loop.
+//!
+//! `KCC_FUZZ_SEED=n` makes other texts.
 
 use crate::samples;
 use kcc_compiler::{import, mlir, pipeline, session, verify};
-use kcc_dsl::fuzz::{Profile, Rng, generate};
+use kcc_dsl::fuzz::{Profile, Rng, corrupt, generate};
 
 /// Pieces that are meaningful somewhere in a kt module.
 const WORDS: &[&str] = &[
@@ -71,6 +73,12 @@ const WORDS: &[&str] = &[
     "none",
 ];
 
+/// A generator for one test, or the one that the environment asks for.
+fn rng(default: u64) -> Rng {
+    let asked = std::env::var("KCC_FUZZ_SEED").ok().map(|s| s.parse().expect("KCC_FUZZ_SEED is a number"));
+    Rng::new(asked.unwrap_or(default))
+}
+
 fn mutate(text: &str, rng: &mut Rng) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut out: Vec<String> = lines.iter().map(|l| (*l).to_owned()).collect();
@@ -128,7 +136,7 @@ fn digest(text: &str) -> bool {
 
 #[test]
 fn mutated_modules_are_refused_or_compiled() {
-    let mut rng = Rng::new(7);
+    let mut rng = rng(7);
     let mut texts: Vec<String> =
         [samples::elementwise(), samples::structural()].iter().map(|k| import::to_text(k).unwrap()).collect();
     for seed in 0..40 {
@@ -149,7 +157,7 @@ fn mutated_modules_are_refused_or_compiled() {
 
 #[test]
 fn random_text_is_refused() {
-    let mut rng = Rng::new(11);
+    let mut rng = rng(11);
     for _ in 0..2000 {
         let n = rng.below(40);
         let words: Vec<&str> = (0..n).map(|_| *rng.pick(WORDS)).collect();
@@ -172,7 +180,7 @@ fn deep_nesting_does_not_end_the_stack() {
 /// What the child process may receive: a kernel that passes the verifier compiles up to the target's lowering.
 #[test]
 fn corrupt_kernels_are_refused_or_read_back() {
-    let mut rng = Rng::new(13);
+    let mut rng = rng(13);
     let mut good = 0;
     for round in 0..4000 {
         let kernel = match round % 8 {
@@ -180,16 +188,7 @@ fn corrupt_kernels_are_refused_or_read_back() {
             1 => samples::structural(),
             n => generate(n, &Profile::everything()).unwrap().kernel,
         };
-        let mut bytes = postcard::to_stdvec(&kernel).unwrap();
-        for _ in 0..=rng.below(3) {
-            let i = rng.below(bytes.len());
-            bytes[i] = match rng.below(3) {
-                0 => rng.bits() as u8,
-                1 => bytes[i].wrapping_add(1),
-                _ => bytes[rng.below(bytes.len())],
-            };
-        }
-        let Ok(kernel) = postcard::from_bytes::<kcc_dsl::ir::Kernel>(&bytes) else { continue };
+        let Some(kernel) = corrupt(&kernel, &mut rng) else { continue };
         if verify::check(&kernel).is_err() {
             continue;
         }

@@ -38,7 +38,7 @@ impl Target for Zero {
     fn mlir_passes(&self) -> &str {
         ""
     }
-    fn llvm_passes(&self) -> &str {
+    fn llvm_passes(&self, _: &str) -> &str {
         "function(instcombine)"
     }
     fn machine(&self, _: &str) -> Machine {

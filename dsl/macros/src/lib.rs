@@ -13,6 +13,7 @@
 mod assigned;
 mod constant;
 mod control;
+mod derive;
 mod escape;
 mod item;
 mod path;
@@ -41,4 +42,10 @@ pub fn function(options: TokenStream, item: TokenStream) -> TokenStream {
     let _ = parse_macro_input!(options as syn::parse::Nothing);
     let function = parse_macro_input!(item as syn::ItemFn);
     item::function(function).into()
+}
+
+/// Lets a struct of tiles be a variable that run-time loops and branches assign.
+#[proc_macro_derive(Carried)]
+pub fn carried(item: TokenStream) -> TokenStream {
+    derive::carried(parse_macro_input!(item as syn::DeriveInput)).into()
 }

@@ -11,6 +11,7 @@
 mod bound;
 mod compare;
 mod control;
+mod corrupt;
 mod elementwise;
 mod generate;
 mod memory;
@@ -21,6 +22,7 @@ mod rng;
 mod tests;
 
 pub use compare::{Mismatch, Tolerance, compare};
+pub use corrupt::corrupt;
 pub use generate::generate;
 pub use reduce::{listing, reduce};
 pub use rng::Rng;

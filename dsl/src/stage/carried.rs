@@ -6,7 +6,7 @@ use crate::shape::{D1, Shape};
 use crate::stage::tile_type;
 use crate::tile::{Col, Row, Tile};
 
-/// What a run-time loop or branch can carry: tiles, and tuples and arrays of them.
+/// What a run-time loop or branch can carry: tiles, tuples and arrays of them, and structs with [`#[derive(Carried)]`](crate::Carried).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is a compile-time value and cannot change inside a run-time loop or branch",
     label = "a variable that is assigned under a run-time `for`, `while` or `if` must be a tile",

@@ -27,7 +27,7 @@ pub use dot::{DotScale, DotWith, dot, dot_acc, dot_scaled, dot_with};
 pub use make::{ToScalar, arange, literal_const};
 pub use math::fma;
 pub use reduce::Reduction;
-pub use select::{MaskOf, fill_where, select};
+pub use select::{Choice, MaskOf, fill_where, select};
 
 use crate::elem::Elem;
 use crate::ir::{OpKind, Type, UnaryOp, ValueId};

@@ -2,18 +2,18 @@
 
 use super::arithmetic::lift;
 use super::combine::spread;
-use super::{Col, Row, Staged, Tile, same};
+use super::{Col, Row, Scalar, Staged, Tile, same};
 use crate::elem::{Elem, Literal};
 use crate::ir::{Elem as ElemKind, OpKind, ValueId};
-use crate::shape::{D2, Shape};
+use crate::shape::{BlockShape, D2, Shape};
 use crate::stage::constant;
 
 /// A mask for the elements of a tile of shape `S`: one of that shape; for a matrix one value per row (`.col()`) or per
-/// column (`.row()`); or a host `bool`, such as `true` for all. (A `Scalar<bool>` becomes one with `Tile::splat`.)
+/// column (`.row()`); one `Scalar<bool>`, or a host `bool` such as `true`, for all.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a mask for a tile of shape `{S}`",
     label = "not `bool`, or of another shape",
-    note = "a mask has the tile's shape, or is `true` or `false`; a vector masks a matrix as `.col()` (one value per row) or `.row()` (one value per column), a scalar a block as `Tile::splat(s)`"
+    note = "a mask has the tile's shape, or is `true` or `false`; a vector masks a matrix as `.col()` (one value per row) or `.row()` (one value per column)"
 )]
 pub trait MaskOf<S: Shape>: Copy {
     /// The mask in the tile's shape.
@@ -26,6 +26,13 @@ pub trait MaskOf<S: Shape>: Copy {
 impl<S: Shape> MaskOf<S> for Tile<bool, S> {
     fn mask(self) -> ValueId {
         self.id()
+    }
+}
+#[diagnostic::do_not_recommend]
+impl<S: BlockShape> MaskOf<S> for Scalar<bool> {
+    #[track_caller]
+    fn mask(self) -> ValueId {
+        spread(self.id(), ElemKind::Bool, S::DIMS, &[])
     }
 }
 #[diagnostic::do_not_recommend]
@@ -50,10 +57,55 @@ impl<const M: usize, const N: usize> MaskOf<D2<M, N>> for Row<bool, N> {
     }
 }
 
-/// `a` where the mask holds, else `b`.
+/// What `select` may give: a tile of type `T` and shape `S`, or a host value for all of its elements.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no value for a tile of `{T}` and shape `{S}`",
+    label = "element type or shape does not match",
+    note = "element types must be equal: convert one side with `.to::<f32>()` or the like",
+    note = "shapes must be equal, unless one side is a host value; a scalar fills a block as `Tile::splat(s)`, a vector a matrix as `.col().broadcast()` or `.row().broadcast()`"
+)]
+pub trait Choice<T: Elem, S: Shape>: Copy {
+    /// The value in the tile's shape.
+    #[doc(hidden)]
+    #[track_caller]
+    fn choice(self) -> ValueId;
+}
+
+// One implementation for tiles, so that `Tile::zeros()` beside another tile needs no type.
+#[diagnostic::do_not_recommend]
+impl<T: Elem, S: Shape> Choice<T, S> for Tile<T, S> {
+    fn choice(self) -> ValueId {
+        self.id()
+    }
+}
+#[diagnostic::do_not_recommend]
+impl<T: Elem, S: Shape, L: Literal<T>> Choice<T, S> for L {
+    #[track_caller]
+    fn choice(self) -> ValueId {
+        lift::<T, S, _>(self).id()
+    }
+}
+
+/// `a` where the mask holds, else `b`; one of them may be a host value.
+///
+/// ```
+/// use kcc_dsl::prelude::*;
+///
+/// #[kernel]
+/// fn leaky<T: Float>(x: &View<T, 1>, y: &mut View<T, 1>, off: Scalar<bool>) {
+///     let v = x.load::<64>(0);
+///     let v = select(v > 0, v, v * 0.01);
+///     y.store(0, select(off, 0, v));
+/// }
+/// assert!(leaky::kernel::<bf16>().trace().is_ok());
+/// ```
 #[track_caller]
-pub fn select<T: Elem, S: Shape>(mask: impl MaskOf<S>, a: Tile<T, S>, b: Tile<T, S>) -> Tile<T, S> {
-    same(OpKind::Select, &[mask.mask(), a.id(), b.id()])
+pub fn select<T: Elem, S: Shape>(
+    mask: impl MaskOf<S>,
+    a: impl Choice<T, S>,
+    b: impl Choice<T, S>,
+) -> Tile<T, S> {
+    same(OpKind::Select, &[mask.mask(), a.choice(), b.choice()])
 }
 
 /// `a`, with the host value `v` wherever the mask holds.

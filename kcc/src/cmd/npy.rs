@@ -13,7 +13,7 @@ fn numbers(file: NpyFile<std::io::BufReader<std::fs::File>>) -> Result<Vec<f64>,
     let DType::Plain(ty) = file.dtype() else { return Err("it holds records, not numbers".into()) };
     macro_rules! read {
         ($t:ty, |$x:ident| $f:expr) => {{
-            let list = file.into_vec::<$t>().map_err(|e| e.to_string())?;
+            let list = file.into_vec::<$t>().map_err(|e| said(&e))?;
             Ok(list.into_iter().map(|$x| $f).collect())
         }};
     }
@@ -35,11 +35,19 @@ fn numbers(file: NpyFile<std::io::BufReader<std::fs::File>>) -> Result<Vec<f64>,
     }
 }
 
+/// What is wrong with a file, in its reader's words.
+fn said(e: &std::io::Error) -> String {
+    match e.kind() {
+        std::io::ErrorKind::UnexpectedEof => "it ends before its header or its elements do".into(),
+        _ => e.to_string(),
+    }
+}
+
 /// Reads a file as a tensor of `elem`.
 pub(super) fn read(path: &Path, elem: Elem) -> Result<DynTensor, Failure> {
     let fail = |e: &dyn std::fmt::Display| Failure::file(path, e);
     let open = std::fs::File::open(path).map_err(|e| fail(&e))?;
-    let file = NpyFile::new(std::io::BufReader::new(open)).map_err(|e| fail(&e))?;
+    let file = NpyFile::new(std::io::BufReader::new(open)).map_err(|e| fail(&said(&e)))?;
     if file.order() != npyz::Order::C {
         return Err(fail(&"it is in Fortran order; save it with np.ascontiguousarray"));
     }

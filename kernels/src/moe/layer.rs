@@ -103,22 +103,39 @@ pub fn moe<T: Float + DotElem>(
         [count, 1, 1],
         (&work.ids.view().reshape(&[slots])?, &mut work.starts.view_mut(), &mut work.order.view_mut()),
     )?;
-    let (starts, order) = (work.starts.view(), work.order.view());
-    let n = GROUPED_COLUMNS;
-    grouped::grouped_swiglu_tile::kernel::<T, 8, GROUPED_COLUMNS, 64>().launch(
-        device,
-        [inner.div_ceil(n), count, 1],
-        (x, experts.gate, experts.up, &starts, &order, &mut work.inner.view_mut(), choices as i32),
-    )?;
-    grouped::grouped_down_tile::kernel::<T, 8, GROUPED_COLUMNS, 64>().launch(
-        device,
-        [hidden.div_ceil(n), count, 1],
-        (&work.inner.view(), experts.down, &starts, &order, &mut work.parts.view_mut()),
-    )?;
+    // A matrix unit wants whole blocks of 16 rows, and reads an expert's rows again for every block of columns.
+    if device.has_matrix_unit(T::ELEM) && slots >= 16 * count && inner >= 256 && hidden >= 256 {
+        networks::<T, 32, 256>(device, x, experts, choices, work)?;
+    } else {
+        networks::<T, 8, GROUPED_COLUMNS>(device, x, experts, choices, work)?;
+    }
     combine::combine_tile::kernel::<T, 1024>().launch(
         device,
         [hidden.div_ceil(1024), tokens, 1],
         (&work.parts.view().reshape(&[tokens, k, hidden])?, &work.weights.view(), y),
+    )?;
+    Ok(())
+}
+
+/// What the experts make of their tokens, into `work.parts`, in blocks of `BM` rows by `BN` columns.
+fn networks<T: Float + DotElem, const BM: usize, const BN: usize>(
+    device: &Device,
+    x: &TensorView<'_, T>,
+    experts: Experts<'_, T>,
+    choices: usize,
+    work: &mut Workspace<T>,
+) -> Result {
+    let (count, hidden, inner) = (experts.gate.dim(0), experts.gate.dim(1), experts.gate.dim(2));
+    let (starts, order) = (work.starts.view(), work.order.view());
+    grouped::grouped_swiglu_tile::kernel::<T, BM, BN, 64>().launch(
+        device,
+        [inner.div_ceil(BN), count, 1],
+        (x, experts.gate, experts.up, &starts, &order, &mut work.inner.view_mut(), choices as i32),
+    )?;
+    grouped::grouped_down_tile::kernel::<T, BM, BN, 64>().launch(
+        device,
+        [hidden.div_ceil(BN), count, 1],
+        (&work.inner.view(), experts.down, &starts, &order, &mut work.parts.view_mut()),
     )?;
     Ok(())
 }

@@ -27,7 +27,7 @@ use cpu::Cpu;
 use gpu::Gpu;
 use kcc_dsl::KernelFn;
 use kcc_dsl::exchange::{ArgSpec, Artifact};
-use kcc_dsl::ir::{Kernel, Loc, Param};
+use kcc_dsl::ir::{Elem, Kernel, Loc, Param};
 pub(crate) use loaded::{Code, Loaded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -148,6 +148,15 @@ impl Device {
         match &self.0.kind {
             Kind::Gpu(gpu) => gpu.driver().shared_bytes(),
             _ => None,
+        }
+    }
+
+    /// Whether a CPU multiplies tiles of this type on a matrix unit (AMX): then products want tiles of 16 rows and more, and a few hundred
+    /// columns. `false` on other devices, whose tiles are chosen by other facts.
+    pub fn has_matrix_unit(&self, elem: Elem) -> bool {
+        match &self.0.kind {
+            Kind::Cpu(cpu) => cpu.target().is_ok_and(|t| crate::detect::has_matrix_unit(t, elem)),
+            _ => false,
         }
     }
 

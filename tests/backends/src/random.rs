@@ -9,7 +9,11 @@ use kcc_dsl::fuzz::{Case, Profile, generate, listing, reduce};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(crate) fn seeds(default: Range<u64>) -> Range<u64> {
+/// The seeds that the environment asks for, else these.
+///
+/// # Panics
+/// If `KCC_FUZZ_SEEDS` is no range.
+pub fn seeds(default: Range<u64>) -> Range<u64> {
     let Ok(text) = std::env::var("KCC_FUZZ_SEEDS") else { return default };
     let (a, b) = text.split_once("..").expect("KCC_FUZZ_SEEDS=a..b");
     a.parse().expect("a number")..b.parse().expect("a number")

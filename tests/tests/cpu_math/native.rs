@@ -54,7 +54,7 @@ impl Native {
         let isa = target.chip().isa;
         let lanes = if width == Width::Scalar { 0 } else { isa.lanes };
         let text: String = cases.iter().map(|c| function(c, Emit::new(isa.hooks()), lanes)).collect();
-        let (mlir, llvm) = (target.mlir_passes(), target.llvm_passes());
+        let (mlir, llvm) = (target.mlir_passes(), target.llvm_passes(&text));
         let object =
             emit(&text, mlir, &target.machine(&text), llvm, target.output(), &mut Default::default());
         Native::load(&object.expect("the text compiles"), lanes.max(1))

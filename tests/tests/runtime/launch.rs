@@ -36,6 +36,39 @@ fn show(x: &View<f32, 1>, y: &mut View<f32, 1>) {
     y.store(i * 4, v);
 }
 
+/// What is known of rows after some of their columns.
+#[derive(Clone, Copy, Carried)]
+struct Seen<const M: usize> {
+    max: Vector<f32, M>,
+    sum: Vector<f32, M>,
+    blocks: [Scalar<i32>; 2],
+}
+
+impl<const M: usize> Seen<M> {
+    fn with<const N: usize>(self, x: Matrix<f32, M, N>) -> Self {
+        let max = self.max.max(x.max_rows());
+        let sum = self.sum * (self.max - max).exp() + (x - max.col()).exp().sum_rows();
+        Seen { max, sum, blocks: [self.blocks[0] + 1, self.blocks[1]] }
+    }
+}
+
+/// log(sum(exp(x))) by rows, every third block of four columns skipped; how many blocks were taken and skipped. Grid: (1).
+#[kernel]
+fn log_sum_exp(x: &View<f32, 2>, y: &mut View<f32, 1>, blocks: &mut View<i32, 1>) {
+    let mut seen = Seen::<8> { max: Tile::constant(-1e30), sum: Tile::zeros(), blocks: [Scalar::zeros(); 2] };
+    for col in (0..x.dim(1)).step_by(4) {
+        seen = if col % 12 == 8 {
+            Seen { blocks: [seen.blocks[0], seen.blocks[1] + 1], ..seen }
+        } else {
+            seen.with(x.load_or::<8, 4>((0, col), f32::NEG_INFINITY))
+        };
+    }
+    let some = seen.blocks[0] > 0;
+    y.store(0, select(some, seen.max + seen.sum.log(), f32::NEG_INFINITY));
+    blocks.set(0, seen.blocks[0]);
+    blocks.set(1, seen.blocks[1]);
+}
+
 pub(crate) fn device() -> Device {
     Builder::cpu().no_disk_cache().build()
 }
@@ -59,6 +92,25 @@ fn a_launch_computes_what_the_kernel_says_on_any_number_of_threads() {
         }
     }
     assert_eq!(device.stats().compilations.len(), 1, "one layout, one compilation");
+}
+
+#[test]
+fn loops_and_branches_carry_structs() {
+    for device in [device(), Device::eager()] {
+        for width in [0usize, 3, 50] {
+            let x = Tensor::from_fn(&[8, width], |i| (i % 13) as f32 / 4.0).unwrap();
+            let (mut y, mut blocks) = (Tensor::zeros(&[8]).unwrap(), Tensor::zeros(&[2]).unwrap());
+            log_sum_exp::kernel().launch(&device, 1, (&x, &mut y, &mut blocks)).unwrap();
+            let all = width.div_ceil(4) as i32;
+            assert_eq!(blocks.as_slice(), [all - (all / 3), all / 3]);
+            for row in 0..8 {
+                let taken = (0..width).filter(|c| c / 4 % 3 != 2);
+                let sum: f32 = taken.map(|c| x.as_slice()[row * width + c].exp()).sum();
+                let (got, expected) = (y.as_slice()[row], sum.ln());
+                assert!(got == expected || (got - expected).abs() < 1e-5, "{got} {expected}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl<'k> Lower<'k> {
         let in_place = self.rows_in_place(&row_side, elem, kind);
         let on_tiles = self.multiplies_on_tiles(kind, rows);
         let whole_rows = if on_tiles { rows.next_multiple_of(tiles::ROWS) } else { rows };
+        let pitch = if on_tiles { tiles::panel_pitch(padded) } else { padded };
         let mut chunk = (PANEL_BYTES / (padded * kind.lane().bytes()) * kind.depth()).clamp(CHUNK.0, CHUNK.1);
         if !in_place {
             chunk = chunk.min(CONVERTED_CHUNK);
@@ -96,19 +97,20 @@ impl<'k> Lower<'k> {
             }
         }
         let (k0, length) = self.k_range(c);
-        let panel = self.reserve(((chunk.div_ceil(kind.depth()) * padded + w) * kind.lane().bytes()) as i64);
+        let panel = self.reserve(((chunk.div_ceil(kind.depth()) * pitch + w) * kind.lane().bytes()) as i64);
         let converted = (!in_place || on_tiles).then(|| {
-            let ptr = self.reserve(((whole_rows * (chunk + w) + w) * kind.unit().bytes()) as i64);
+            let row = chunk + if on_tiles { tiles::DEPTH as usize } else { w };
+            let ptr = self.reserve(((whole_rows * row + w) * kind.unit().bytes()) as i64);
             let k = if kind == Kind::F32 { 1 } else { 2 };
-            Source { ptr, unit: kind.unit(), x: Stride::Known((chunk + w) as i64), k: Stride::Known(k) }
+            Source { ptr, unit: kind.unit(), x: Stride::Known(row as i64), k: Stride::Known(k) }
         });
         let acc_elem = if kind == Kind::PairI16 { Elem::I32 } else { Elem::F32 };
         let mut shape = n.shape.clone();
         shape[1 - n.lane] = whole_rows;
         let partial = self.allocate(&TileType::new(acc_elem, &shape), n.lane);
-        let (mr, nv) = self.register_block(rows, padded / w);
+        let (mr, nv) = self.panel_block(rows, padded / w);
         let lane =
-            Source { ptr: panel, unit: kind.lane(), x: Stride::Known(1), k: Stride::Known(padded as i64) };
+            Source { ptr: panel, unit: kind.lane(), x: Stride::Known(1), k: Stride::Known(pitch as i64) };
         let size = self.e.i64(chunk as i64);
         let one = self.e.i64(1);
         let zero = self.e.i64(0);
@@ -335,12 +337,16 @@ impl<'k> Lower<'k> {
             let w = s.w();
             let (zero, one) = (s.e.i64(0), s.e.i64(1));
             let signed = s.f.tile(side.value).elem.is_signed();
+            let ahead = kind == Kind::PairBf16 && s.isa.amx;
             let row = |s: &mut Self, k: V, pair: bool| {
                 let depth = s.e.i64(kind.depth() as i64);
                 let first = s.e.mul(k, depth);
                 let first = s.e.op2("arith.addi", first, from);
                 let segs = lane_segments(cols, w, s.vectors_at_once());
                 s.over(&segs, w as i64, Vec::new(), &mut |s, ix, size, _| {
+                    if ahead && pair {
+                        s.ask_for_rows(side, ix, first, kind.depth());
+                    }
                     for c in 0..size {
                         let ix = ix.plus((c * w) as i64);
                         let x = Coord::lanes(ix);

@@ -114,6 +114,15 @@ impl<'k> Lower<'k> {
         (mr, nv)
     }
 
+    /// The same for a product with a packed panel, which comes from the second-level cache for every block of rows: the more rows, the less
+    /// often (1024³ in f32, one core of a Xeon, best of three: 8 × 32 158 GFLOP/s, 4 × 64 136, 6 × 64 126, 14 × 32 149).
+    pub(super) fn panel_block(&self, rows: usize, vectors: usize) -> (usize, usize) {
+        if self.isa.avx512 && rows.is_multiple_of(8) && vectors.is_multiple_of(2) {
+            return (8, 2);
+        }
+        self.register_block(rows, vectors)
+    }
+
     /// Prepares the operands of a nest's product.
     pub(super) fn tiling(&mut self, n: &Nest<'k>) -> Result<Option<Tiling<'k>>> {
         if let Some(c) = &n.contract {

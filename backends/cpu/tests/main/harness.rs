@@ -55,7 +55,7 @@ pub fn compile(kernel: &Kernel, specs: &[ArgSpec], target: &str) -> Result<Loade
         &lowered.text,
         cpu.mlir_passes(),
         &cpu.machine(&lowered.text),
-        cpu.llvm_passes(),
+        cpu.llvm_passes(&lowered.text),
         Output::Object,
         &mut clock,
     )

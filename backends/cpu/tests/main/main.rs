@@ -3,8 +3,10 @@
 mod attention;
 mod control;
 mod effects;
+mod fuzz;
 mod harness;
 mod lines;
 mod random;
 mod smoke;
 mod strides;
+mod unrolled;

@@ -3,12 +3,15 @@
 //! Names are those of the CPU backend's chip rows; the most capable row comes first.
 
 use crate::error::{Error, Result};
+use kcc_dsl::ir::Elem;
 
 /// A target and the features that it needs.
 struct Row {
     target: &'static str,
     /// Chosen for `cpu:native` (aliases are not).
     native: bool,
+    /// Whether code for it multiplies bf16 on a matrix unit.
+    matrix_unit: bool,
     runs: fn() -> bool,
 }
 
@@ -65,12 +68,12 @@ mod have {
 }
 
 const ROWS: &[Row] = &[
-    Row { target: "cpu:znver4", native: false, runs: have::zen4 },
-    Row { target: "cpu:sapphirerapids", native: false, runs: have::sapphire_rapids },
-    Row { target: "cpu:x86-64-v4+amxbf16", native: true, runs: have::amx_bf16 },
-    Row { target: "cpu:x86-64-v4+avx512bf16", native: true, runs: have::v4_bf16 },
-    Row { target: "cpu:x86-64-v4", native: true, runs: have::v4 },
-    Row { target: "cpu:x86-64-v3", native: true, runs: have::v3 },
+    Row { target: "cpu:znver4", native: false, matrix_unit: false, runs: have::zen4 },
+    Row { target: "cpu:sapphirerapids", native: false, matrix_unit: false, runs: have::sapphire_rapids },
+    Row { target: "cpu:x86-64-v4+amxbf16", native: true, matrix_unit: true, runs: have::amx_bf16 },
+    Row { target: "cpu:x86-64-v4+avx512bf16", native: true, matrix_unit: false, runs: have::v4_bf16 },
+    Row { target: "cpu:x86-64-v4", native: true, matrix_unit: false, runs: have::v4 },
+    Row { target: "cpu:x86-64-v3", native: true, matrix_unit: false, runs: have::v3 },
 ];
 
 /// Whether the system lets this process use AMX's tiles: Linux wants to be asked once (Documentation/arch/x86/xstate.rst).
@@ -100,6 +103,11 @@ pub fn native() -> Option<&'static str> {
 /// Every CPU target, and whether this machine runs it.
 pub fn targets() -> impl Iterator<Item = (&'static str, bool)> {
     ROWS.iter().map(|r| (r.target, (r.runs)()))
+}
+
+/// Whether products of this type run on a matrix unit in code for a target.
+pub fn has_matrix_unit(target: &str, elem: Elem) -> bool {
+    elem == Elem::BF16 && ROWS.iter().any(|r| r.target == target && r.matrix_unit)
 }
 
 /// How specific a target is: the lower, the more of a chip's instructions its code uses. Targets without a row are last.
