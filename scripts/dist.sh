@@ -6,7 +6,8 @@
 # Everything is built beside FOLDER and renamed when it is complete.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-folder=$1
+mkdir -p "$(dirname "$1")"
+folder=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 target=${CARGO_TARGET_DIR:-$PWD/target}
 version=$(cargo metadata --no-deps --format-version 1 | sed -n 's/.*"name":"kcc","version":"\([^"]*\)".*/\1/p')
 [ -n "$version" ] || { printf 'dist: error: cargo metadata names no version of kcc\n' >&2; exit 1; }

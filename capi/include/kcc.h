@@ -189,7 +189,7 @@ uint32_t kcc_abi_version(void);
 // The library's version, as `0.1.0`. Never freed.
 const char *kcc_version(void);
 
-// Opens a device: `cpu`, `cpu:4` (four threads), `cuda`, `cuda:1`, `hip`, `hip:1`. A GPU's driver is looked for here.
+// Opens a device: `cpu`, `cpu:4` (four threads), `cuda`, `cuda:1`, `hip`, `hip:1`, `ascend`, `ascend:1`. A driver is looked for here.
 enum kcc_status kcc_device_open(const char *name,
                                 struct kcc_device **out,
                                 struct kcc_error **error);
@@ -253,7 +253,8 @@ enum kcc_status kcc_launch(const struct kcc_prepared *prepared,
                            size_t workspace_bytes,
                            struct kcc_error **error);
 
-// Chooses a variant and launches it: `kcc_prepare` and `kcc_launch` in one.
+// Chooses a variant and launches it: `kcc_prepare` and `kcc_launch` in one. Without a workspace, a variant that needs one uses memory
+// of the device's, allocated at the first such launch into a stream.
 enum kcc_status kcc_kernel_launch(const struct kcc_kernel *kernel,
                                   const struct kcc_arg *args,
                                   size_t count,

@@ -55,6 +55,14 @@ fn the_example_runs() {
     let program = compile(&root().join("examples/c/axpby.c"), "example", &[]);
     let said = run(program.to_str().unwrap(), &[pack()], &[]);
     assert!(said.ends_with("y[1][2] = 21\n"), "{said}");
+    assert!(complaint(&program, "nowhere.kpack").contains("nowhere.kpack: No such file"));
+}
+
+/// What a program that is given a pack that is none says; it fails.
+fn complaint(program: &Path, pack: &str) -> String {
+    let out = std::process::Command::new(program).arg(pack).output().unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    String::from_utf8(out.stderr).unwrap()
 }
 
 #[test]
@@ -102,6 +110,7 @@ fn the_code_of_the_page_on_c_runs() {
         std::fs::write(&source, block).unwrap();
         let program = compile(&source, &format!("page-{i}"), &["-fsanitize=address"]);
         run(program.to_str().unwrap(), &[pack()], &[("ASAN_OPTIONS", "detect_leaks=1")]);
+        assert!(complaint(&program, "nowhere.kpack").contains("nowhere.kpack: No such file"));
     }
 }
 

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Says what went wrong, and ends. */
-static void check(kcc_status status, kcc_error *error) {
+/* Says what went wrong, and ends. Takes the error's address: C may read the second argument before it makes the call in the first. */
+static void check(kcc_status status, kcc_error **error) {
     if (status == KCC_OK) return;
-    fprintf(stderr, "kcc: %s (code %d)\n", kcc_error_message(error), (int)status);
-    kcc_error_free(error);
+    fprintf(stderr, "kcc: %s (code %d)\n", kcc_error_message(*error), (int)status);
+    kcc_error_free(*error);
     exit(1);
 }
 
@@ -31,9 +31,9 @@ int main(int argc, char **argv) {
     kcc_pack *pack;
     kcc_device *device;
     kcc_kernel *axpby;
-    check(kcc_pack_open(argv[1], &pack, &error), error);
-    check(kcc_device_open("cpu", &device, &error), error);
-    check(kcc_kernel_load(pack, device, "axpby", &axpby, &error), error);
+    check(kcc_pack_open(argv[1], &pack, &error), &error);
+    check(kcc_device_open("cpu", &device, &error), &error);
+    check(kcc_kernel_load(pack, device, "axpby", &axpby, &error), &error);
     printf("%s\n", kcc_device_description(device));
     kcc_pack_close(pack);
 
@@ -45,8 +45,8 @@ int main(int argc, char **argv) {
                        {.kind = KCC_ARG_TENSOR, .value.tensor = tx},
                        {.kind = KCC_ARG_TENSOR, .value.tensor = ty}};
     kcc_prepared *prepared;
-    check(kcc_prepare(axpby, args, 4, &prepared, &error), error);
-    for (int i = 0; i < 2; i++) check(kcc_launch(prepared, args, 4, NULL, NULL, 0, &error), error);
+    check(kcc_prepare(axpby, args, 4, &prepared, &error), &error);
+    for (int i = 0; i < 2; i++) check(kcc_launch(prepared, args, 4, NULL, NULL, 0, &error), &error);
     printf("y[1][2] = %g\n", y[1][2]);
 
     kcc_prepared_free(prepared);
