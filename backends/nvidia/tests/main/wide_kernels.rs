@@ -26,3 +26,26 @@ fn attention_keeps_its_weights_in_registers() {
     assert!(ptx.contains("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16"), "{ptx}");
     assemble(&ptx);
 }
+
+#[test]
+fn a_pair_of_blocks_shares_copies() {
+    let ptx = compile(&matmul(Elem::BF16, 128, 256, 64), "nvidia:sm_90a", &[("cluster", "2")]);
+    for what in [
+        ".reqnctapercluster 2",
+        "shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster",
+        "mapa.shared::cluster",
+        "barrier.cluster.arrive",
+        "barrier.cluster.wait",
+    ] {
+        assert!(ptx.contains(what), "no {what} in\n{ptx}");
+    }
+    assemble(&ptx);
+}
+
+#[test]
+fn operands_in_registers_are_packed_before_the_fence() {
+    // Weights in 8 bits: four make a register.
+    let ptx = compile(&attention(Elem::F8E4M3, 64, 64, 64), "nvidia:sm_90a", &[]);
+    assert!(ptx.contains("wgmma.mma_async.sync.aligned.m64n64k32.f32.e4m3.e4m3"), "{ptx}");
+    assemble(&ptx);
+}

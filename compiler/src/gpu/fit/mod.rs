@@ -17,9 +17,6 @@ use crate::error::{Error, at};
 use crate::ktg::Func;
 use kcc_dsl::ir::Loc;
 
-/// Registers that addresses, counters and operands on their way take at least, besides the tiles that a thread holds.
-const OTHERS: u32 = 16;
-
 /// What there is too little of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
@@ -77,12 +74,9 @@ pub fn excess(func: &Func, shared: u32, facts: &Facts) -> Option<Excess> {
         }
         return Some(make(Resource::Shared, (shared, facts.shared_bytes), loc, parts));
     }
-    let mut held = held(func, facts);
-    let needed = held.registers + OTHERS;
-    // What has no extents does not shrink.
-    held.tiles.push((Vec::new(), OTHERS));
-    (held.registers > 0 && needed > held.limit)
-        .then(|| make(Resource::Registers, (needed, held.limit), held.loc, held.tiles))
+    let held = held(func, facts);
+    (held.registers > held.limit)
+        .then(|| make(Resource::Registers, (held.registers, held.limit), held.loc, held.tiles))
 }
 
 impl Excess {
