@@ -4,7 +4,7 @@ use crate::path::support;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Index, Member, parse_quote_spanned};
+use syn::{Data, DeriveInput, Error, Index, Member, Type, parse_quote_spanned};
 
 /// The implementation: the values of all fields, in order.
 pub fn carried(mut input: DeriveInput) -> TokenStream {
@@ -30,7 +30,12 @@ pub fn carried(mut input: DeriveInput) -> TokenStream {
     let rebuilt = fields()
         .map(|(m, span)| quote_spanned!(span=> #m: #support::carried::Carried::rebuild(&self.#m, _ids),));
     let rebuilt = quote!(#(#rebuilt)*);
+    // A field of a type parameter's type needs the bound; what other types lack is said at their fields.
+    let parameters: Vec<_> = input.generics.type_params().map(|p| p.ident.clone()).collect();
+    let is_parameter =
+        |ty: &Type| matches!(ty, Type::Path(p) if p.path.get_ident().is_some_and(|i| parameters.contains(i)));
     let bounds: Vec<syn::WherePredicate> = (data.fields.iter())
+        .filter(|f| is_parameter(&f.ty))
         .map(|f| (&f.ty, f.ty.span()))
         .map(|(ty, span)| parse_quote_spanned!(span=> #ty: #support::carried::Carried))
         .collect();
