@@ -35,10 +35,9 @@ struct Facts {
     uses: Vec<u32>,
     /// Copies go by way of registers.
     staged: bool,
-    /// Threads of a block, registers of a thread, bytes of shared memory.
+    /// Threads of a block, registers of a thread.
     threads: u32,
     registers: u32,
-    shared_bytes: u32,
 }
 
 fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
@@ -53,7 +52,6 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
         staged: !chip.async_copy,
         threads: func.threads(chip.lanes),
         registers: chip.registers,
-        shared_bytes: chip.shared_bytes,
     };
     let mut others = 0;
     func.walk(&mut |op| {
@@ -98,9 +96,9 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
         }
         func.count("stages", u64::from(stages));
         if facts.staged {
-            // A second buffer is worth half of the memory, so that two blocks share a processor.
-            let (most, double) = (facts.shared_bytes / 2, others.saturating_sub(ring) + ring * 2);
-            let buffers = if stages > 2 && (double <= most || asked.is_some()) { 2 } else { 1 };
+            // A second buffer saves a meeting of threads a turn, and costs an addition for each place that is read: for those
+            // who ask.
+            let buffers = if asked.is_some_and(|s| s > 2) { 2 } else { 1 };
             done.extend(staged::pipelined(func, op, &copies, buffers));
             continue;
         }
