@@ -53,6 +53,8 @@ CASES = [
     Case("minilm.64", "sentence", {"f32": 1.2}, _flop(64)),
     Case("compile.matmul", "compilation", {"bf16": 10.0}, _flop(1), quick=True),
     Case("compile.attention", "compilation", {"bf16": 10.0}, _flop(1), quick=True),
+    Case("compile.amd.matmul", "compilation", {}, _flop(1), quick=True, limit=0.150),
+    Case("compile.amd.attention", "compilation", {}, _flop(1), quick=True, limit=0.150),
     Case("pack.open", "pack", {}, _flop(1), quick=True, limit=1e-3),
     Case("pack.launch", "launch", {}, _flop(1000), quick=True, limit=1e-3),
     Case("compile.cpu", "compilation", {}, _flop(1), quick=True, limit=0.150),

@@ -1,4 +1,4 @@
-//! Compilation, in a compiler that has started: for a GPU from an empty cache to PTX; for this processor from the trace to
+//! Compilation, in a compiler that has started: for a GPU from an empty cache to PTX or a code object; for this processor from the trace to
 //! a kernel that can be launched, from an empty cache or from the one on disk.
 
 use crate::Bench;
@@ -11,11 +11,12 @@ use kcc_runtime::{Builder, Device, Launch as _, LaunchOptions, Tensor};
 use std::sync::Arc;
 
 /// What is compiled for; nothing runs.
-const TARGET: &str = "nvidia:sm_90a";
+pub(crate) const NVIDIA: &str = "nvidia:sm_90a";
+pub(crate) const AMD: &str = "amd:gfx942";
 
 /// A GPU that has compiled nothing yet.
-fn fresh() -> Device {
-    Builder::dry(TARGET).no_disk_cache().build()
+fn fresh(target: &str) -> Device {
+    Builder::dry(target).no_disk_cache().build()
 }
 
 fn options() -> LaunchOptions {
@@ -23,7 +24,7 @@ fn options() -> LaunchOptions {
 }
 
 /// A product of 128 by 128 by 64 tiles.
-pub(crate) fn matmul<T: Float + DotElem>() -> Result<Bench> {
+pub(crate) fn matmul<T: Float + DotElem>(target: &'static str) -> Result<Bench> {
     let [a, b, bias, residual, mut c] = [[256, 256], [256, 256], [1, 256], [1, 1], [256, 256]]
         .map(|dims| Tensor::<T>::zeros(&dims).map_err(anyhow::Error::from))
         .into_iter()
@@ -33,19 +34,19 @@ pub(crate) fn matmul<T: Float + DotElem>() -> Result<Bench> {
     Bench::new(1, move || {
         let bias = bias.view().reshape(&[256])?;
         let kernel = matmul_tile::kernel::<T, 128, 128, 64, 0, false, false>();
-        kernel.prepare(&fresh(), (&a, &b, &bias, &residual, &mut c), &options())?;
+        kernel.prepare(&fresh(target), (&a, &b, &bias, &residual, &mut c), &options())?;
         Ok(())
     })
 }
 
 /// Attention of 128 queries and 64 keys at a time, heads of 128.
-pub(crate) fn attention<T: Float + DotElem>() -> Result<Bench> {
+pub(crate) fn attention<T: Float + DotElem>(target: &'static str) -> Result<Bench> {
     let dims = [1, 1, 256, 128];
     let (q, k, v) = (Tensor::<T>::zeros(&dims)?, Tensor::<T>::zeros(&dims)?, Tensor::<T>::zeros(&dims)?);
     let (lengths, mut o) = (Tensor::<i32>::zeros(&[1])?, Tensor::<T>::zeros(&dims)?);
     Bench::new(1, move || {
         let kernel = attention_tile::kernel::<T, 128, 64, 128, false>();
-        kernel.prepare(&fresh(), (&q, &k, &v, &lengths, &mut o, 1.0), &options())?;
+        kernel.prepare(&fresh(target), (&q, &k, &v, &lengths, &mut o, 1.0), &options())?;
         Ok(())
     })
 }

@@ -16,7 +16,7 @@ use kcc_kernels::cases::input::Random;
 use kcc_runtime::{Device, Tensor};
 
 /// Every case by name.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 20] = [
     "matmul.1024",
     "matmul.2048",
     "attention.d64.full",
@@ -31,6 +31,8 @@ pub const NAMES: [&str; 18] = [
     "minilm.64",
     "compile.matmul",
     "compile.attention",
+    "compile.amd.matmul",
+    "compile.amd.attention",
     "pack.open",
     "pack.launch",
     "compile.cpu",
@@ -41,7 +43,7 @@ pub const NAMES: [&str; 18] = [
 pub fn dtypes(name: &str) -> &'static [&'static str] {
     match name {
         // Code for GPUs is compiled where its products run on matrix units.
-        "compile.matmul" | "compile.attention" => &["bf16"],
+        "compile.matmul" | "compile.attention" | "compile.amd.matmul" | "compile.amd.attention" => &["bf16"],
         "pack.open" | "pack.launch" => &["f32"],
         _ => &["f32", "bf16"],
     }
@@ -91,8 +93,10 @@ fn of_type<T: kcc_minilm::Element>(name: &str, device: &Device) -> Result<Option
         "silu_mul.4096" => rows::silu_mul::<T>(device)?,
         "moe.256" => dense::moe::<T>(device)?,
         "minilm.64" => model::minilm::<T>(device)?,
-        "compile.matmul" => compile::matmul::<T>()?,
-        "compile.attention" => compile::attention::<T>()?,
+        "compile.matmul" => compile::matmul::<T>(compile::NVIDIA)?,
+        "compile.attention" => compile::attention::<T>(compile::NVIDIA)?,
+        "compile.amd.matmul" => compile::matmul::<T>(compile::AMD)?,
+        "compile.amd.attention" => compile::attention::<T>(compile::AMD)?,
         "compile.cpu" => compile::on_cpu::<T>(false)?,
         "compile.cpu.cached" => compile::on_cpu::<T>(true)?,
         "pack.open" => pack::open(&device)?,

@@ -53,6 +53,10 @@ pub struct Chip {
     pub matrix: Matrix,
     /// Last word of the descriptor of a raw buffer.
     pub buffer_word: u32,
+    /// Two `f32` become bf16 by one instruction (`v_cvt_pk_bf16_f32`).
+    pub packs_bf16: bool,
+    /// LDS gives columns of what lies in rows (`ds_read_b64_tr_b16`).
+    pub column_loads: bool,
     /// How lanes of different rows exchange words.
     pub rows: Rows,
     /// What `kcc targets` says.
@@ -70,6 +74,8 @@ pub const CHIPS: &[Chip] = &[
         file: 131_072,
         matrix: Matrix::Cdna2,
         buffer_word: CDNA_WORD,
+        packs_bf16: false,
+        column_loads: false,
         rows: Rows::Crossbar,
         summary: "MI210, MI250: MFMA",
     },
@@ -82,6 +88,8 @@ pub const CHIPS: &[Chip] = &[
         file: 131_072,
         matrix: Matrix::Cdna3,
         buffer_word: CDNA_WORD,
+        packs_bf16: false,
+        column_loads: false,
         rows: Rows::Crossbar,
         summary: "MI300, MI325: MFMA",
     },
@@ -94,6 +102,8 @@ pub const CHIPS: &[Chip] = &[
         file: 131_072,
         matrix: Matrix::Cdna4,
         buffer_word: CDNA_WORD,
+        packs_bf16: true,
+        column_loads: true,
         rows: Rows::Swap,
         summary: "MI350, MI355: MFMA with 8-bit floats",
     },
@@ -106,6 +116,8 @@ pub const CHIPS: &[Chip] = &[
         file: 98_304,
         matrix: Matrix::Wmma,
         buffer_word: RDNA_WORD,
+        packs_bf16: false,
+        column_loads: false,
         rows: Rows::Cross,
         summary: "RX 7900: WMMA, waves of 32",
     },

@@ -4,9 +4,13 @@
 //!
 //! ```text
 //!          a                            b                            acc register r
-//! MFMA     row l % 16, k d·(l/16) + i   k d·(l/16) + i, col l % 16   row 4·(l/16) + r, col l % 16
-//! WMMA     row l % 16, k i              k i, col l % 16              row 2r + l/16,    col l % 16
+//! MFMA     row l % 16, k d·(l/16) + i   k d·(l/16) + i, col l % 16   row l % 16, col 4·(l/16) + r
+//! WMMA     row l % 16, k i              k i, col l % 16              row 2r + l/16, col l % 16
 //! ```
+//! MFMA computes the product's transpose, `bᵀ·aᵀ`: what the manual calls its first operand is `b`. So a lane holds neighbours
+//! along a row, which memory takes at once, reductions along rows stay in a lane, and the sums lie as the next product's
+//! left operand does, where `d` is 4.
+//!
 //! WMMA's operands are the same in both halves of the wave. Sources: "AMD matrix instruction calculator" and the ISA guides'
 //! chapters on matrix instructions.
 
@@ -17,15 +21,18 @@ use kcc_compiler::layout::{Coord, Dim, LayoutError, Linear};
 use kcc_dsl::ir::Elem;
 use std::sync::Arc;
 
-/// One instruction.
+/// One instruction, or a few in a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
     /// Name in the `rocdl` dialect.
     pub name: &'static str,
     /// Elements of `a` and of `b`.
     pub operands: (Elem, Elem),
-    /// Depth.
+    /// Depth of all.
     pub k: u32,
+    /// How many there are: where a lane gives less than four elements to one, the elements that it holds side by side go to
+    /// one after another, and are read at once.
+    pub times: u32,
     /// Whether operands lose mantissa.
     pub reduced: bool,
     /// What the dialect takes for an operand: so many of these, 0 for a scalar.
@@ -41,7 +48,7 @@ const fn product(
     takes: (K, u16),
     on: &'static [Matrix],
 ) -> Product {
-    Product { name, operands, k, reduced: false, takes, on }
+    Product { name, operands, k, times: 1, reduced: false, takes, on }
 }
 
 const BEFORE_4: &[Matrix] = &[Matrix::Cdna2, Matrix::Cdna3];
@@ -60,18 +67,22 @@ pub const TABLE: &[Product] = &[
     product("mfma.i32.16x16x32.i8", (Elem::I8, Elem::I8), 32, (K::I64, 0), &[Matrix::Cdna3]),
     product("mfma.i32.16x16x64.i8", (Elem::I8, Elem::I8), 64, (K::I32, 4), CDNA4),
     product("mfma.f32.16x16x32.fp8.fp8", (Elem::F8E4M3, Elem::F8E4M3), 32, (K::I64, 0), CDNA4),
-    product("mfma.f32.16x16x32.fp8.bf8", (Elem::F8E4M3, Elem::F8E5M2), 32, (K::I64, 0), CDNA4),
-    product("mfma.f32.16x16x32.bf8.fp8", (Elem::F8E5M2, Elem::F8E4M3), 32, (K::I64, 0), CDNA4),
+    product("mfma.f32.16x16x32.fp8.bf8", (Elem::F8E5M2, Elem::F8E4M3), 32, (K::I64, 0), CDNA4),
+    product("mfma.f32.16x16x32.bf8.fp8", (Elem::F8E4M3, Elem::F8E5M2), 32, (K::I64, 0), CDNA4),
     product("mfma.f32.16x16x32.bf8.bf8", (Elem::F8E5M2, Elem::F8E5M2), 32, (K::I64, 0), CDNA4),
     Product {
         name: "mfma.f32.16x16x8.xf32",
         operands: (Elem::F32, Elem::F32),
-        k: 8,
+        k: 16,
+        times: 2,
         reduced: true,
         takes: (K::F32, 2),
         on: &[Matrix::Cdna3],
     },
-    product("mfma.f32.16x16x4f32", (Elem::F32, Elem::F32), 4, (K::F32, 0), CDNA),
+    Product {
+        times: 4,
+        ..product("mfma.f32.16x16x4f32", (Elem::F32, Elem::F32), 16, (K::F32, 0), CDNA)
+    },
     product("wmma.f32.16x16x16.f16", (Elem::F16, Elem::F16), 16, (K::F16, 16), RDNA3),
     product("wmma.f32.16x16x16.bf16", (Elem::BF16, Elem::BF16), 16, (K::I16, 16), RDNA3),
     product("wmma.i32.16x16x16.iu8", (Elem::I8, Elem::I8), 16, (K::I32, 4), RDNA3),
@@ -82,7 +93,17 @@ pub const TABLE: &[Product] = &[
 /// # Errors
 /// None for this table; the type of the layouts' constructors.
 pub(crate) fn rows(matrix: Matrix) -> Result<Vec<MmaRow>, LayoutError> {
-    TABLE.iter().filter(|p| p.on.contains(&matrix)).map(Product::row).collect()
+    let own = TABLE.iter().filter(|p| p.on.contains(&matrix));
+    own.flat_map(|p| std::iter::once(p.row(false)).chain(p.deep().then(|| p.row(true)))).collect()
+}
+
+/// Behind the name of a product whose operands' order along the depth is that of sums.
+const IN_ORDER_OF_SUMS: &str = "/sums";
+
+/// The product of a row.
+pub(crate) fn named(name: &str) -> Option<&'static Product> {
+    let name = name.strip_suffix(IN_ORDER_OF_SUMS).unwrap_or(name);
+    TABLE.iter().find(|p| p.name == name)
 }
 
 /// The columns (or rows) 1, 2, 4 and 8 of an axis, for the lower four bits of a lane.
@@ -112,10 +133,17 @@ impl Product {
         if self.operands.0 == Elem::I8 { K::I32 } else { K::F32 }
     }
 
-    fn row(&self) -> Result<MmaRow, LayoutError> {
+    /// Whether a lane gives more than the four elements along the depth that it has of sums. As the depth's order does not
+    /// matter if both operands have the same, there is one in which it gives 16·j + 4·(l/16) + i for i below 4.
+    fn deep(&self) -> bool {
+        !self.is_wmma() && self.k > 16
+    }
+
+    /// With `sums` the depth in the order in which lanes hold sums.
+    fn row(&self, sums: bool) -> Result<MmaRow, LayoutError> {
         let (a, b) = self.operands;
         Ok(MmaRow {
-            name: self.name.to_owned(),
+            name: format!("{}{}", self.name, if sums { IN_ORDER_OF_SUMS } else { "" }),
             kind: MmaKind::Sync,
             warps: 1,
             a,
@@ -125,35 +153,39 @@ impl Product {
             m: 16,
             n: 16,
             k: self.k,
-            a_layout: Arc::new(self.operand_layout(1)?),
-            b_layout: Arc::new(self.operand_layout(0)?),
+            a_layout: Arc::new(self.operand_layout(1, sums)?),
+            b_layout: Arc::new(self.operand_layout(0, sums)?),
             acc_layout: Arc::new(self.sums_layout()?),
         })
     }
 
     /// Of an operand whose depth lies along that axis.
-    fn operand_layout(&self, depth: usize) -> Result<Linear, LayoutError> {
+    fn operand_layout(&self, depth: usize, sums: bool) -> Result<Linear, LayoutError> {
         let held = if self.is_wmma() { self.k } else { self.k / 4 };
         let mut lanes = sixteen(1 - depth);
+        let mut registers = steps(depth, 1, held);
         if self.is_wmma() {
             lanes.push([0; 3]);
+        } else if sums {
+            lanes.extend(steps(depth, 4, 16));
+            registers = [steps(depth, 1, 4), steps(depth, 16, self.k)].concat();
         } else {
             lanes.extend(steps(depth, held, self.k));
         }
         let mut extents = [16; 2];
         extents[depth] = self.k;
-        Linear::new(&extents, [(Dim::Register, &steps(depth, 1, held)[..]), (Dim::Lane, &lanes)])
+        Linear::new(&extents, [(Dim::Register, &registers[..]), (Dim::Lane, &lanes)])
     }
 
     fn sums_layout(&self) -> Result<Linear, LayoutError> {
-        let mut lanes = sixteen(1);
-        let registers = if self.is_wmma() {
+        let (mut lanes, registers);
+        if self.is_wmma() {
+            (lanes, registers) = (sixteen(1), steps(0, 2, 16));
             lanes.push([1, 0, 0]);
-            steps(0, 2, 16)
         } else {
-            lanes.extend(steps(0, 4, 16));
-            steps(0, 1, 4)
-        };
+            (lanes, registers) = (sixteen(0), steps(1, 1, 4));
+            lanes.extend(steps(1, 4, 16));
+        }
         Linear::new(&[16, 16], [(Dim::Register, &registers[..]), (Dim::Lane, &lanes)])
     }
 
@@ -170,7 +202,18 @@ impl Product {
 
     /// Writes `a · b + acc`.
     pub(crate) fn emit(&self, e: &mut Emit, a: &[V], b: &[V], acc: &[V]) -> Vec<V> {
-        let (x, y, sums) = (self.operand(e, a), self.operand(e, b), e.vector(acc));
+        let mut sums = e.vector(acc);
+        let each = (a.len() / self.times as usize).max(1);
+        for (a, b) in a.chunks(each).zip(b.chunks(each)) {
+            sums = self.one(e, a, b, sums);
+        }
+        (0..acc.len()).map(|i| e.extract(sums, i)).collect()
+    }
+
+    /// Writes one instruction.
+    fn one(&self, e: &mut Emit, a: &[V], b: &[V], sums: V) -> V {
+        let (first, second) = if self.is_wmma() { (a, b) } else { (b, a) };
+        let (x, y) = (self.operand(e, first), self.operand(e, second));
         let types = format!("{}, {}, {}", x.ty, y.ty, sums.ty);
         let name = self.name;
         let text = if self.is_wmma() {
@@ -183,8 +226,7 @@ impl Product {
                 sums.ty
             )
         };
-        let all = e.here(sums.ty, text);
-        (0..acc.len()).map(|i| e.extract(all, i)).collect()
+        e.here(sums.ty, text)
     }
 }
 
@@ -197,7 +239,7 @@ mod tests {
     #[test]
     fn lanes_hold_what_the_manuals_say() {
         for p in TABLE {
-            let row = p.row().expect("layouts");
+            let row = p.row(false).expect("layouts");
             let lanes = if p.is_wmma() { 32 } else { 64 };
             let held = if p.is_wmma() { p.k } else { p.k / 4 };
             let mut seen = HashSet::new();
@@ -208,12 +250,29 @@ mod tests {
                     assert_eq!(row.b_layout.at(i, l, 0), [deep, l % 16, 0], "{}", p.name);
                 }
                 for r in 0..256 / lanes {
-                    let m = if p.is_wmma() { 2 * r + l / 16 } else { 4 * (l / 16) + r };
-                    assert_eq!(row.acc_layout.at(r, l, 0), [m, l % 16, 0], "{}", p.name);
-                    seen.insert((m, l % 16));
+                    let (m, n) =
+                        if p.is_wmma() { (2 * r + l / 16, l % 16) } else { (l % 16, 4 * (l / 16) + r) };
+                    assert_eq!(row.acc_layout.at(r, l, 0), [m, n, 0], "{}", p.name);
+                    seen.insert((m, n));
                 }
             }
             assert_eq!(seen.len(), 256, "{}", p.name);
+        }
+    }
+
+    /// Each element along the depth once, in the lanes that hold that column of sums.
+    #[test]
+    fn depths_in_the_order_of_sums_hold_what_sums_do() {
+        for p in TABLE.iter().filter(|p| p.deep()) {
+            let row = p.row(true).expect("layouts");
+            for l in 0..64 {
+                for i in 0..p.k / 4 {
+                    let deep = 16 * (i / 4) + 4 * (l / 16) + i % 4;
+                    assert_eq!(row.a_layout.at(i, l, 0), [l % 16, deep, 0], "{}", p.name);
+                    assert_eq!(row.b_layout.at(i, l, 0), [deep, l % 16, 0], "{}", p.name);
+                }
+            }
+            assert_eq!(row.a_layout.basis(Dim::Lane), row.acc_layout.basis(Dim::Lane), "{}", p.name);
         }
     }
 }

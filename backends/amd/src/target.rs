@@ -22,9 +22,10 @@ convert-cf-to-llvm,reconcile-unrealized-casts";
 const DEVICE: &str = "convert-vector-to-llvm,convert-scf-to-cf,convert-arith-to-llvm,convert-math-to-llvm,\
 convert-cf-to-llvm,reconcile-unrealized-casts,ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}";
 
-/// The last pass finds which of the launch's implicit arguments the kernel needs: none.
-const OPTIMISE: &str = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),early-cse,dce),\
-amdgpu-attributor";
+/// Loops are turned to end in their condition: in those that begin with it the generator copies each sum from turn to turn. The
+/// last pass finds which of the launch's implicit arguments the kernel needs: none.
+const OPTIMISE: &str = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),\
+early-cse,slp-vectorizer,dce),amdgpu-attributor";
 
 /// Code objects of version 5: the newest that every supported release of HIP loads.
 const ABI: &str =
@@ -100,7 +101,7 @@ impl GpuTarget for Amd {
     }
 
     fn hooks(&self) -> &'static dyn Hooks {
-        &Functions
+        if self.chip.packs_bf16 { &Functions { packs_bf16: true } } else { &Functions { packs_bf16: false } }
     }
 
     fn mma_table(&self) -> &[MmaRow] {
@@ -120,12 +121,14 @@ impl GpuTarget for Amd {
         self.device
     }
 
+    /// Without the mode of IEEE 754-2008 extrema ignore a signalling NaN as they do a quiet one, and operands need no
+    /// instruction of their own that quiets them.
     fn kernel_attributes(&self, func: &Func) -> String {
         let size = func.threads(self.facts.lanes);
         format!(
             "rocdl.kernel, rocdl.flat_work_group_size = \"{size},{size}\", \
              rocdl.reqd_work_group_size = array<i32: {size}, 1, 1>, \
-             passthrough = [[\"uniform-work-group-size\", \"true\"]]"
+             passthrough = [[\"uniform-work-group-size\", \"true\"], [\"amdgpu-ieee\", \"false\"]]"
         )
     }
 
@@ -202,8 +205,21 @@ impl GpuTarget for Amd {
         Ok(())
     }
 
+    fn column_loads(&self) -> bool {
+        self.chip.column_loads
+    }
+
+    /// `ds_read_b64_tr_b16`.
+    fn load_columns(&self, e: &mut Emit, p: V) -> Result<[V; 2], Error> {
+        let ty = Ty::vector(K::I16, 4);
+        let read = e.here(ty, format!("rocdl.ds.read.tr16.b64 {p} : !llvm.ptr<3> -> {ty}"));
+        let words = Ty::vector(K::I32, 2);
+        let words = e.pure(words, format!("llvm.bitcast {read} : {ty} to {words}"), &[read]);
+        Ok([e.extract(words, 0), e.extract(words, 1)])
+    }
+
     fn mma(&self, e: &mut Emit, row: &MmaRow, a: &[V], b: &[V], acc: &[V]) -> Result<Vec<V>, Error> {
-        let own = matrix::TABLE.iter().find(|p| p.name == row.name);
+        let own = matrix::named(&row.name);
         let own = own.ok_or_else(|| bug(format!("{} has no `{}`", self.full, row.name)))?;
         Ok(own.emit(e, a, b, acc))
     }

@@ -105,8 +105,12 @@ impl Emit {
             let chosen = self.cmpf(predicate, a, b);
             return self.select(chosen, a, b);
         }
-        let name = if max { "llvm.maximumnum" } else { "llvm.minimumnum" };
-        self.intrinsic2(name, a, b)
+        self.extremum(max, a, b)
+    }
+
+    /// minimumNumber or maximumNumber as LLVM's intrinsic.
+    pub fn extremum(&mut self, max: bool, a: V, b: V) -> V {
+        self.intrinsic2(if max { "llvm.maximumnum" } else { "llvm.minimumnum" }, a, b)
     }
 
     /// An LLVM intrinsic overloaded on its one operand and result type.

@@ -237,6 +237,21 @@ pub trait GpuTarget: Send + Sync {
         None
     }
 
+    /// Whether [`GpuTarget::load_columns`] is there.
+    fn column_loads(&self) -> bool {
+        false
+    }
+
+    /// Reads columns of 4 by 16 elements of 16 bits from shared memory, by each 16 lanes of a warp: lane `l` points at four
+    /// neighbours of row `l / 4`, those from column `4 · (l % 4)` on, and gets the four rows of column `l`: two `i32`.
+    ///
+    /// # Errors
+    /// Where the target has no such thing.
+    fn load_columns(&self, e: &mut Emit, p: V) -> Result<[V; 2], Error> {
+        let _ = (e, p);
+        Err(bug("loads of columns on a target without them"))
+    }
+
     /// Starts copying `bytes` (4, 8, 16) from global to shared memory, of which only the first `valid` (`i32`) are read and
     /// the rest are zero; a `valid` of `i1` says whether all are read or none.
     ///

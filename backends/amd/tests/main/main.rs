@@ -7,6 +7,7 @@ mod mutate;
 mod objects;
 mod order;
 mod random;
+mod shipped;
 
 use kcc_amd::Amd;
 

@@ -127,11 +127,9 @@ impl Lower<'_> {
     pub(super) fn within(&mut self, t: &Term) -> V {
         let Some(offset) = t.offset else { return self.e.cmpi("ult", t.own, t.dim) };
         if t.from_zero && offset.level > t.own.level {
-            let some = self.e.cmpi("ult", offset, t.dim);
+            // All three are from 0 to 2³¹ - 1, so that the difference does not wrap.
             let left = self.e.op2("arith.subi", t.dim, offset);
-            let zero = self.i32(0);
-            let limit = self.e.select(some, left, zero);
-            return self.e.cmpi("ult", t.own, limit);
+            return self.e.cmpi("slt", t.own, left);
         }
         let c = self.e.op2("arith.addi", offset, t.own);
         self.e.cmpi("ult", c, t.dim)

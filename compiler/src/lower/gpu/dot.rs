@@ -39,6 +39,8 @@ enum Source {
         /// Register bits that tell apart the matrices of one load.
         select: Vec<u32>,
     },
+    /// Columns of four elements of 16 bits, by lanes that point at rows.
+    Columns { base: V, places: Places },
     /// Vectors, element by element.
     Elements { base: V, ty: SharedType },
 }
@@ -137,7 +139,12 @@ impl Lower<'_> {
                 let places = self.places(&addresses, elem.bytes() as u32)?;
                 Source::Matrices { base, places, transposed, select }
             }
-            _ => Source::Elements { base, ty },
+            _ => match column_addresses(&offsets, elem) {
+                Some(addresses) if self.target.column_loads() => {
+                    Source::Columns { base, places: self.places(&addresses, elem.bytes() as u32)? }
+                }
+                _ => Source::Elements { base, ty },
+            },
         };
         Ok(Operand { layout, shape, elem, from })
     }
@@ -182,6 +189,15 @@ impl Lower<'_> {
                     let parts = parts.ok_or_else(|| bug("a register that was not read"))?;
                     let word = if n > 1 { self.e.pack_word(o.elem, &parts) } else { parts[0] };
                     words.insert(o.layout.part(Dim::Register, r), word);
+                }
+            }
+            Source::Columns { base, places } => {
+                for first in (0..o.layout.registers()).step_by(4).filter(|r| wanted(*r)) {
+                    let p = self.shared_place(*base, places, first);
+                    let read = self.target.load_columns(&mut self.e, p)?;
+                    for (r, v) in [first, first + 2].into_iter().zip(read) {
+                        words.insert(o.layout.part(Dim::Register, r), v);
+                    }
                 }
             }
             Source::Matrices { base, places, transposed, select } => {
@@ -292,6 +308,24 @@ fn matrix_addresses(offsets: &Linear, elem: Elem, select: &[u32]) -> Option<(Lin
         return Some((addresses(offsets, &rows, &registers, select)?, true));
     }
     None
+}
+
+/// Where each lane points so that a load of columns gives each lane its words: offsets in elements, where the first two bits
+/// of a lane, which lie side by side in a row, have changed places with those of a register, which are rows.
+fn column_addresses(offsets: &Linear, elem: Elem) -> Option<Linear> {
+    let [registers, lanes] = [Dim::Register, Dim::Lane].map(|d| offsets.basis(d));
+    let (&[r0, r1, ..], &[l0, l1, l2, l3, ref others @ ..]) = (registers, lanes) else { return None };
+    let aligned = |list: &[Coord]| list.iter().all(|o| o[0] % 4 == 0);
+    let others_aligned = aligned(&registers[2..]) && aligned(others) && aligned(offsets.basis(Dim::Warp));
+    let apart = [r0, r1, l2, l3].iter().all(|o| o[0] > 0 && o[0] % 4 == 0);
+    if elem.bytes() != 2 || l0[0] != 1 || l1[0] != 2 || !apart || !others_aligned {
+        return None;
+    }
+    let lanes = [&[l2, l3, r0, r1], others].concat();
+    let registers = [&[l0, l1], &registers[2..]].concat();
+    let dims =
+        [(Dim::Register, &registers[..]), (Dim::Lane, &lanes[..]), (Dim::Warp, offsets.basis(Dim::Warp))];
+    Linear::new(offsets.extents(), dims).ok()
 }
 
 fn addresses(offsets: &Linear, rows: &[u32], registers: &[u32], select: &[u32]) -> Option<Linear> {

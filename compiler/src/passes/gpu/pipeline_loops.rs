@@ -41,11 +41,10 @@ struct Facts {
     uses: Vec<u32>,
     /// Copies go by way of registers.
     staged: bool,
-    /// Lanes of a warp, threads of a block, registers of a thread, bytes of shared memory.
+    /// Lanes of a warp, threads of a block, registers of a thread.
     lanes: u32,
     threads: u32,
     registers: u32,
-    shared_bytes: u32,
 }
 
 fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
@@ -61,7 +60,6 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
         lanes: chip.lanes,
         threads: func.threads(chip.lanes),
         registers: chip.registers,
-        shared_bytes: chip.shared_bytes,
     };
     let mut others = 0;
     func.walk(&mut |op| {
@@ -106,9 +104,9 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
         }
         func.count("stages", u64::from(stages));
         if facts.staged {
-            // A second buffer is worth half of the memory, so that two blocks share a processor.
-            let (most, double) = (facts.shared_bytes / 2, others.saturating_sub(ring) + ring * 2);
-            let buffers = if stages > 2 && (double <= most || asked.is_some()) { 2 } else { 1 };
+            // A second buffer saves a meeting of threads a turn, and costs an addition for each place that is read: for those
+            // who ask.
+            let buffers = if asked.is_some_and(|s| s > 2) { 2 } else { 1 };
             done.extend(staged::pipelined(func, op, &copies, buffers));
             continue;
         }

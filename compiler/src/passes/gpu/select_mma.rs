@@ -14,6 +14,7 @@ use crate::gpu::fragments::{self, Division, FMA};
 use crate::gpu::{GpuOptions, GpuTarget, MmaKind, MmaRow};
 use crate::ktg::access::Views;
 use crate::ktg::{Block, Builder, Func, GpuOp, Kind, Op, SharedType, Type};
+use crate::layout::Dim;
 use crate::layout::shared::{Shared, Swizzle};
 use kcc_dsl::ir::{LocId, OpKind, ValueId};
 use std::collections::HashMap;
@@ -77,9 +78,12 @@ fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Er
         .flat_map(|p| p.places.iter().enumerate())
         .filter_map(|(side, p)| match p {
             Place::Shared { stored, perm } => {
-                let deep =
-                    (!target.facts().matrix_loads).then(|| depth_axis(func, *stored, perm.as_deref(), side));
                 let near = contiguous_axis(func, &views, &defs, *stored);
+                // Columns of 16 elements are read along either axis.
+                let columns = target.column_loads()
+                    && func.ty(*stored).tile().is_some_and(|t| t.elem.bytes() == 2 && t.shape[near] >= 16);
+                let deep = (!target.facts().matrix_loads && !columns)
+                    .then(|| depth_axis(func, *stored, perm.as_deref(), side));
                 let axis = deep.flatten().unwrap_or(near);
                 Some((*stored, (axis, axis != near)))
             }
@@ -198,18 +202,26 @@ fn plan(
     let (m, n) = (tr.shape[rank - 2] as u32, tr.shape[rank - 1] as u32);
     let division = Division::choose(func.warps, (m, n), (row.m, row.n), chained.contains(&result));
     let acc = fragments::accumulator(row, &tr.shape, division).map_err(in_layout)?;
-    let left = fragments::operand(row, &acc, ta.shape[rank - 1], 0).map_err(in_layout)?;
     let within = defs.get(&result).map_or(0, |d| d.within);
     let from_product = |v| product_behind(defs, v, 0).is_some();
+    // What a product has made is an operand without changing lanes where sums lie in lanes as operands do.
+    let follows = from_product(a) && chained.contains(&result) && same_rows(row, &tr.shape, division);
+    let row = if follows { in_place(target.mma_table(), row) } else { row };
+    let left = fragments::operand(row, &acc, ta.shape[rank - 1], 0).map_err(in_layout)?;
     let kept = defs.get(&a).is_none_or(|d| d.within != within)
         && left.registers() * ta.elem.bytes() as u32 <= 4 * KEPT_WORDS;
-    let first =
-        if (from_product(a) && chained.contains(&result) && same_rows(row, &tr.shape, division)) || kept {
-            Place::Registers(Arc::new(left))
-        } else {
-            shared_place(defs, a)
-        };
+    let first = if follows || kept { Place::Registers(Arc::new(left)) } else { shared_place(defs, a) };
     Ok(Plan { instr: row.name.clone(), acc: Arc::new(acc), places: [first, shared_place(defs, b)] })
+}
+
+/// The row of the same product whose left operand lies in lanes as sums do; without one the row itself.
+fn in_place<'t>(table: &'t [MmaRow], row: &'t MmaRow) -> &'t MmaRow {
+    let same = |r: &&MmaRow| {
+        (r.kind, r.a, r.b, r.acc, r.reduced) == (row.kind, row.a, row.b, row.acc, row.reduced)
+            && (r.m, r.n, r.k) == (row.m, row.n, row.k)
+    };
+    let lies = |r: &&MmaRow| r.a_layout.basis(Dim::Lane) == r.acc_layout.basis(Dim::Lane);
+    table.iter().filter(same).find(lies).unwrap_or(row)
 }
 
 /// Whether each warp holds whole rows, so that the result can be a left operand without crossing warps.
