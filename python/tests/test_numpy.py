@@ -73,10 +73,13 @@ class Results(unittest.TestCase):
         worked = self.pack["worked"]
         self.assertEqual(worked.prepare(x, y).workspace, 12)
         with self.assertRaisesRegex(kcc.ArgumentError, "needs 12 bytes of workspace, 0 were given"):
-            worked(x, y)
+            worked.prepare(x, y)(x, y)
         with self.assertRaisesRegex(kcc.ArgumentError, "needs 12 bytes of workspace, 11 were given"):
             worked(x, y, workspace=np.zeros(11, np.uint8))
         worked(x, y, workspace=np.zeros(3, np.float32))
+        np.testing.assert_array_equal(y, x)
+        y[:] = 0
+        worked(x, y)  # the device's own
         np.testing.assert_array_equal(y, x)
 
     def test_packs_from_memory_and_what_they_say(self):

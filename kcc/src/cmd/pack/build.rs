@@ -34,7 +34,7 @@ pub(in super::super) struct Args {
     /// Only these kernels, of those that the list names
     #[arg(long, short)]
     kernel: Vec<String>,
-    /// Only instances with tensors or numbers of these element types; those without any float stay
+    /// Only instances with tensors of these element types; those without tensors of floats stay
     #[arg(long)]
     dtype: Vec<String>,
     /// Machine code for NVIDIA GPUs, by `ptxas`, and PTX for drivers that refuse it
@@ -66,9 +66,13 @@ pub(super) struct Work<'l> {
 }
 
 impl Work<'_> {
-    /// Whether it is an instance for one of these element types, or for no float at all.
+    /// Whether it is an instance for one of these element types, or for no float at all. Numbers do not count: an `eps` is `f32`
+    /// beside tensors of any type.
     fn has_type(&self, names: &[String]) -> bool {
-        let mut elems = self.traced.params.iter().map(|p| p.kind.ty().elem());
+        let mut elems = self.traced.params.iter().filter_map(|p| match p.kind {
+            ParamKind::View { elem, .. } => Some(elem),
+            ParamKind::Scalar(_) => None,
+        });
         let float = elems.clone().any(|e| e.is_float());
         names.is_empty() || !float || elems.any(|e| names.iter().any(|n| n == e.name()))
     }
@@ -100,6 +104,12 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
         return Err(Failure::with_help(what, format!("there are {}", known.join(", "))));
     }
     work.retain(|w| !w.candidate && w.has_type(&args.dtype));
+    if work.is_empty() {
+        return Err(Failure::with_help(
+            format!("{}: there is nothing to compile", path.display()),
+            format!("no instance that is asked for has tensors of {}", args.dtype.join(", ")),
+        ));
+    }
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(work.len() as u64) };
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
         bar.set_style(style);
