@@ -41,8 +41,9 @@ impl Lower<'_> {
                 }
                 // A lane for each block of the cluster.
                 let blocks: u32 = self.func.cluster.iter().product();
-                let count = self.e.int(K::I32, i64::from(blocks));
-                let mut first = self.e.cmpi("ult", self.lane, count);
+                let (test, bound) = if blocks > 1 { ("ult", blocks) } else { ("eq", 0) };
+                let bound = self.e.int(K::I32, i64::from(bound));
+                let mut first = self.e.cmpi(test, self.lane, bound);
                 if let Some(condition) = op.operands.get(2) {
                     let condition = self.scalar(*condition)?;
                     first = self.e.op2("arith.andi", first, condition);

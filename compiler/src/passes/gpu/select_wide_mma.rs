@@ -19,6 +19,7 @@ use crate::ktg::access::Views;
 use crate::ktg::{Block, Builder, Func, GpuOp, Kind, Layout, Op, SharedType, Type};
 use crate::layout::shared::Shared;
 use kcc_dsl::ir::{BinaryOp, Const, Elem, OpKind, Precision, TileType, ValueId};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -88,9 +89,8 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
         }
         for v in made {
             for &axis in wanted.get(&v).into_iter().flatten() {
-                if !stored.contains_key(&(v, axis)) {
-                    let s = store(b, v, axis)?;
-                    stored.insert((v, axis), s);
+                if let Entry::Vacant(entry) = stored.entry((v, axis)) {
+                    entry.insert(store(b, v, axis)?);
                 }
             }
         }
