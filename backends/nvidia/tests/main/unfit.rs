@@ -166,6 +166,18 @@ fn carried_sums_count_as_long_as_their_loop() {
 }
 
 #[test]
+fn sums_that_leave_no_register_for_their_product_are_refused() {
+    for tile in [(256, 256, 64), (512, 512, 64)] {
+        let error = compile(&matmul(Elem::BF16, tile), "nvidia:sm_90a", &[]).unwrap_err();
+        assert!(
+            error.contains("registers of a thread at once") && error.contains("smaller extents"),
+            "{error}"
+        );
+    }
+    assert!(compile(&matmul(Elem::BF16, (128, 256, 64)), "nvidia:sm_90a", &[]).is_ok());
+}
+
+#[test]
 fn text_is_of_the_oldest_version_that_knows_what_it_uses() {
     let version = |elem, target: &str| {
         let artifact = compile(&matmul(elem, (64, 64, 64)), target, &[]).expect("compiles");

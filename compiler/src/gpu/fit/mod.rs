@@ -14,8 +14,12 @@ pub use shared::Buffer;
 
 use super::{Facts, GpuOptions};
 use crate::error::{Error, at};
-use crate::ktg::Func;
+use crate::ktg::{Func, GpuOp, Kind};
 use kcc_dsl::ir::Loc;
+
+/// Registers that an asynchronous product takes at least besides its sums, which cannot be kept in memory meanwhile: descriptors,
+/// barriers, counters. With fewer the assembler refuses the code.
+const BESIDE_SUMS: u32 = 16;
 
 /// What there is too little of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +78,14 @@ pub fn excess(func: &Func, shared: u32, facts: &Facts) -> Option<Excess> {
         }
         return Some(make(Resource::Shared, (shared, facts.shared_bytes), loc, parts));
     }
-    let held = held(func, facts);
+    let mut held = held(func, facts);
+    let mut wide = false;
+    func.walk(&mut |op| wide |= matches!(op.kind, Kind::Gpu(GpuOp::MmaAsync { .. })));
+    if wide && held.registers > 0 {
+        // What has no extents does not shrink.
+        held.registers += BESIDE_SUMS;
+        held.tiles.push((Vec::new(), BESIDE_SUMS));
+    }
     (held.registers > held.limit)
         .then(|| make(Resource::Registers, (held.registers, held.limit), held.loc, held.tiles))
 }
