@@ -167,7 +167,10 @@ impl Lower<'_> {
                 let word = self.word_of(s)?;
                 self.issue(dup(Elem::I32, word, 2 * flat(t)));
             }
-            e => return Err(self.unsupported(format!("tiles of {e}"), "use i32")),
+            e => {
+                self.no_narrow_floats(e)?;
+                return Err(self.unsupported(format!("tiles of {e}"), "use i32"));
+            }
         }
         Ok(to)
     }
