@@ -1,5 +1,6 @@
 //! Makes the folder for someone with a device: `make ascend-kit`, or `cargo run -p kcc-ascend --example ascend-kit -- FOLDER`.
 
+#[allow(dead_code)]
 #[path = "../tests/main/args.rs"]
 mod args;
 #[path = "../tests/main/harness.rs"]

@@ -28,7 +28,7 @@ pub struct Output {
 /// Header slot that holds 1 + the index of the first assertion that failed.
 pub(super) const FAILED_SLOT: i64 = (SCRATCH_HEADER / 8 - 1) as i64;
 
-/// Operations that a loop leaves to the code before it; shipped kernels have fewer.
+/// Operations that a loop leaves to the code before it: more of them alive at once slow LLVM down.
 const MOST_RAISED: usize = 768;
 
 /// Lowers a kernel to a module of `func`, `scf`, `arith`, `vector`, `math` and `llvm` operations.
