@@ -18,7 +18,7 @@ const LLVM_PASSES: &str =
     "function(early-cse,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse,simplifycfg)";
 
 /// Bytes of a lowered module beyond which code is not moved out of loops, since the code generator's time grows with the square of what
-/// then stands before them. The longest shipped kernel has a third of it.
+/// then stands before them.
 const LONG_MODULE: usize = 1 << 20;
 const LONG_PASSES: &str = "function(early-cse,instcombine<no-verify-fixpoint>,early-cse,simplifycfg)";
 

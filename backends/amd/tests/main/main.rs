@@ -7,7 +7,6 @@ mod mutate;
 mod objects;
 mod order;
 mod random;
-mod shipped;
 
 use kcc_amd::Amd;
 
