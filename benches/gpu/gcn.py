@@ -56,6 +56,14 @@ def disassemble(path):
     return code
 
 
+def instructions(data):
+    """The same of an object in memory."""
+    with tempfile.NamedTemporaryFile(suffix=".hsaco") as file:
+        file.write(data)
+        file.flush()
+        return disassemble(file.name)
+
+
 def main_loop(code):
     """Instructions of the main loop; `None` if no loop holds a matrix product."""
     ranges = [(i.target, i.address) for i in code if i.target is not None and i.target <= i.address]

@@ -21,6 +21,7 @@ from pathlib import Path
 import gcn
 import sass
 import tools
+import waits
 
 HERE = Path(__file__).resolve().parent
 PINNED = HERE / "static.json"
@@ -114,6 +115,9 @@ def ours(kit, found, archs, only=()):
     # The tools are programs of their own: two at a time.
     with ThreadPoolExecutor(2) as pool:
         results.update(zip(jobs, pool.map(lambda job: found.figures(*job), jobs.values())))
+    for name, (code, arch, _) in jobs.items():
+        if vendor(arch) == "amd" and (wrong := waits.faults(gcn.instructions(code))):
+            sys.exit("\n".join([f"{name}: registers are read too early:", *wrong[:10]]))
     return {f"{bench}, {config}, {arch}": results[f"{bench}, {config}, {arch}"] for bench, config, arch, *_ in every}
 
 

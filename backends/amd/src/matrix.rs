@@ -79,10 +79,7 @@ pub const TABLE: &[Product] = &[
         takes: (K::F32, 2),
         on: &[Matrix::Cdna3],
     },
-    Product {
-        times: 4,
-        ..product("mfma.f32.16x16x4f32", (Elem::F32, Elem::F32), 16, (K::F32, 0), CDNA)
-    },
+    Product { times: 4, ..product("mfma.f32.16x16x4f32", (Elem::F32, Elem::F32), 16, (K::F32, 0), CDNA) },
     product("wmma.f32.16x16x16.f16", (Elem::F16, Elem::F16), 16, (K::F16, 16), RDNA3),
     product("wmma.f32.16x16x16.bf16", (Elem::BF16, Elem::BF16), 16, (K::I16, 16), RDNA3),
     product("wmma.i32.16x16x16.iu8", (Elem::I8, Elem::I8), 16, (K::I32, 4), RDNA3),
