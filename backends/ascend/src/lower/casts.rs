@@ -38,18 +38,18 @@ impl Lower<'_> {
             return Ok(Held::Tile(b));
         }
         if to.is_float() {
-            let f = self.to_f32(x, b, &t)?;
+            let f = self.in_f32(x, b, &t)?;
             return self.narrowed(f, r);
         }
         if to == Elem::Bool {
-            let f = self.to_f32(x, b, &t)?;
+            let f = self.in_f32(x, b, &t)?;
             return Ok(Held::Tile(self.compare_scalar(Compare::Ne, f, 0.into(), &wide)));
         }
         if from.is_float() || from == Elem::Bool {
-            let f = self.to_f32(x, b, &t)?;
+            let f = self.in_f32(x, b, &t)?;
             return Ok(Held::Tile(self.float_to_int(f, &t)?));
         }
-        let i = self.to_i32(b, from, &t)?;
+        let i = self.in_i32(b, from, &t)?;
         let ints = t.with_elem(Elem::I32);
         // What does not fit is cut off.
         let cut = |l: &mut Self, bits: i64, elem: Elem| {
@@ -75,7 +75,7 @@ impl Lower<'_> {
     }
 
     /// Any tile as `f32`, rounded once.
-    fn to_f32(&mut self, x: ValueId, b: u32, t: &TileType) -> Result<u32, Error> {
+    fn in_f32(&mut self, x: ValueId, b: u32, t: &TileType) -> Result<u32, Error> {
         let from = self.elem(x);
         match from {
             e if e.is_float() => self.as_f32(x),
@@ -103,7 +103,7 @@ impl Lower<'_> {
     }
 
     /// An integer tile as `i32`, what does not fit cut off.
-    fn to_i32(&mut self, b: u32, from: Elem, t: &TileType) -> Result<u32, Error> {
+    fn in_i32(&mut self, b: u32, from: Elem, t: &TileType) -> Result<u32, Error> {
         let wide = t.with_elem(Elem::F32);
         match from {
             Elem::I8 | Elem::U8 => {

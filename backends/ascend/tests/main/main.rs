@@ -14,4 +14,5 @@ mod random;
 mod refused;
 mod shapes;
 mod shipped;
+#[allow(clippy::assign_op_pattern, clippy::eq_op)]
 mod strange;
