@@ -51,7 +51,7 @@ pub enum Error {
     },
     /// A device name that means nothing.
     #[error(
-        "no device is called `{name}`; there are `cpu`, `cpu:THREADS`, `eager`, `cuda`, `cuda:INDEX`, `hip`, `hip:INDEX`, `ascend`, `ascend:INDEX`, and `sim:CHIP`, as in `sim:sm_90a`"
+        "no device is called `{name}`; there are `cpu`, `cpu:THREADS`, `eager`, `cuda`, `cuda:INDEX`, `hip`, `hip:INDEX`, `ascend`, `ascend:INDEX`, `sim:CHIP` as in `sim:sm_90a`, and `emu:CHIP` as in `emu:gfx942`"
     )]
     UnknownDevice {
         /// The name.

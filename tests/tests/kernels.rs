@@ -1,8 +1,8 @@
 //! The shipped kernels against their references: the cases that `kcc-kernels` runs in eager mode, compiled for this machine, for
-//! AVX2, and for GPUs and NPUs on the simulators.
+//! AVX2, and for GPUs and NPUs on the simulators; machine code of AMD's chips on the emulator.
 //!
-//! `KCC_CASES=text` runs only the cases whose names contain it, `KCC_CASES_SHOW=1` says how long each took. A simulated NPU takes a part
-//! of them that KCC_SIM_SEED chooses, or all with `KCC_CASES_ALL=1`.
+//! `KCC_CASES=text` runs only the cases whose names contain it, `KCC_CASES_SHOW=1` says how long each took. A simulated NPU and the
+//! emulator take a part of them that KCC_SIM_SEED chooses, or all with `KCC_CASES_ALL=1`.
 
 use kcc_kernels::cases::cases;
 use kcc_runtime::{Builder, Device};
@@ -95,4 +95,27 @@ fn kernels_agree_with_their_references_on_a_simulated_910b() {
 #[test]
 fn kernels_agree_with_their_references_on_a_simulated_910b_of_20_groups() {
     check_part(&simulated("sim:ascend910b4"), seed() + PARTS / 2, PARTS);
+}
+
+/// One of so many cases, for each of the chips another one.
+const EMULATED: usize = 16;
+
+#[test]
+fn machine_code_agrees_with_references_on_an_emulated_gfx90a() {
+    check_part(&simulated("emu:gfx90a"), seed(), EMULATED);
+}
+
+#[test]
+fn machine_code_agrees_with_references_on_an_emulated_gfx942() {
+    check_part(&simulated("emu:gfx942"), seed() + 4, EMULATED);
+}
+
+#[test]
+fn machine_code_agrees_with_references_on_an_emulated_gfx950() {
+    check_part(&simulated("emu:gfx950"), seed() + 8, EMULATED);
+}
+
+#[test]
+fn machine_code_agrees_with_references_on_an_emulated_gfx1100() {
+    check_part(&simulated("emu:gfx1100"), seed() + 12, EMULATED);
 }

@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// An argument: `x=random:64x64[:SEED]`, `x=zeros:8`, `x=ones:8`, `x=iota:8`, `ids=below:11:3x4`, `n=list:3,1,2`, `y=empty:8`, `x=in.npy`, `scale=0.5`
     #[arg(long = "arg", short, value_parser = pair)]
     args: Vec<(String, String)>,
-    /// Where to run: `cpu`, `cpu:THREADS`, `eager`, `cuda:INDEX`, `hip:INDEX`, `sim:sm_90a`, `sim:ascend910b` (simulators)
+    /// Where to run: `cpu`, `cpu:THREADS`, `eager`, `cuda:INDEX`, `hip:INDEX`, `sim:sm_90a`, `sim:ascend910b` (simulators), `emu:gfx942` (AMD's machine code, emulated)
     #[arg(long, short, default_value = "cpu")]
     device: String,
     /// What to compile for on a CPU; see `kcc targets`

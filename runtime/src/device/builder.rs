@@ -10,7 +10,10 @@ use crate::drivers::cpu::detect;
 use crate::drivers::dry::Dry;
 use crate::drivers::gpu::Driver;
 #[cfg(feature = "sim")]
-use crate::drivers::sim::{self, How};
+use crate::drivers::{
+    emu::Emulator,
+    sim::{self, How},
+};
 use crate::error::{Error, Result};
 use crate::jit::{Compiler, DiskCache, default_cache_dir};
 use crate::launch::PrintHandler;
@@ -51,11 +54,17 @@ enum Choice {
 enum Simulator {
     Gpu(&'static kcc_simt::Chip),
     Npu(&'static kcc_davinci::Chip),
+    /// Of a GPU that runs machine code.
+    Code(&'static kcc_gcn::Chip),
 }
 
 #[cfg(feature = "sim")]
 impl Simulator {
-    fn find(name: &str) -> Option<Simulator> {
+    /// The chip of a name of the kind `sim` or `emu`.
+    fn find(kind: &str, name: &str) -> Option<Simulator> {
+        if kind == "emu" {
+            return kcc_gcn::Chip::find(name).map(Simulator::Code);
+        }
         let npu = || kcc_davinci::Chip::find(name).map(Simulator::Npu);
         kcc_simt::Chip::find(name).map(Simulator::Gpu).or_else(npu)
     }
@@ -64,6 +73,7 @@ impl Simulator {
         match self {
             Simulator::Gpu(chip) => Arc::new(sim::Sim::new(chip, how)),
             Simulator::Npu(chip) => Arc::new(ascend::sim::Sim::new(chip, how)),
+            Simulator::Code(chip) => Arc::new(Emulator::new(chip, how)),
         }
     }
 }
@@ -121,7 +131,7 @@ impl Builder {
             Some(("hip", n)) if n.parse::<u16>().is_ok() => hip(name, n.parse().unwrap_or(0)),
             None if name == "ascend" => npu(name, 0),
             Some(("ascend", n)) if n.parse::<u16>().is_ok() => npu(name, n.parse().unwrap_or(0)),
-            Some(("sim", chip)) => simulator(name, chip),
+            Some((kind @ ("sim" | "emu"), chip)) => simulator(name, kind, chip),
             _ => Err(Error::UnknownDevice { name: name.into() }),
         }
     }
@@ -151,7 +161,8 @@ impl Builder {
         self
     }
 
-    /// What decides, on a simulated GPU, the order of warps and when copies land, on a simulated NPU that of pipes: KCC_SIM_SEED, or 0, if not given.
+    /// What decides, on a simulated or emulated GPU, the order of warps and when copies land, on a simulated NPU that of pipes: KCC_SIM_SEED, or 0, if
+    /// not given.
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = Some(seed);
         self
@@ -204,13 +215,13 @@ impl Builder {
 }
 
 #[cfg(feature = "sim")]
-fn simulator(name: &str, chip: &str) -> Result<Builder> {
-    let sim = Simulator::find(chip);
+fn simulator(name: &str, kind: &str, chip: &str) -> Result<Builder> {
+    let sim = Simulator::find(kind, chip);
     sim.map(|s| Builder::new(Choice::Sim(s))).ok_or_else(|| Error::UnknownDevice { name: name.into() })
 }
 
 #[cfg(not(feature = "sim"))]
-fn simulator(name: &str, _: &str) -> Result<Builder> {
+fn simulator(name: &str, _: &str, _: &str) -> Result<Builder> {
     let reason =
         "this program was built without it; add the feature `sim` to the dependency `kcc` (or `kcc-runtime`)"
             .into();
@@ -282,6 +293,8 @@ mod tests {
             "hip:x",
             "ascend:",
             "ascend:910b",
+            "emu:",
+            "emu:sm_90a",
         ] {
             let e = Device::open(bad).unwrap_err().to_string();
             assert!(e.contains(&format!("`{bad}`")), "{e}");

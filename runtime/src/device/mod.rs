@@ -126,7 +126,8 @@ impl Device {
     /// The device of that name: `cpu`, `cpu:2` (two threads), `eager`, `cuda` or `cuda:1` (the second GPU; feature `cuda`),
     /// `hip` or `hip:1` (AMD's; feature `hip`), `ascend` or `ascend:1` (the second NPU; feature `ascend`), `sim:sm_80`, `sim:sm_89`, `sim:sm_90a`, `sim:sm_100a`, `sim:gfx90a`, `sim:gfx942`,
     /// `sim:gfx950` or `sim:gfx1100` (the simulator of GPUs; feature `sim`), `sim:ascend910b`, `sim:ascend910b4`, `sim:ascend910c` or
-    /// `sim:ascend910c4` (that of NPUs, with 24 and 20 groups of cores).
+    /// `sim:ascend910c4` (that of NPUs, with 24 and 20 groups of cores), `emu:gfx90a`, `emu:gfx942`, `emu:gfx950` or `emu:gfx1100` (machine code
+    /// of AMD's chips on an emulator; feature `sim`).
     ///
     /// # Errors
     /// No such device.

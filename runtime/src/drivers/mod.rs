@@ -7,6 +7,8 @@ pub mod cpu;
 pub(crate) mod cuda;
 pub(crate) mod dry;
 pub(crate) mod eager;
+#[cfg(feature = "sim")]
+pub(crate) mod emu;
 pub(crate) mod gpu;
 #[cfg(feature = "hip")]
 pub(crate) mod hip;

@@ -5,17 +5,14 @@
 //! ```
 //! Slow, and strict: an access out of bounds, a race, or a missing barrier, fence or wait is an error with the source line.
 
-use super::gpu::{self, Driver, Module, Staged, Status, blocks, encode, slots};
+use super::gpu::hosted::{Hosted, Lent, PROCESSORS};
+use super::gpu::{self, Driver, Module, blocks, encode};
 use crate::device::Launching;
 use crate::error::{Error, Result};
 use crate::launch::{Label, Place, Raw};
 use kcc_dsl::exchange::{Artifact, Diagnostic, GpuMeta, Severity};
 use kcc_dsl::ir::{Elem, Loc};
 use kcc_simt::{Arg, Chip, Fault, FaultKind, Launch, Memory, Options, Program, Swizzle, TensorMap};
-use smallvec::SmallVec;
-
-/// Multiprocessors of a simulated chip: few, so that persistent programs take several turns.
-const PROCESSORS: u32 = 3;
 
 /// How a simulator runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,32 +101,18 @@ fn tensor_map(e: &gpu::Encoded) -> TensorMap {
 }
 
 impl Simulated {
-    /// The arguments, with the images and the status buffer in the simulator's memory.
+    /// The arguments, with what the launch lends in the simulator's memory.
     fn arguments<'m>(
         &self,
         label: &Label<'_>,
         launch: &Launching<'_>,
-        staged: &'m mut Staged,
-        report: Option<&'m mut [u8]>,
+        hosted: &'m mut Hosted<'_>,
         memory: &mut Memory<'m>,
     ) -> Result<Vec<Arg>> {
-        let mut homes: SmallVec<[u64; 8]> = SmallVec::new();
-        for image in &mut staged.images {
-            homes.push(match image {
-                None => 0,
-                Some(image) => {
-                    let origin = image.origin as u64;
-                    let base = if image.mutable {
-                        memory.borrow(image.memory.bytes_mut())
-                    } else {
-                        memory.borrow_const(image.memory.bytes())
-                    };
-                    base + origin
-                }
-            });
-        }
-        let status = report.map_or(0, |bytes| memory.borrow(bytes));
-        let words = slots(launch.args, launch.grid, status, |i| homes[i]);
+        let (homes, words) = hosted.lend(launch, |bytes| match bytes {
+            Lent::Written(bytes) => memory.borrow(bytes),
+            Lent::Read(bytes) => memory.borrow_const(bytes),
+        });
         let mut args: Vec<Arg> = words.iter().map(|&w| Arg::Bits(w)).collect();
         for recipe in &self.meta.tensor_maps {
             let i = recipe.param as usize;
@@ -151,16 +134,9 @@ impl Simulated {
 impl Module for Simulated {
     fn run(&self, label: &Label<'_>, launch: &Launching<'_>) -> Result<()> {
         let grid = blocks(label, &self.meta, launch.grid, PROCESSORS)?;
-        let mut staged = Staged::new(launch.args)?;
-        let status = Status::of(&self.meta);
-        let mut report = status.as_ref().map(|s| {
-            let mut bytes = vec![0; s.bytes()];
-            let header = s.header();
-            bytes[..header.len()].copy_from_slice(&header);
-            bytes
-        });
+        let mut hosted = Hosted::new(&self.meta, launch.args)?;
         let mut memory = Memory::new();
-        let args = self.arguments(label, launch, &mut staged, report.as_deref_mut(), &mut memory)?;
+        let args = self.arguments(label, launch, &mut hosted, &mut memory)?;
         let ran = self.program.run(Launch {
             kernel: &self.symbol,
             grid,
@@ -172,13 +148,8 @@ impl Module for Simulated {
             options: Options::seeded(self.seed),
         });
         drop(memory);
-        // What was written before a fault is copied out too, as it would be on any device.
-        staged.finish(launch.args);
-        ran.map_err(|fault| error(label, self.chip, self.seed, &fault))?;
-        match (status, report) {
-            (Some(status), Some(bytes)) => status.read(label, &bytes, launch.print),
-            _ => Ok(()),
-        }
+        let ran = ran.map(drop).map_err(|fault| error(label, self.chip, self.seed, &fault));
+        hosted.finish(label, launch, ran)
     }
 }
 

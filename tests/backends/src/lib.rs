@@ -3,6 +3,7 @@
 //! A GPU's backend hands over its targets; the kernels, the runs on the simulator and what counts as a failure are the same for all. Of
 //! [`random`], those of other processors use the loop over seeds.
 
+pub mod emulate;
 pub mod kernels;
 pub mod mutate;
 pub mod products;

@@ -3,6 +3,7 @@
 //! `KCC_FUZZ_SEEDS=a..b` runs other seeds, `KCC_FUZZ_SHOW=1` prints each kernel before it runs, `KCC_FUZZ_REDUCE=1`
 //! prints the smallest kernel found for each failure.
 
+use super::emulate::{self, Run};
 use super::simulate;
 use kcc_compiler::Target;
 use kcc_dsl::fuzz::{Case, Profile, generate, listing, reduce};
@@ -40,6 +41,19 @@ pub fn run(profile: &Profile, default: Range<u64>, target: &dyn Target) {
     check(profile, default, target.name(), &|case| {
         let mut actual = case.buffers.clone();
         simulate::run(&case.kernel, case.grid, &mut actual, &case.args, target, case.seed)?;
+        case.check(&actual)
+    });
+}
+
+/// The same by machine code, on the emulator of AMD's chips.
+///
+/// # Panics
+/// As [`check`].
+pub fn run_machine_code(profile: &Profile, default: Range<u64>, target: &dyn Target) {
+    check(profile, default, target.name(), &|case| {
+        let mut actual = case.buffers.clone();
+        let run = Run { kernel: &case.kernel, grid: case.grid, args: &case.args, seed: case.seed };
+        emulate::run(run, &mut actual, target, &[])?;
         case.check(&actual)
     });
 }

@@ -99,17 +99,8 @@ pub fn run_with(
 ) -> Result<(Stats, GpuMeta), String> {
     let mut memory = Memory::new();
     let homes = Homes::new(&mut memory, buffers);
-    let specs: Vec<ArgSpec> = args
-        .iter()
-        .map(|a| match a {
-            EagerArg::View { buffer, offset, dims, strides, .. } => {
-                let at = homes.address(*buffer, *offset);
-                let spec = ArgSpec::for_gpu(at, homes.elems[*buffer], dims, strides);
-                ArgSpec { tma: spec.tma && how.bulk, ..spec }
-            }
-            EagerArg::Scalar(_) => ArgSpec::default(),
-        })
-        .collect();
+    let mut specs = homes.specs(args);
+    specs.iter_mut().for_each(|spec| spec.tma &= how.bulk);
     let artifact = compile(kernel, &specs, target, how.knobs)?;
     let text = String::from_utf8(artifact.bytes).map_err(|e| e.to_string())?;
     if let Ok(dir) = std::env::var("KCC_TEST_DUMP") {
@@ -150,9 +141,25 @@ pub struct Homes {
 impl Homes {
     /// Lends the buffers to the memory.
     pub fn new<'m>(memory: &mut Memory<'m>, buffers: &'m mut [EagerBuffer]) -> Homes {
+        Homes::lent(buffers, |bytes| memory.borrow(bytes))
+    }
+
+    /// The same for a memory that gives addresses to bytes.
+    pub fn lent<'m>(buffers: &'m mut [EagerBuffer], mut lend: impl FnMut(&'m mut [u8]) -> u64) -> Homes {
         let elems = buffers.iter().map(EagerBuffer::elem).collect();
-        let starts = buffers.iter_mut().map(|b| memory.borrow(b.bytes_mut())).collect();
+        let starts = buffers.iter_mut().map(|b| lend(b.bytes_mut())).collect();
         Homes { starts, elems }
+    }
+
+    /// What a launch's views allow to rely on.
+    pub fn specs(&self, args: &[EagerArg]) -> Vec<ArgSpec> {
+        let one = |a: &EagerArg| match a {
+            EagerArg::View { buffer, offset, dims, strides, .. } => {
+                ArgSpec::for_gpu(self.address(*buffer, *offset), self.elems[*buffer], dims, strides)
+            }
+            EagerArg::Scalar(_) => ArgSpec::default(),
+        };
+        args.iter().map(one).collect()
     }
 
     /// Address of a buffer's element.

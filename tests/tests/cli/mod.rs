@@ -113,7 +113,7 @@ fn bad_arguments_of_a_run_are_named() {
 fn a_failed_assertion_shows_the_line() {
     let b = Bench::new();
     let args = ["-a", "x=random:40", "-a", "y=empty:40", "-a", "s=1"];
-    for device in ["cpu", "eager"] {
+    for device in ["cpu", "eager", "emu:gfx942"] {
         let message = b.refused(&[&RUN[..], &args, &["--device", device]].concat());
         assert!(message.contains("x must not be negative") && message.contains("mod.rs"), "{message}");
     }

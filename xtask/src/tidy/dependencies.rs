@@ -18,7 +18,7 @@ struct Rule {
     llvm: bool,
 }
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rule { package: "kcc-macros", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-dsl", always: &["kcc-macros"], optional: &[], llvm: false },
     Rule { package: "kcc-compiler", always: &["kcc-dsl"], optional: &[], llvm: true },
@@ -32,6 +32,7 @@ const RULES: [Rule; 13] = [
     },
     Rule { package: "kcc-nvidia", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
     Rule { package: "kcc-simt", always: &[], optional: &[], llvm: false },
+    Rule { package: "kcc-gcn", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-davinci", always: &["kcc-dsl"], optional: &[], llvm: false },
     Rule {
         package: "kcc-runtime",
@@ -44,6 +45,7 @@ const RULES: [Rule; 13] = [
             "kcc-ascend",
             "kcc-simt",
             "kcc-davinci",
+            "kcc-gcn",
         ],
         llvm: false,
     },

@@ -2,6 +2,7 @@
 
 mod disassembly;
 mod edges;
+mod emulator;
 mod metadata;
 mod mutate;
 mod objects;

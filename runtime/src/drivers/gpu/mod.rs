@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! checked args ─ pack.rs ─▶ slots ─┐
-//!              ─ recipe.rs ─▶ maps ─┼─▶ the driver: sim.rs, cuda/, hip/ ─▶ status.rs: failed assertion, prints
+//!              ─ recipe.rs ─▶ maps ─┼─▶ the driver: sim.rs, emu.rs, cuda/, hip/ ─▶ status.rs: failed assertion, prints
 //! grid         ─ grid.rs ─▶ blocks ─┘
-//! host memory  ─ staging.rs ─▶ images of what the views span, copied in and out
+//! host memory  ─ staging.rs ─▶ images of what the views span, copied in and out; hosted.rs lends them to imitated chips
 //! ```
 
 #![cfg_attr(
@@ -13,6 +13,8 @@
 )]
 
 mod grid;
+#[cfg(feature = "sim")]
+pub(crate) mod hosted;
 #[cfg(any(feature = "hip", feature = "ascend"))]
 pub(crate) mod library;
 #[cfg(any(feature = "cuda", feature = "hip", feature = "ascend"))]
@@ -168,4 +170,17 @@ pub(crate) fn meta(kernel: &str, artifact: &Artifact) -> Result<GpuMeta> {
         }
     }
     Ok(meta.clone())
+}
+
+/// Refuses what is no linked code object of AMD's.
+pub(crate) fn code_object(kernel: &str, artifact: &Artifact) -> Result<()> {
+    if artifact.bytes.starts_with(b"\x7fELF") {
+        return Ok(());
+    }
+    let what = if artifact.bytes.is_empty() { "no code" } else { "no code object" };
+    let reason = format!(
+        "there is {what} for {}; AMD's chips run linked code objects, which need `ld.lld` where kcc compiles",
+        artifact.target
+    );
+    Err(Error::Load { kernel: kernel.into(), reason })
 }

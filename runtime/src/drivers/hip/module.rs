@@ -38,13 +38,7 @@ impl Code {
     pub(super) fn load(device: Arc<Device>, kernel: &str, artifact: &Artifact) -> Result<Code> {
         let meta = gpu::meta(kernel, artifact)?;
         let fail = |reason: String| Error::Load { kernel: kernel.into(), reason };
-        if !artifact.bytes.starts_with(b"\x7fELF") {
-            let what = if artifact.bytes.is_empty() { "no code" } else { "no code object" };
-            return Err(fail(format!(
-                "there is {what} for {}; AMD's chips run linked code objects, which need `ld.lld` where kcc compiles",
-                artifact.target
-            )));
-        }
+        gpu::code_object(kernel, artifact)?;
         if meta.shared_bytes > device.shared {
             return Err(fail(format!(
                 "it needs {} bytes of LDS per block, {} offers {}; use smaller tiles or fewer stages",

@@ -1,0 +1,76 @@
+//! Machine code on the emulator: random kernels against eager mode, and what a missing wait does.
+
+use super::open;
+use kcc_backend_tests::emulate::{Run, run_changed};
+use kcc_backend_tests::kernels::matmul;
+use kcc_backend_tests::random::run_machine_code;
+use kcc_backend_tests::simulate::numbers;
+use kcc_dsl::eager::{EagerArg, EagerBuffer};
+use kcc_dsl::fuzz::Profile;
+use kcc_dsl::ir::Elem;
+use std::cell::RefCell;
+
+#[test]
+fn machine_code_of_random_kernels_agrees_with_eager_mode_on_gfx90a() {
+    run_machine_code(&Profile::default(), 0..12, &open("amd:gfx90a"));
+}
+
+#[test]
+fn machine_code_of_random_kernels_agrees_with_eager_mode_on_gfx942() {
+    run_machine_code(&Profile::everything(), 0..12, &open("amd:gfx942"));
+}
+
+#[test]
+fn machine_code_of_random_kernels_agrees_with_eager_mode_on_gfx950() {
+    run_machine_code(&Profile::default(), 0..12, &open("amd:gfx950"));
+}
+
+#[test]
+fn machine_code_of_random_kernels_agrees_with_eager_mode_on_gfx1100() {
+    run_machine_code(&Profile::everything(), 0..12, &open("amd:gfx1100"));
+}
+
+/// Waits and barriers of a product's code, dropped one at a time: those that neither a fault nor another result shows.
+fn unnoticed(chip: &str) -> (usize, Vec<String>) {
+    let target = open(&format!("amd:{chip}"));
+    let kernel = matmul(Elem::BF16, 64, 64, 32);
+    let (m, n, k) = (60i64, 56i64, 100i64);
+    let dense = EagerArg::dense;
+    let args = [dense(0, &[m, k], false), dense(1, &[k, n], false), dense(2, &[m, n], true)];
+    let sites = RefCell::new(Vec::new());
+    let attempt = |dropped: Option<usize>, seed: u64| {
+        let mut buffers = [
+            EagerBuffer::from_f32(Elem::BF16, &numbers((m * k) as usize, 1)),
+            EagerBuffer::from_f32(Elem::BF16, &numbers((k * n) as usize, 2)),
+            EagerBuffer::zeros(Elem::F32, (m * n) as usize),
+        ];
+        let run = Run { kernel: &kernel, grid: [1; 3], args: &args, seed };
+        run_changed(run, &mut buffers, &target, &[("warps", "4")], &|object| match dropped {
+            Some(index) => object.drop_instruction(index),
+            None => {
+                let texts = object.listing().enumerate();
+                let waits = texts.filter(|(_, t)| t.starts_with("s_waitcnt ") || *t == "s_barrier");
+                *sites.borrow_mut() = waits.map(|(i, t)| (i, t.to_owned())).collect();
+            }
+        })?;
+        Ok::<_, String>(buffers[2].bytes_mut().to_vec())
+    };
+    let right = attempt(None, 0).expect("the code is right");
+    let sites = sites.take();
+    let survives = |index: usize| (0..4).all(|seed| attempt(Some(index), seed).as_ref() == Ok(&right));
+    let left = sites.iter().filter(|(index, _)| survives(*index));
+    (sites.len(), left.map(|(index, text)| format!("{index}: {text}")).collect())
+}
+
+#[test]
+fn dropped_waits_and_barriers_of_a_product_are_noticed() {
+    for chip in ["gfx942", "gfx1100"] {
+        let (all, left) = unnoticed(chip);
+        // LLVM waits in front of barriers and the end for what nobody needs, too.
+        assert!(
+            all >= 6 && 2 * left.len() < all,
+            "{chip}: {} of {all} are not missed: {left:#?}",
+            left.len()
+        );
+    }
+}

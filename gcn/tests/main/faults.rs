@@ -1,0 +1,110 @@
+//! Hand-written machine code with one mistake planted: each is caught, and the code without it runs.
+
+use super::assembly::{assemble, each, launch};
+use kcc_gcn::{Chip, Object};
+
+const DOUBLE: &str = "
+  s_load_dwordx2 s[4:5], s[0:1], 0x0
+  v_lshlrev_b32_e32 v1, 2, v0
+  s_waitcnt lgkmcnt(0)
+  global_load_dword v2, v1, s[4:5]
+  s_waitcnt vmcnt(0)
+  v_add_u32_e32 v2, v2, v2
+  global_store_dword v1, v2, s[4:5]";
+
+#[test]
+fn code_with_all_its_waits_doubles_every_word() {
+    each(|chip, object| {
+        let twice: Vec<u32> = (0..64).map(|i| 2 * (100 + i)).collect();
+        assert_eq!(launch(&object(DOUBLE), 64, 64, 1), Ok(twice), "{chip}");
+    });
+}
+
+#[test]
+fn a_register_that_is_under_way_may_not_be_used() {
+    each(|chip, object| {
+        let early = launch(&object(&DOUBLE.replace("s_waitcnt vmcnt(0)", "s_nop 0")), 64, 64, 1);
+        let message = early.expect_err("the load is not waited for");
+        assert!(message.contains("v2 is read while a load to it is under way"), "{chip}: {message}");
+        assert!(message.contains("v_add"), "{chip}: the instruction is named: {message}");
+        let early = launch(&object(&DOUBLE.replace("s_waitcnt lgkmcnt(0)", "s_nop 0")), 64, 64, 1);
+        assert!(early.expect_err("nor is this one").contains("s4 is read"), "{chip}");
+    });
+}
+
+#[test]
+fn a_store_beyond_the_buffer_is_a_fault() {
+    each(|chip, object| {
+        let message = launch(&object(DOUBLE), 64, 63, 1).expect_err("one word is missing");
+        assert!(message.contains("lane") && message.contains("in no buffer"), "{chip}: {message}");
+    });
+}
+
+/// Each wave writes 4 times its lane to LDS, and reads what the other one wrote.
+const EXCHANGE: &str = "
+  s_load_dwordx2 s[4:5], s[0:1], 0x0
+  v_lshlrev_b32_e32 v1, 2, v0
+  ds_write_b32 v1, v1
+  s_waitcnt lgkmcnt(0)
+  s_barrier
+  v_xor_b32_e32 v3, LANES, v1
+  ds_read_b32 v2, v3
+  s_waitcnt lgkmcnt(0)
+  global_store_dword v1, v2, s[4:5]";
+
+fn exchange(chip: &str) -> String {
+    let lanes = Chip::find(chip).expect("a chip of the table").lanes;
+    EXCHANGE.replace("LANES", &format!("{:#x}", 4 * lanes))
+}
+
+#[test]
+fn a_barrier_orders_only_what_was_waited_for() {
+    each(|chip, object| {
+        let lanes = Chip::find(chip).expect("a chip of the table").lanes;
+        let right: Vec<u32> = (0..2 * lanes).map(|i| 4 * (i ^ lanes)).collect();
+        let (good, text) = (object(&exchange(chip)), exchange(chip));
+        // Without the first wait, which comes before the barrier.
+        let bad = object(&text.replacen("s_waitcnt lgkmcnt(0)", "s_nop 0", 1));
+        let runs = |object: &Object| {
+            (0..20).map(|seed| launch(object, 2 * lanes, 2 * lanes as usize, seed)).collect::<Vec<_>>()
+        };
+        assert!(runs(&good).iter().all(|r| r.as_ref() == Ok(&right)), "{chip}");
+        assert!(runs(&bad).iter().any(|r| r.as_ref() != Ok(&right)), "{chip}");
+    });
+}
+
+#[test]
+fn what_was_never_written_differs_from_seed_to_seed() {
+    each(|chip, object| {
+        for register in ["v2, v9, v9", "v2, s9, v1"] {
+            let undefined = object(&DOUBLE.replace("v2, v2, v2", register));
+            assert_ne!(launch(&undefined, 64, 64, 1), launch(&undefined, 64, 64, 2), "{chip}: {register}");
+        }
+    });
+}
+
+#[test]
+fn registers_beyond_those_asked_for_and_misaligned_lds_are_faults() {
+    each(|chip, object| {
+        let message = launch(&object("  v_mov_b32_e32 v40, 0"), 64, 1, 1).expect_err("v40 is not there");
+        assert!(message.contains("v40 is beyond"), "{chip}: {message}");
+        let body = "  v_mov_b32_e32 v1, 4\n  ds_WRITE_b64 v1, v[2:3]";
+        let write = if chip == "gfx1100" { "store" } else { "write" };
+        let message = launch(&object(&body.replace("WRITE", write)), 64, 1, 1).expect_err("4 is no multiple");
+        assert!(message.contains("no multiple of 8"), "{chip}: {message}");
+    });
+}
+
+#[test]
+fn hidden_arguments_are_refused() {
+    let object = assemble("gfx942", DOUBLE, true);
+    assert!(launch(&object, 64, 64, 1).expect_err("nobody gives it").contains("hidden_block_count_x"));
+}
+
+#[test]
+fn an_unknown_instruction_matters_only_when_it_runs() {
+    let skipped = assemble("gfx942", "  s_branch .Lover\n  v_exp_legacy_f32_e32 v0, v0\n.Lover:", false);
+    assert!(launch(&skipped, 64, 1, 1).is_ok());
+    let run = assemble("gfx942", "  v_exp_legacy_f32_e32 v0, v0", false);
+    assert!(launch(&run, 64, 1, 1).expect_err("it runs").contains("does not know `v_exp_legacy_f32_e32`"));
+}

@@ -1,0 +1,5 @@
+//! Tests of the emulator.
+
+mod assembly;
+mod columns;
+mod faults;
