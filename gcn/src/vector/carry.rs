@@ -1,5 +1,6 @@
 //! Sums with a carry for each lane, and products that are added to 64 bits.
 
+use super::dpp::Dpp;
 use super::source::{Source, Type};
 use crate::error::Trouble;
 use crate::instruction::{Code, Context, step};
@@ -40,7 +41,8 @@ pub(crate) fn decode(context: &Context<'_>) -> Option<Result<Code, Trouble>> {
         return None;
     }
     let decode = || {
-        if line.mnemonic.ends_with("_dpp") || line.mnemonic.ends_with("_sdwa") {
+        let dpp = Dpp::of(line)?;
+        if line.mnemonic.ends_with("_sdwa") || dpp.is_some() && sum.is_none() {
             return Err(format!("an encoding of `{name}` that is not known"));
         }
         let to = line.operand(0)?.vector()?;
@@ -53,7 +55,15 @@ pub(crate) fn decode(context: &Context<'_>) -> Option<Result<Code, Trouble>> {
         let third = if sum.is_some() { Type::Mask } else { Type::B64 };
         let c = line.operands.get(4).map(|o| Source::plain(o, third)).transpose()?;
         Ok(step(move |wave, _| {
-            let (a, b) = (a.get64(wave)?, b.get64(wave)?);
+            let (mut a, b, mut written) = (a.get64(wave)?, b.get64(wave)?, wave.exec);
+            if let Some(dpp) = &dpp {
+                let mut moved = a.map(|x| x as u32);
+                written = dpp.apply(wave, &mut moved);
+                a = moved.map(u64::from);
+                if written != wave.exec && carry.is_some() {
+                    return Err("carries of lanes that are not written".into());
+                }
+            }
             let c = c.map_or(Ok([0; 64]), |c| c.get64(wave))?;
             let (mut out, mut mask) = ([0; 64], 0);
             for lane in 0..64 {
@@ -68,7 +78,7 @@ pub(crate) fn decode(context: &Context<'_>) -> Option<Result<Code, Trouble>> {
                 out[lane] = value;
                 mask |= u64::from(carries) << lane;
             }
-            wave.set_vector(to, &out.map(|x| x as u32))?;
+            wave.set_lanes(to, written, &out.map(|x| x as u32))?;
             if product.is_some() {
                 wave.set_vector(to + 1, &out.map(|x| (x >> 32) as u32))?;
             }

@@ -1,6 +1,6 @@
 //! Floats of 16 bits: computed in 64, where products and sums are exact, and rounded once.
 
-use super::elementwise::{Row, lanes, row};
+use super::elementwise::{Compute, Row, lanes, row};
 use super::source::Type::{B16, F16};
 use half::f16;
 
@@ -28,6 +28,11 @@ fn scaled(x: u32, exponent: u32) -> u32 {
     r(d(x) * 2f64.powi(i32::from(exponent as i16).clamp(-100, 100)))
 }
 
+/// One that leaves the upper half of its register on CDNA too (LLVM, `zeroesHigh16BitsOfDest`).
+const fn keeping(name: &'static str, compute: Compute) -> Row {
+    Row { name, sources: THREE, result: F16, keeps: true, compute }
+}
+
 pub(super) const TABLE: &[Row] = &[
     row("v_add_f16", TWO, F16, lanes!(|a, b| r(d(a) + d(b)))),
     row("v_sub_f16", TWO, F16, lanes!(|a, b| r(d(a) - d(b)))),
@@ -37,7 +42,7 @@ pub(super) const TABLE: &[Row] = &[
     row("v_min_f16", TWO, F16, lanes!(|a, b| smaller(a, b))),
     row("v_max3_f16", THREE, F16, lanes!(|a, b, c| larger(larger(a, b), c))),
     row("v_min3_f16", THREE, F16, lanes!(|a, b, c| smaller(smaller(a, b), c))),
-    row("v_fma_f16", THREE, F16, lanes!(|a, b, c| r(d(a) * d(b) + d(c)))),
+    keeping("v_fma_f16", lanes!(|a, b, c| r(d(a) * d(b) + d(c)))),
     row("v_fmac_f16", THREE, F16, lanes!(|a, b, c| r(d(a) * d(b) + d(c)))),
     row("v_fmaak_f16", THREE, F16, lanes!(|a, b, c| r(d(a) * d(b) + d(c)))),
     row("v_fmamk_f16", THREE, F16, lanes!(|a, b, c| r(d(a) * d(b) + d(c)))),
@@ -58,5 +63,5 @@ pub(super) const TABLE: &[Row] = &[
     row("v_cvt_f16_i16", &[B16], F16, lanes!(|a| r(f64::from(a as i16)))),
     row("v_cvt_u16_f16", ONE, B16, lanes!(|a| u32::from(d(a) as u16))),
     row("v_cvt_i16_f16", ONE, B16, lanes!(|a| d(a) as i16 as u32)),
-    row("v_div_fixup_f16", THREE, F16, lanes!(|a, b, c| r(super::divide::fixed(d(a), d(b), d(c))))),
+    keeping("v_div_fixup_f16", lanes!(|a, b, c| r(super::divide::fixed(d(a), d(b), d(c))))),
 ];

@@ -139,7 +139,11 @@ pub(super) const TABLE: &[Row] = &[
     row("v_sub_i16", HALVES, B16, lanes!(|a, b| a.wrapping_sub(b))),
     row("v_subrev_u16", HALVES, B16, lanes!(|a, b| b.wrapping_sub(a))),
     row("v_mul_lo_u16", HALVES, B16, lanes!(|a, b| a.wrapping_mul(b))),
-    row("v_mad_u16", THREE_HALVES, B16, lanes!(|a, b, c| a.wrapping_mul(b).wrapping_add(c))),
+    // Leaves the upper half of its register on CDNA too (LLVM, `zeroesHigh16BitsOfDest`).
+    Row {
+        keeps: true,
+        ..row("v_mad_u16", THREE_HALVES, B16, lanes!(|a, b, c| a.wrapping_mul(b).wrapping_add(c)))
+    },
     row("v_lshlrev_b16", HALVES, B16, lanes!(|a, b| b << (a & 15))),
     row("v_lshrrev_b16", HALVES, B16, lanes!(|a, b| b >> (a & 15))),
     row("v_ashrrev_i16", HALVES, B16, lanes!(|a, b| (h(b) >> (a & 15)) as u32)),

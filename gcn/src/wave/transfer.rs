@@ -75,11 +75,12 @@ impl Transfer {
         }
     }
 
-    /// Bounds and alignment in LDS.
+    /// Bounds and alignment in LDS. Plain reads and writes have no alignment: HSA's runtimes set the mode that allows it, and LLVM joins
+    /// narrow writes by it.
     pub(crate) fn check(&self, lds: &[u8]) -> Outcome {
-        let alignment = match self.bytes {
-            12 => 16,
-            bytes => bytes as u32,
+        let alignment = match self.action {
+            Action::Update(_) | Action::ReadColumns(_) => self.bytes as u32,
+            Action::Done | Action::Read | Action::Write => 1,
         };
         for lane in (0..64).filter(|lane| self.mask >> lane & 1 == 1) {
             for piece in 0..self.pieces {

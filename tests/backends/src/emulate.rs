@@ -57,7 +57,10 @@ fn load(artifact: &Artifact) -> Result<Object, String> {
     if let Ok(dir) = std::env::var("KCC_TEST_DUMP") {
         std::fs::write(format!("{dir}/{}.o", artifact.symbol), &artifact.bytes).map_err(|e| e.to_string())?;
     }
-    Object::load(&artifact.bytes, &artifact.symbol).map_err(|e| e.to_string())
+    let object = Object::load(&artifact.bytes, &artifact.symbol).map_err(|e| e.to_string())?;
+    // Also what no test comes upon must be known.
+    let unknown = object.unknown().next().map(|text| format!("the emulator does not know `{text}`"));
+    unknown.map_or(Ok(object), Err)
 }
 
 fn launch(

@@ -64,12 +64,12 @@ fn unnoticed(chip: &str) -> (usize, Vec<String>) {
 
 #[test]
 fn dropped_waits_and_barriers_of_a_product_are_noticed() {
-    for chip in ["gfx942", "gfx1100"] {
-        let (all, left) = unnoticed(chip);
-        // LLVM waits in front of barriers and the end for what nobody needs, too.
+    // Of so many, so few are not missed: on CDNA LLVM waits twice in a row, and either wait is enough.
+    for (chip, all, most) in [("gfx90a", 12, 1), ("gfx942", 12, 1), ("gfx950", 12, 1), ("gfx1100", 12, 0)] {
+        let (sites, left) = unnoticed(chip);
         assert!(
-            all >= 6 && 2 * left.len() < all,
-            "{chip}: {} of {all} are not missed: {left:#?}",
+            sites >= all && left.len() <= most,
+            "{chip}: {} of {sites} are not missed: {left:#?}",
             left.len()
         );
     }
