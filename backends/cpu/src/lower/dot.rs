@@ -7,7 +7,7 @@
 //! acc[r][c] += pairs of k at once (vdpbf16ps, vpmaddwd)              bf16, f8 · i8
 //! ```
 
-use super::{Coord, Lower, Result, Stride, Unsupported};
+use super::{Buffer, Coord, Lower, Result, Stride, Unsupported};
 use crate::plan::Nest;
 use crate::plan::lanes::through_transposes;
 use kcc_compiler::emit::{Emit, Ix, K, V};
@@ -123,8 +123,8 @@ impl<'k> Lower<'k> {
         self.register_block(rows, vectors)
     }
 
-    /// Prepares the operands of a nest's product.
-    pub(super) fn tiling(&mut self, n: &Nest<'k>) -> Result<Option<Tiling<'k>>> {
+    /// Prepares the operands of a nest's product, whose result may be written at once where it is to be kept.
+    pub(super) fn tiling(&mut self, n: &Nest<'k>, keep: &[(ValueId, Buffer)]) -> Result<Option<Tiling<'k>>> {
         if let Some(c) = &n.contract {
             return self.contraction(n, c);
         }
@@ -144,7 +144,7 @@ impl<'k> Lower<'k> {
         if let Some(t) = self.rowwise(n, op, kind) {
             return Ok(Some(t));
         }
-        if self.dot_on_tiles(n, op, kind) {
+        if self.dot_on_tiles(n, op, kind, keep) {
             return Ok(None);
         }
         let next = self.next_lanes(op, n.lane);
@@ -232,7 +232,7 @@ impl<'k> Lower<'k> {
             if whole && self.readable(elem, kind, role, sx, sk, k) {
                 return self.in_place(op, v, x_axis, kind, role, (sx, sk));
             }
-            return self.pack(v, x_axis, kind, sk == Stride::Known(1) && role == Role::Broadcast);
+            return self.pack_or_find(v, x_axis, kind, sk == Stride::Known(1) && role == Role::Broadcast);
         }
         self.pack(v, x_axis, kind, false)
     }

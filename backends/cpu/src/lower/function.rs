@@ -58,6 +58,9 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result
         prepared: HashMap::new(),
         memo: Vec::new(),
         panels: 0,
+        reused: HashMap::new(),
+        cleared: Vec::new(),
+        tiles_ready: false,
         lines,
         scratch,
         scratch_bytes: SCRATCH_HEADER as i64,
@@ -79,6 +82,12 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result
             l.e.load(0, p, Ty::i64())
         })
         .collect();
+    // Whoever prints may run other kernels, which give the tiles back.
+    let prints = contains(&kernel.body, &|k| matches!(k, OpKind::Print { .. }));
+    l.tiles_ready = isa.amx && !prints && contains(&kernel.body, &|k| matches!(k, OpKind::Dot { .. }));
+    if l.tiles_ready {
+        l.configure_tiles();
+    }
     let one = l.e.i64(1);
     let (open, p, _) = l.e.begin_for(begin, end, one, &[]);
     l.floor = l.e.level();
@@ -106,6 +115,9 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result
     }
     l.e.end_for(open, &[]);
     l.settle();
+    if l.tiles_ready {
+        l.release_tiles();
+    }
     // Streaming stores are ordered before whatever the caller does next.
     l.e.line("llvm.inline_asm has_side_effects \"sfence\", \"~{memory}\" : () -> ()".into());
     let status = if asserts {
@@ -115,10 +127,11 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result
         l.e.i64(0)
     };
     let symbol = kernel.symbol();
+    let cleared = l.clear_tags();
     let Lower { e, scratch_bytes, assertions, prints, .. } = l;
     let text = format!(
         "module {{\nfunc.func @{symbol}({argv}: !llvm.ptr, {grid}: !llvm.ptr, {begin}: i64, {end}: i64, \
-         {scratch}: !llvm.ptr) -> i64 {{\n{}return {status} : i64{place}\n}}{place}\n}}\n",
+         {scratch}: !llvm.ptr) -> i64 {{\n{cleared}{}return {status} : i64{place}\n}}{place}\n}}\n",
         e.finish()
     );
     Ok(Output { text, symbol, scratch_bytes: scratch_bytes as u64, contiguous, asserts: assertions, prints })
@@ -210,7 +223,7 @@ fn program_order(f: &Facts<'_>, lane_axes: &[u8]) -> ([usize; 3], Option<usize>)
 }
 
 /// Marks the grid axes that a scalar depends on.
-fn depends(f: &Facts<'_>, v: ValueId, used: &mut [bool; 3], depth: usize) {
+pub(super) fn depends(f: &Facts<'_>, v: ValueId, used: &mut [bool; 3], depth: usize) {
     let Some(op) = f.op(v) else { return };
     if let OpKind::ProgramId(a) = op.kind {
         used[a as usize % 3] = true;

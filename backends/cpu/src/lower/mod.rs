@@ -7,6 +7,7 @@
 //! eval       one element (or vector of elements) of a tile
 //! contract   products over a run-time K          tiles     the same on AMX
 //! memory     views, addresses, masks             buffers   scratch memory
+//! pairs      tiles that products alone read       reuse     packed blocks that later programs find again
 //! serial     operations done element by element (sort, top_k, histogram, …)
 //! ```
 
@@ -21,6 +22,8 @@ mod function;
 mod memory;
 mod nest;
 mod pack;
+mod pairs;
+mod reuse;
 mod rowwise;
 mod scalar;
 mod serial;
@@ -99,6 +102,11 @@ struct Lower<'k> {
     lines: bool,
     /// Packed panels that programs may find again.
     panels: u64,
+    /// Blocks that programs may find again, and the scratch memory of their tags.
+    reused: HashMap<reuse::Form, reuse::Blocks>,
+    cleared: Vec<(i64, i64)>,
+    /// Whether matrix tiles have their size all the time.
+    tiles_ready: bool,
     scratch: V,
     scratch_bytes: i64,
     /// Whether loads and stores must check bounds.

@@ -5,6 +5,7 @@
 //! a dot, a block is what the registers hold.
 
 use super::dot::Tiling;
+use super::pairs::Paired;
 use super::{Buffer, Coord, Lower, Result};
 use crate::plan::Nest;
 use kcc_compiler::emit::{Ix, V};
@@ -55,6 +56,8 @@ type BlockFn<'a, 'k> = &'a mut dyn FnMut(&mut Lower<'k>, Ix, usize, Vec<V>) -> V
 /// What a nest writes while it runs.
 struct Outputs<'k> {
     keep: Vec<(ValueId, Buffer)>,
+    /// What is kept in pairs instead.
+    pairs: Vec<Paired>,
     /// Reductions and, for those that give a tile, where their results go.
     reduces: Vec<(&'k Op, ReduceOp, Option<Buffer>)>,
 }
@@ -178,9 +181,11 @@ impl<'k> Lower<'k> {
 
     /// Writes a nest.
     pub(super) fn nest(&mut self, n: &Nest<'k>) -> Result<()> {
+        let pairs: Vec<Paired> = n.keep.iter().filter_map(|v| self.paired(n, *v)).collect();
         let keep: Vec<(ValueId, Buffer)> = n
             .keep
             .iter()
+            .filter(|v| pairs.iter().all(|p| p.value != **v))
             .map(|v| {
                 let b = self.shared.get(v).cloned();
                 let b =
@@ -195,8 +200,14 @@ impl<'k> Lower<'k> {
             let b = (self.f.rank(v) > 0).then(|| self.allocate(self.f.tile(v), 0));
             reduces.push((*r, op, b));
         }
-        let outputs = Outputs { keep, reduces };
-        let tiling = self.tiling(n)?;
+        let mut outputs = Outputs { keep, pairs, reduces };
+        let product = n.dot.map(|op| op.results[0]);
+        product.map(|v| self.buffers.remove(&v));
+        let tiling = self.tiling(n, &outputs.keep)?;
+        // A product may have left its result where it is to be kept.
+        outputs
+            .keep
+            .retain(|(v, kept)| Some(*v) != product || self.buffers.get(v).is_none_or(|b| b.ptr != kept.ptr));
         if let Some(product) = n.dot {
             self.says(product);
         }
@@ -207,6 +218,14 @@ impl<'k> Lower<'k> {
             accesses.clear();
         }
         let stream = self.stream_flag(n);
+        let nothing_left = tiling.is_none()
+            && outputs.keep.is_empty()
+            && outputs.pairs.is_empty()
+            && outputs.reduces.is_empty()
+            && n.stores.is_empty();
+        if nothing_left {
+            return Ok(());
+        }
         let scalars = self.streaming_versions(&accesses, stream, &mut |s| s.nest_body(n, &outputs, &tiling));
         let mut scalars = scalars.into_iter();
         for (op, _, b) in outputs.reduces {
@@ -222,6 +241,9 @@ impl<'k> Lower<'k> {
         }
         for (v, b) in outputs.keep {
             self.buffers.insert(v, b);
+        }
+        for p in outputs.pairs {
+            self.give_pairs(p);
         }
         Ok(())
     }
@@ -260,6 +282,7 @@ impl<'k> Lower<'k> {
         let along_lanes = n.reduce_axis() == Some(n.lane);
         let (mr, nv) = match tiling {
             Some(t) => (t.mr, t.nv),
+            None if !out.pairs.is_empty() => (2, vectors.min(4)),
             // With bounds checks, which is rare: little code.
             None if self.masked && out.reduces.is_empty() => (1, 1),
             None if vectors == 1 && out.reduces.is_empty() => (4.min(rows), 1),
@@ -460,6 +483,9 @@ impl<'k> Lower<'k> {
             n.stores.iter().map(|s| self.eval(s.operands[s.operands.len() - 1], pt)).collect();
         for ((_, b), x) in out.keep.iter().zip(kept) {
             self.write_buffer(b, pt, x);
+        }
+        if row.1 % 2 == 1 {
+            out.pairs.iter().for_each(|p| self.write_pair(p, n.lane, pt));
         }
         for (s, x) in n.stores.iter().zip(stored) {
             match s.kind {

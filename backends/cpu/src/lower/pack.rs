@@ -14,28 +14,53 @@ use kcc_dsl::ir::ValueId;
 impl<'k> Lower<'k> {
     /// Copies operand `v` (whose axis along M or N is `x_axis`).
     pub(super) fn pack(&mut self, v: ValueId, x_axis: usize, kind: Kind, by_row: bool) -> Source {
+        let size = self.packed_bytes(v, x_axis, kind, by_row);
+        let to = self.reserve(size);
+        self.pack_to(v, x_axis, kind, by_row, to);
+        self.packed_source(v, x_axis, kind, by_row, to)
+    }
+
+    /// Rows of a copy, and units or lanes in each.
+    fn packed_shape(&self, v: ValueId, x_axis: usize, kind: Kind, by_row: bool) -> (usize, usize) {
         let shape = self.f.shape(v);
         let (x, k) = (shape[x_axis], shape[1 - x_axis]);
         let w = self.w();
-        let (rows, cols) = if by_row {
-            (x, k.next_multiple_of(w))
-        } else {
-            (k.div_ceil(kind.depth()), x.next_multiple_of(w))
-        };
+        if by_row { (x, k.next_multiple_of(w)) } else { (k.div_ceil(kind.depth()), x.next_multiple_of(w)) }
+    }
+
+    /// Bytes of a copy, with those that a vector may read past its end.
+    pub(super) fn packed_bytes(&self, v: ValueId, x_axis: usize, kind: Kind, by_row: bool) -> i64 {
+        let (rows, cols) = self.packed_shape(v, x_axis, kind, by_row);
         let bytes = if by_row { kind.unit().bytes() } else { kind.lane().bytes() };
-        let ptr = self.reserve(((rows * cols + w) * bytes) as i64);
+        ((rows * cols + self.w()) * bytes) as i64
+    }
+
+    /// Copies to this place.
+    pub(super) fn pack_to(&mut self, v: ValueId, x_axis: usize, kind: Kind, by_row: bool, to: V) {
+        let (_, cols) = self.packed_shape(v, x_axis, kind, by_row);
         let loads = if self.masked { Vec::new() } else { self.loads_of(v) };
         self.versions(&loads, &mut |s| {
             let floor = std::mem::replace(&mut s.floor, s.e.level());
             if by_row {
-                s.pack_rows(v, x_axis, kind, ptr, cols);
+                s.pack_rows(v, x_axis, kind, to, cols);
             } else {
-                s.pack_columns(v, x_axis, kind, ptr, cols);
+                s.pack_columns(v, x_axis, kind, to, cols);
             }
             s.floor = floor;
             Vec::new()
         });
-        let cols = cols as i64;
+    }
+
+    /// How a copy at this place is read.
+    pub(super) fn packed_source(
+        &self,
+        v: ValueId,
+        x_axis: usize,
+        kind: Kind,
+        by_row: bool,
+        ptr: V,
+    ) -> Source {
+        let cols = self.packed_shape(v, x_axis, kind, by_row).1 as i64;
         if by_row {
             let k = if kind == Kind::F32 { 1 } else { 2 };
             Source { ptr, unit: kind.unit(), x: Stride::Known(cols), k: Stride::Known(k) }

@@ -62,6 +62,8 @@ pub(super) struct Job {
     pub rows: (V, V),
     /// Tiles along K.
     pub steps: V,
+    /// As many, where they are known and few.
+    pub known_steps: Option<i64>,
     /// The sums' axis in lanes.
     pub lane_axis: usize,
     /// Whether the sums start from zero instead of what the memory holds.
@@ -88,7 +90,10 @@ impl<'k> Lower<'k> {
         self.fill(&result, c.loop_op.operands[3]);
         let (zero, one) = (self.e.i64(0), self.e.i64(1));
         let some = self.e.cmpi("ugt", before, zero);
-        self.configure_tiles();
+        let ready = self.tiles_ready;
+        if !ready {
+            self.configure_tiles();
+        }
         let after = self.e.op2("arith.addi", before, one);
         let (open, i, _) = self.e.begin_for(zero, after, one, &[]);
         let floor = std::mem::replace(&mut self.floor, self.e.level());
@@ -102,13 +107,27 @@ impl<'k> Lower<'k> {
         let steps = self.e.op2("arith.addi", left, round);
         let depth = self.e.i64(DEPTH);
         let steps = self.e.op2("arith.divui", steps, depth);
-        let job = Job { lane: o.lane, rows, steps, lane_axis: o.n.lane, from_zero: false };
+        let job = Job { lane: o.lane, rows, steps, known_steps: None, lane_axis: o.n.lane, from_zero: false };
         self.multiply_tiles(&job, sums);
         self.floor = floor;
         self.e.end_for(open, &[]);
         self.settle();
-        self.release_tiles();
+        if !ready {
+            self.release_tiles();
+        }
         self.buffers.insert(c.loop_op.results[0], result);
+    }
+
+    /// Runs `f` with tiles of full size. Most kernels have them from beginning to end (`Lower::tiles_ready`).
+    pub(super) fn with_tiles(&mut self, f: impl FnOnce(&mut Self)) {
+        let ready = self.tiles_ready;
+        if !ready {
+            self.configure_tiles();
+        }
+        f(self);
+        if !ready {
+            self.release_tiles();
+        }
     }
 
     /// Gives every tile its full size.
@@ -249,7 +268,7 @@ impl<'k> Lower<'k> {
         let rows = sums.shape[1 - job.lane_axis] / ROWS;
         let zero = self.e.i64(0);
         // Where a panel's part is read for one pair of tiles only, sums need not leave the registers.
-        if job.from_zero || rows <= 2 {
+        if job.from_zero || rows <= 2 || job.known_steps.is_some() {
             return self.multiply_steps(job, sums, (zero, job.steps));
         }
         let block = self.e.i64(BLOCK);
@@ -295,23 +314,31 @@ impl<'k> Lower<'k> {
                         s.address(job.rows.0, K::I8, &[at], &[Stride::Value(job.rows.1)])
                     })
                     .collect();
-                let (open, k, _) = s.e.begin_for(from, to, one, &[]);
-                for (r, p) in row_ptrs.iter().enumerate() {
-                    let at = s.e.scale(Ix::from(k), LINE);
-                    let p = s.address(*p, K::I8, &[Coord::at(at)], &[Stride::Known(1)]);
-                    s.move_tile("tileloadd64", 4 + r, p, job.rows.1);
+                let step = |s: &mut Self, k: Ix| {
+                    for (r, p) in row_ptrs.iter().enumerate() {
+                        let at = s.e.scale(k, LINE);
+                        let p = s.address(*p, K::I8, &[Coord::at(at)], &[Stride::Known(1)]);
+                        s.move_tile("tileloadd64", 4 + r, p, job.rows.1);
+                    }
+                    for c in 0..ls {
+                        let at = [lane.plus(c as i64 * unit), s.e.scale(k, unit)].map(Coord::at);
+                        let p = s.address(job.lane.ptr, K::I32, &at, &[job.lane.x, job.lane.k]);
+                        s.move_tile("tileloadd64", 6 + c, p, lane_line);
+                    }
+                    for (r, c) in &blocks {
+                        let [a, b] = [4 + r, 6 + c].map(|t| s.e.int(K::I8, t as i64));
+                        s.tile_call("tdpbf16ps", 2 * r + c, &format!(", {a}, {b}"), ", i8, i8");
+                    }
+                };
+                match job.known_steps {
+                    Some(n) => (0..n).for_each(|k| step(s, Ix::from(k))),
+                    None => {
+                        let (open, k, _) = s.e.begin_for(from, to, one, &[]);
+                        step(s, Ix::from(k));
+                        s.e.end_for(open, &[]);
+                        s.settle();
+                    }
                 }
-                for c in 0..ls {
-                    let at = [lane.plus(c as i64 * unit), s.e.scale(Ix::from(k), unit)].map(Coord::at);
-                    let p = s.address(job.lane.ptr, K::I32, &at, &[job.lane.x, job.lane.k]);
-                    s.move_tile("tileloadd64", 6 + c, p, lane_line);
-                }
-                for (r, c) in &blocks {
-                    let [a, b] = [4 + r, 6 + c].map(|t| s.e.int(K::I8, t as i64));
-                    s.tile_call("tdpbf16ps", 2 * r + c, &format!(", {a}, {b}"), ", i8, i8");
-                }
-                s.e.end_for(open, &[]);
-                s.settle();
                 for (tile, p) in &places {
                     s.move_tile("tilestored64", *tile, *p, line);
                 }

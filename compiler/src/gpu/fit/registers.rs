@@ -110,17 +110,8 @@ impl Walk<'_> {
                 }
                 Kind::Gpu(GpuOp::MmaWait { .. }) => full,
                 // Made again from what is kept anyway, if that is less.
-                Kind::Tile(
-                    OpKind::Constant(_)
-                    | OpKind::Arange
-                    | OpKind::Unary(_)
-                    | OpKind::Binary(_)
-                    | OpKind::Compare(_)
-                    | OpKind::Select
-                    | OpKind::Fma
-                    | OpKind::Cast
-                    | OpKind::Bitcast,
-                ) => full.min(operands(self)),
+                Kind::Tile(OpKind::Constant(_) | OpKind::Arange) => full.min(operands(self)),
+                Kind::Tile(k) if k.is_elementwise() => full.min(operands(self)),
                 // Global memory that may be read again.
                 Kind::Tile(OpKind::Load { .. } | OpKind::LoadRows { .. } | OpKind::Gather) => full,
                 // Operands of products come piece by piece.

@@ -177,15 +177,8 @@ impl Lower<'_> {
                 self.set(op.results[0], Val::Regs(vec![v]));
                 Ok(())
             }
-            OpKind::Constant(_)
-            | OpKind::Arange
-            | OpKind::Unary(_)
-            | OpKind::Binary(_)
-            | OpKind::Compare(_)
-            | OpKind::Select
-            | OpKind::Fma
-            | OpKind::Cast
-            | OpKind::Bitcast => self.elementwise(kind, op),
+            OpKind::Constant(_) | OpKind::Arange => self.elementwise(kind, op),
+            k if k.is_elementwise() => self.elementwise(kind, op),
             OpKind::Broadcast { .. } | OpKind::Reshape | OpKind::Transpose { .. } => self.shape_op(kind, op),
             OpKind::Slice { .. } | OpKind::Concat { .. } | OpKind::Join | OpKind::Split => {
                 self.movement(kind, op)
