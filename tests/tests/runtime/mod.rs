@@ -6,6 +6,7 @@ mod cache;
 mod child;
 mod launch;
 mod mxfp4;
+mod reuse;
 mod wide;
 
 use kcc::jit::{ChildCompiler, find_kcc};
