@@ -14,7 +14,7 @@ fn a_launch_sees_memory_as_it_is_now() {
     };
     let (q, k, mut v) = (fill(7), fill(11), fill(13));
     let lengths = Tensor::from_slice(&[256], &[1]).unwrap();
-    let mut run = |v: &Tensor<bf16>| {
+    let run = |v: &Tensor<bf16>| {
         let mut o = Tensor::<bf16>::zeros(&dims).unwrap();
         let scores = Scores { scale: 0.125, causal: false };
         attention(&device, &q.view(), (&k.view(), &v.view()), &lengths.view(), &mut o.view_mut(), scores)

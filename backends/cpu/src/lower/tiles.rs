@@ -291,60 +291,73 @@ impl<'k> Lower<'k> {
         let lane_line = self.e.i64(4 * pitch);
         let one = self.e.i64(1);
         let unit = ROWS as i64;
-        self.over(&segments(lanes, 2), unit, Vec::new(), &mut |s, lane, ls, _| {
-            s.over(&segments(count, 2), unit, Vec::new(), &mut |s, row, rs, _| {
-                let blocks: Vec<(usize, usize)> =
-                    (0..rs).flat_map(|r| (0..ls).map(move |c| (r, c))).collect();
-                let mut places = Vec::new();
+        let block = |s: &mut Self, (lane, ls): (Ix, usize), (row, rs): (Ix, usize)| {
+            let blocks: Vec<(usize, usize)> = (0..rs).flat_map(|r| (0..ls).map(move |c| (r, c))).collect();
+            let mut places = Vec::new();
+            for (r, c) in &blocks {
+                let at = [row.plus(*r as i64 * unit), lane.plus(*c as i64 * unit)].map(Coord::at);
+                let p = s.address(sums.ptr, K::F32, &at, &[Stride::Known(across), Stride::Known(1)]);
+                places.push((2 * r + c, p));
+            }
+            for (tile, p) in &places {
+                if job.from_zero {
+                    s.tile_call("tilezero", *tile, "", "");
+                } else {
+                    s.move_tile("tileloadd64", *tile, *p, line);
+                }
+            }
+            let row_ptrs: Vec<V> = (0..rs)
+                .map(|r| {
+                    let at = Coord::at(row.plus(r as i64 * unit));
+                    s.address(job.rows.0, K::I8, &[at], &[Stride::Value(job.rows.1)])
+                })
+                .collect();
+            let step = |s: &mut Self, k: Ix| {
+                for (r, p) in row_ptrs.iter().enumerate() {
+                    let at = s.e.scale(k, LINE);
+                    let p = s.address(*p, K::I8, &[Coord::at(at)], &[Stride::Known(1)]);
+                    s.move_tile("tileloadd64", 4 + r, p, job.rows.1);
+                }
+                for c in 0..ls {
+                    let at = [lane.plus(c as i64 * unit), s.e.scale(k, unit)].map(Coord::at);
+                    let p = s.address(job.lane.ptr, K::I32, &at, &[job.lane.x, job.lane.k]);
+                    s.move_tile("tileloadd64", 6 + c, p, lane_line);
+                }
                 for (r, c) in &blocks {
-                    let at = [row.plus(*r as i64 * unit), lane.plus(*c as i64 * unit)].map(Coord::at);
-                    let p = s.address(sums.ptr, K::F32, &at, &[Stride::Known(across), Stride::Known(1)]);
-                    places.push((2 * r + c, p));
+                    let [a, b] = [4 + r, 6 + c].map(|t| s.e.int(K::I8, t as i64));
+                    s.tile_call("tdpbf16ps", 2 * r + c, &format!(", {a}, {b}"), ", i8, i8");
                 }
-                for (tile, p) in &places {
-                    if job.from_zero {
-                        s.tile_call("tilezero", *tile, "", "");
-                    } else {
-                        s.move_tile("tileloadd64", *tile, *p, line);
-                    }
+            };
+            match job.known_steps {
+                Some(n) => (0..n).for_each(|k| step(s, Ix::from(k))),
+                None => {
+                    let (open, k, _) = s.e.begin_for(from, to, one, &[]);
+                    step(s, Ix::from(k));
+                    s.e.end_for(open, &[]);
+                    s.settle();
                 }
-                let row_ptrs: Vec<V> = (0..rs)
-                    .map(|r| {
-                        let at = Coord::at(row.plus(r as i64 * unit));
-                        s.address(job.rows.0, K::I8, &[at], &[Stride::Value(job.rows.1)])
-                    })
-                    .collect();
-                let step = |s: &mut Self, k: Ix| {
-                    for (r, p) in row_ptrs.iter().enumerate() {
-                        let at = s.e.scale(k, LINE);
-                        let p = s.address(*p, K::I8, &[Coord::at(at)], &[Stride::Known(1)]);
-                        s.move_tile("tileloadd64", 4 + r, p, job.rows.1);
-                    }
-                    for c in 0..ls {
-                        let at = [lane.plus(c as i64 * unit), s.e.scale(k, unit)].map(Coord::at);
-                        let p = s.address(job.lane.ptr, K::I32, &at, &[job.lane.x, job.lane.k]);
-                        s.move_tile("tileloadd64", 6 + c, p, lane_line);
-                    }
-                    for (r, c) in &blocks {
-                        let [a, b] = [4 + r, 6 + c].map(|t| s.e.int(K::I8, t as i64));
-                        s.tile_call("tdpbf16ps", 2 * r + c, &format!(", {a}, {b}"), ", i8, i8");
-                    }
-                };
-                match job.known_steps {
-                    Some(n) => (0..n).for_each(|k| step(s, Ix::from(k))),
-                    None => {
-                        let (open, k, _) = s.e.begin_for(from, to, one, &[]);
-                        step(s, Ix::from(k));
-                        s.e.end_for(open, &[]);
-                        s.settle();
-                    }
-                }
-                for (tile, p) in &places {
-                    s.move_tile("tilestored64", *tile, *p, line);
-                }
-                Vec::new()
-            })
-        });
+            }
+            for (tile, p) in &places {
+                s.move_tile("tilestored64", *tile, *p, line);
+            }
+        };
+        let (lanes, rows) = (segments(lanes, 2), segments(count, 2));
+        if job.known_steps.is_some() {
+            // Rows once from the second-level cache; the operand in lanes is small.
+            self.over(&rows, unit, Vec::new(), &mut |s, row, rs, _| {
+                s.over(&lanes, unit, Vec::new(), &mut |s, lane, ls, _| {
+                    block(s, (lane, ls), (row, rs));
+                    Vec::new()
+                })
+            });
+        } else {
+            self.over(&lanes, unit, Vec::new(), &mut |s, lane, ls, _| {
+                s.over(&rows, unit, Vec::new(), &mut |s, row, rs, _| {
+                    block(s, (lane, ls), (row, rs));
+                    Vec::new()
+                })
+            });
+        }
     }
 
     /// Reads or writes a tile, its rows this many bytes apart.
