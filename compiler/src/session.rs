@@ -284,7 +284,7 @@ fn stages(
             let fitting = fit::search(&asked, &mut |knobs| {
                 let func = to_func(&kernel, &args, knobs, gpu, options, clock)?;
                 let memory = lower::gpu::memory(&func, gpu);
-                if let Some(excess) = fit::excess(&func, memory.bytes, gpu.facts()) {
+                if let Some(excess) = fit::excess(&func, memory.bytes, gpu) {
                     return Ok(Err(excess));
                 }
                 Ok::<_, End>(Ok(clock.time("lower", || lower::gpu::lower(&func, memory, gpu))?))

@@ -34,8 +34,9 @@ pub use kcc_dsl::{
 };
 pub use kcc_runtime::{
     Arg, Argument, ArgumentProblem, Arguments, Builder, CompiledKernel, Device, DeviceTensor, DeviceView,
-    DeviceViewMut, DynTensor, Error, Extent, How, IntoGrid, Launch, LaunchOptions, Prepared, PrintHandler,
-    Result, Stats, Stream, Tensor, TensorView, TensorViewMut, ViewError, Workspace, aot, detect, jit, pack,
+    DeviceViewMut, DynTensor, Error, Event, Extent, How, IntoGrid, Launch, LaunchOptions, OwnStream,
+    Prepared, PrintHandler, Recorded, Result, Stats, Stream, Tensor, TensorView, TensorViewMut, ViewError,
+    Workspace, aot, detect, jit, pack,
 };
 
 /// What the expansions of the macros name.

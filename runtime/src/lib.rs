@@ -21,7 +21,7 @@ mod stats;
 mod tensor;
 mod timeline;
 
-pub use device::{Builder, CompiledKernel, Device, Recorded};
+pub use device::{Builder, CompiledKernel, Device, Event, OwnStream, Recorded};
 pub use drivers::cpu::detect;
 pub use error::{ArgumentProblem, Error, Result, ViewError};
 pub use kcc_dsl::ir::Elem;

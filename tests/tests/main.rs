@@ -2,5 +2,6 @@
 
 mod cli;
 mod cpu_math;
+mod odd;
 mod packs;
 mod runtime;

@@ -6,6 +6,7 @@
 //! Machine code needs no newer driver than its chip does, and loads without compilation; kcc works without `ptxas`, the
 //! driver then compiles the PTX.
 
+use kcc_dsl::ir::Loc;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -69,6 +70,47 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// Too few registers for the code, in the words of messages C7600 and C7602 and of those on serialised `wgmma`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TooFew {
+    /// How many a thread may have, where it says so.
+    pub has: Option<u32>,
+    /// How many would do, where it says so.
+    pub needs: Option<u32>,
+    /// The author's line, by the directives of the text.
+    pub loc: Option<Loc>,
+}
+
+impl Failure {
+    /// Whether the matter is registers. `ptx` is what was assembled.
+    pub fn too_few(&self, ptx: &str) -> Option<TooFew> {
+        let (Failure::Refused(log) | Failure::Degraded(log)) = self else { return None };
+        let after = |words: &str| {
+            let rest = &log[log.find(words)? + words.len()..];
+            let digits = rest.trim_start_matches(['(', '\'', ' ']);
+            digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()
+        };
+        let short = ["Insufficient registers", "insufficient register", "Register allocation failed"];
+        short.iter().any(|words| log.contains(words)).then(|| TooFew {
+            has: after("Insufficient registers").or_else(|| after("register count of")),
+            needs: after("register target of"),
+            loc: after("instruction at line").and_then(|line| place(ptx, line as usize)),
+        })
+    }
+}
+
+/// The author's line of a line of PTX: that of the last `.loc` before it, in the file of that number.
+fn place(ptx: &str, line: usize) -> Option<Loc> {
+    let last = ptx.lines().take(line).filter_map(|l| l.trim_start().strip_prefix(".loc")).last()?;
+    let mut numbers = last.split_whitespace().map_while(|n| n.trim_end_matches(',').parse::<u32>().ok());
+    let (file, line, column) = (numbers.next()?, numbers.next()?, numbers.next()?);
+    let name = ptx.lines().filter_map(|l| l.trim_start().strip_prefix(".file")).find_map(|l| {
+        let (number, name) = l.trim().split_once(char::is_whitespace)?;
+        (number.parse() == Ok(file)).then(|| name.split('"').nth(1)).flatten()
+    })?;
+    Some(Loc { file: name.into(), line, column })
+}
 
 /// Where the Python packages put programs, below `site-packages`.
 const PACKAGED: &[&str] = &["nvidia/cu13/bin", "nvidia/cu12/bin", "nvidia/cuda_nvcc/bin"];
@@ -235,6 +277,22 @@ pub fn usage(log: &str) -> Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn too_few_registers_are_read_from_what_it_says() {
+        let ptx = "\t.loc\t1 59 19\n wgmma\n\t.loc 2 7 3\n wgmma\n\t.file\t1 \"src/a.rs\"\n\t.file\t2 \"src/b.rs\"\n";
+        let says = |log: &str| Failure::Refused(log.into()).too_few(ptx);
+        let log = "ptxas fatal   : (C7602) Insufficient registers (48) to compile instruction at line 2 in function k. Try to \
+                   compile with register target of 58 or higher.";
+        let loc = Loc { file: "src/a.rs".into(), line: 59, column: 19 };
+        assert_eq!(says(log), Some(TooFew { has: Some(48), needs: Some(58), loc: Some(loc) }));
+        let log = "ptxas error   : (C7600) Register allocation failed with register count of '168'. Compile the program with a \
+                   higher register target";
+        assert_eq!(says(log), Some(TooFew { has: Some(168), ..TooFew::default() }));
+        assert_eq!(says("ptxas fatal   : Unresolved extern function 'f'"), None);
+        assert_eq!(place(ptx, 4).map(|l| (l.file.to_string(), l.line)), Some(("src/b.rs".into(), 7)));
+        assert_eq!(place("ret;", 1), None);
+    }
 
     const LOG: &str = "ptxas info    : 0 bytes gmem\n\
         ptxas info    : Compiling entry function 'k' for 'sm_90a'\n\

@@ -4,7 +4,7 @@ use crate::chips::{Chip, find};
 use crate::hooks::Instructions;
 use crate::{dialect, global, groups, mma, version, wide};
 use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
-use kcc_compiler::gpu::{Facts, GpuTarget, MmaRow, Shuffle};
+use kcc_compiler::gpu::{Facts, GpuTarget, MmaKind, MmaRow, Shuffle};
 use kcc_compiler::ktg::Func;
 use kcc_compiler::llvm::{Machine, Output};
 use kcc_compiler::{Error, Target, bug};
@@ -107,6 +107,15 @@ impl GpuTarget for Nvidia {
 
     fn mma_table(&self) -> &[MmaRow] {
         &self.products
+    }
+
+    /// As `ptxas` 13.1 has it, message C7602: fragments, and what it keeps beside them.
+    fn fewest_registers(&self, product: Option<&MmaRow>) -> u32 {
+        let Some(row) = product else { return 24 };
+        match row.kind {
+            MmaKind::Async => row.acc_layout.registers() + 26,
+            MmaKind::Sync => 28,
+        }
     }
 
     fn hooks(&self) -> &'static dyn Hooks {

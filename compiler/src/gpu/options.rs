@@ -59,6 +59,14 @@ impl GpuOptions {
         Ok(o)
     }
 
+    /// The same with another number for an option of a pass.
+    #[must_use]
+    pub fn with(&self, name: &str, number: u32) -> GpuOptions {
+        let mut other = self.clone();
+        other.all.insert(name.into(), number.to_string());
+        other
+    }
+
     /// A number of stages within what fits.
     pub fn capped(&self, stages: u32) -> u32 {
         stages.min(self.most_stages.unwrap_or(stages))

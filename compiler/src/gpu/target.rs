@@ -116,6 +116,13 @@ pub trait GpuTarget: Send + Sync {
         &[]
     }
 
+    /// Registers that a thread must have for this product, or (`None`) for any code, so that the target's assembler takes it; 0
+    /// where that is never the matter.
+    fn fewest_registers(&self, product: Option<&MmaRow>) -> u32 {
+        let _ = product;
+        0
+    }
+
     /// What the chip does better than the portable way, element-wise.
     fn hooks(&self) -> &'static dyn Hooks;
 

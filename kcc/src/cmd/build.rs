@@ -2,7 +2,7 @@
 
 use super::dump::pair;
 use super::input::{Input, contiguous, label};
-use super::{Failure, say, serve, spills};
+use super::{Failure, registers, say, serve};
 use indicatif::{ProgressBar, ProgressStyle};
 use kcc_compiler::Target;
 use kcc_compiler::link::{shared_object, write_atomically};
@@ -228,18 +228,20 @@ fn one(
     emit.check(target)?;
     let mut artifact = Session::new().compile(&request, target, &emit.options(target.output()))?;
     if emit == Emit::Cubin {
-        let (ptxas, cubin) = assembled(&artifact)?;
-        if let Some(warning) = spills::warning(&request, target, &ptxas, cubin.usage) {
-            warned.also(warning);
-        }
+        let (cubin, warning) = assembled(&request, target, &artifact)?;
+        warning.into_iter().for_each(|w| warned.also(w));
         artifact.bytes = cubin.bytes;
     }
     write(emit, path, kernel, &specs, &artifact)?;
     Ok(artifact.timings)
 }
 
-/// Machine code from PTX.
-fn assembled(artifact: &Artifact) -> Result<(Ptxas, Cubin), Failure> {
+/// Machine code from PTX, and what there is to say of it.
+fn assembled(
+    request: &CompileRequest,
+    target: &dyn Target,
+    artifact: &Artifact,
+) -> Result<(Cubin, Option<Failure>), Failure> {
     let Some(gpu) = &artifact.gpu else {
         return Err(Failure::with_help(
             "only GPU code is assembled to a cubin",
@@ -247,9 +249,7 @@ fn assembled(artifact: &Artifact) -> Result<(Ptxas, Cubin), Failure> {
         ));
     };
     let ptxas = Ptxas::find().map_err(Failure::input)?;
-    let text = String::from_utf8_lossy(&artifact.bytes);
-    let cubin = ptxas.assemble(&text, &gpu.arch).map_err(|e| Failure::input(e.to_string()))?;
-    Ok((ptxas, cubin))
+    registers::assemble(request, target, &ptxas, (&String::from_utf8_lossy(&artifact.bytes), &gpu.arch))
 }
 
 fn write(

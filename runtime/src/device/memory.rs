@@ -1,8 +1,8 @@
 //! What a device offers beside launches: tensors in its memory, waiting, time, and launches recorded for later.
 
 use super::{Device, Kind};
-use crate::drivers::gpu::Recording;
-use crate::error::{Error, Result};
+use crate::drivers::gpu::{self, Recording};
+use crate::error::Result;
 use crate::launch::{Arg, Stream};
 use crate::tensor::{DeviceTensor, DeviceView, DeviceViewMut, Tensor};
 use kcc_dsl::elem::Elem;
@@ -150,10 +150,7 @@ impl Device {
                 let recording = gpu.driver().record(stream, &mut f)?;
                 Ok(Recorded { device: self.clone(), recording })
             }
-            _ => {
-                let reason = "it records no launches; only `cuda` and `hip` devices do".into();
-                Err(Error::Device { device: self.describe(), reason })
-            }
+            _ => Err(gpu::without(self.describe(), gpu::NO_RECORDINGS)),
         }
     }
 }

@@ -11,10 +11,12 @@ mod gpu;
 mod loaded;
 mod memory;
 mod store;
+mod streams;
 
 pub use builder::Builder;
 pub use loaded::CompiledKernel;
 pub use memory::Recorded;
+pub use streams::{Event, OwnStream};
 
 use crate::drivers::eager::{self, Body};
 use crate::error::{Error, Result};

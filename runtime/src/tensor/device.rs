@@ -11,7 +11,7 @@ use super::layout::{Layout, to_axes};
 use super::{Memory, Tensor};
 use crate::drivers::gpu::DeviceMemory;
 use crate::error::{Error, Result, ViewError};
-use crate::launch::{Arg, Argument, Place, Raw, RawView};
+use crate::launch::{Arg, Argument, Place, Raw, RawView, Stream};
 use kcc_dsl::elem::Elem;
 use kcc_dsl::{In, Out};
 use std::marker::PhantomData;
@@ -43,11 +43,14 @@ impl<T: Elem> DeviceTensor<T> {
             None => Home::Host(Memory::zeroed(bytes)?),
             Some(memory) => {
                 let address = memory.alloc(bytes)?;
+                // Waited for: the first launch may be in another stream than the device's own.
                 // SAFETY: allocated just now with this size.
-                unsafe { memory.zero(address, bytes) }.inspect_err(|_| {
-                    // SAFETY: nothing uses it.
-                    unsafe { memory.free(address) }
-                })?;
+                unsafe { memory.zero(address, bytes) }.and_then(|()| memory.settle(None)).inspect_err(
+                    |_| {
+                        // SAFETY: nothing uses it.
+                        unsafe { memory.free(address) }
+                    },
+                )?;
                 Home::Device { memory, address }
             }
         };
@@ -115,6 +118,43 @@ impl<T: Elem> DeviceTensor<T> {
             Home::Host(memory) => to.copy_from_slice(memory.bytes()),
             // SAFETY: allocated for as many elements.
             Home::Device { memory, address } => unsafe { memory.read(*address, to)? },
+        }
+        Ok(())
+    }
+
+    /// Starts copying elements in, in row-major order and in the order of a stream (`None`: the device's own). Whether the
+    /// copy runs beside the host is up to the driver: it does from page-locked memory.
+    ///
+    /// # Safety
+    /// Until the stream is waited for, `tensor` stays where and as it is, and nothing in other streams uses this tensor.
+    ///
+    /// # Errors
+    /// As [`DeviceTensor::copy_from`].
+    pub unsafe fn copy_from_async(&mut self, tensor: &Tensor<T>, stream: Option<Stream>) -> Result<()> {
+        self.same_count(tensor)?;
+        let from = tensor.bytes();
+        match &mut self.home {
+            Home::Host(memory) => memory.bytes_mut().copy_from_slice(from),
+            // SAFETY: allocated for as many elements; the caller keeps `tensor`.
+            Home::Device { memory, address } => unsafe { memory.start_write(*address, from, stream)? },
+        }
+        Ok(())
+    }
+
+    /// Starts copying elements out, in row-major order and in the order of a stream (`None`: the device's own).
+    ///
+    /// # Safety
+    /// Until the stream is waited for, nobody reads, writes or drops `tensor`, and nothing in other streams writes this tensor.
+    ///
+    /// # Errors
+    /// As [`DeviceTensor::copy_to`].
+    pub unsafe fn copy_to_async(&self, tensor: &mut Tensor<T>, stream: Option<Stream>) -> Result<()> {
+        self.same_count(tensor)?;
+        let to = tensor.bytes_mut();
+        match &self.home {
+            Home::Host(memory) => to.copy_from_slice(memory.bytes()),
+            // SAFETY: allocated for as many elements; the caller keeps `tensor`.
+            Home::Device { memory, address } => unsafe { memory.start_read(*address, to, stream)? },
         }
         Ok(())
     }
@@ -363,14 +403,17 @@ mod tests {
             Ok(Box::leak(vec![1u64; bytes.div_ceil(8).max(1)].into_boxed_slice()).as_ptr() as u64)
         }
         unsafe fn free(&self, _: u64) {}
-        unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
+        unsafe fn start_write(&self, address: u64, bytes: &[u8], _: Option<Stream>) -> Result<()> {
             // SAFETY: as the caller promises.
             unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, bytes.len()) };
             Ok(())
         }
-        unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+        unsafe fn start_read(&self, address: u64, bytes: &mut [u8], _: Option<Stream>) -> Result<()> {
             // SAFETY: as the caller promises.
             unsafe { std::ptr::copy_nonoverlapping(address as *const u8, bytes.as_mut_ptr(), bytes.len()) };
+            Ok(())
+        }
+        fn settle(&self, _: Option<Stream>) -> Result<()> {
             Ok(())
         }
         unsafe fn zero(&self, address: u64, bytes: usize) -> Result<()> {

@@ -12,7 +12,7 @@ mod shared;
 pub use registers::held;
 pub use shared::Buffer;
 
-use super::{Facts, GpuOptions};
+use super::{GpuOptions, GpuTarget};
 use crate::error::{Error, at};
 use crate::ktg::{Func, GpuOp, Kind};
 use kcc_dsl::ir::Loc;
@@ -44,6 +44,9 @@ pub struct Excess {
     loc: Loc,
     stages: u32,
     warps: u32,
+    /// Registers that were asked for, and that a thread could have.
+    asked: Option<u32>,
+    most: u32,
     /// The tiles that take it: extents and amounts.
     parts: Vec<(Vec<usize>, u32)>,
 }
@@ -55,7 +58,8 @@ fn stages(func: &Func) -> u32 {
 
 /// What of a function, whose passes have run, does not fit. `shared` is what its blocks take, its lowering's own part
 /// included.
-pub fn excess(func: &Func, shared: u32, facts: &Facts) -> Option<Excess> {
+pub fn excess(func: &Func, shared: u32, target: &dyn GpuTarget) -> Option<Excess> {
+    let facts = target.facts();
     let make = |resource, (needed, limit), loc, parts| Excess {
         resource,
         needed,
@@ -65,6 +69,8 @@ pub fn excess(func: &Func, shared: u32, facts: &Facts) -> Option<Excess> {
         loc: func.loc(loc).clone(),
         stages: stages(func),
         warps: func.warps,
+        asked: func.max_registers,
+        most: registers::hardware_limit(func.threads(facts.lanes), facts),
         parts,
     };
     if shared > facts.shared_bytes {
@@ -86,6 +92,10 @@ pub fn excess(func: &Func, shared: u32, facts: &Facts) -> Option<Excess> {
         held.registers += BESIDE_SUMS;
         held.tiles.push((Vec::new(), BESIDE_SUMS));
     }
+    let least = registers::at_least(func, target);
+    if least.registers.max(held.registers) > held.limit && least.registers >= held.registers {
+        held = least;
+    }
     (held.registers > held.limit)
         .then(|| make(Resource::Registers, (held.registers, held.limit), held.loc, held.tiles))
 }
@@ -99,9 +109,10 @@ impl Excess {
         };
         let has = match self.resource {
             Resource::Shared => format!("{whose} of {} has {}", self.arch, self.limit),
-            Resource::Registers => {
-                format!("{whose} of {} has {} with {} warps", self.arch, self.limit, self.warps)
-            }
+            Resource::Registers => match self.asked.filter(|asked| *asked <= self.limit) {
+                Some(asked) => format!("option registers={asked} gives it no more"),
+                None => format!("{whose} of {} has {} with {} warps", self.arch, self.limit, self.warps),
+            },
         };
         let message = format!("the tiles of `{}` need {} {what}, {has}", self.kernel, self.needed);
         let help = fits.map_or_else(|| self.smaller(), |f| format!("{f} fits"));
@@ -149,14 +160,27 @@ fn others(asked: &GpuOptions, first: &Excess) -> Vec<(GpuOptions, String, bool)>
                 (options, format!("stages={n}"), asked.stages.is_none())
             })
             .collect(),
-        Resource::Registers => (1..6)
-            .map(|bit| 1 << bit)
-            .filter(|n| *n > first.warps)
-            .map(|n| {
+        Resource::Registers => {
+            let more = first.asked.into_iter().flat_map(|_| {
+                let enough = [first.needed, first.needed + BESIDE_SUMS, first.most];
+                enough
+                    .map(|n| n.next_multiple_of(8))
+                    .into_iter()
+                    .filter(|n| *n <= first.most.next_multiple_of(8))
+            });
+            let more = more.map(|n| {
+                (
+                    asked.with("registers", n.min(first.most)),
+                    format!("registers={}", n.min(first.most)),
+                    false,
+                )
+            });
+            let warps = (1..6).map(|bit| 1 << bit).filter(|n| *n > first.warps).map(|n| {
                 let options = GpuOptions { warps: Some(n), ..asked.clone() };
                 (options, format!("warps={n}"), asked.warps.is_none())
-            })
-            .collect(),
+            });
+            more.chain(warps).collect()
+        }
     }
 }
 

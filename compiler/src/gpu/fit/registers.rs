@@ -8,7 +8,7 @@
 //! A bound from below: what is computed element by element needs few, and what is cheap to make again (constants,
 //! indices, masks) counts nothing. `ptxas` needs more, never less.
 
-use super::Facts;
+use crate::gpu::{Facts, GpuTarget};
 use crate::ktg::{Block, Func, GpuOp, Kind, Op};
 use kcc_dsl::ir::{Elem, LocId, OpKind, ValueId};
 use std::collections::HashMap;
@@ -31,20 +31,51 @@ const STEP: u32 = 8;
 
 /// The most that a thread of the function holds.
 pub fn held(func: &Func, facts: &Facts) -> Held {
-    let threads = func.threads(facts.lanes).max(1);
-    let mut limit = facts.registers.min(facts.registers_per_sm / threads / STEP * STEP);
+    let mut walk = Walk { func, cost: HashMap::new(), root: HashMap::new(), most: Held::default() };
+    walk.block(&func.body, &[]);
+    Held { limit: limit(func, facts), ..walk.most }
+}
+
+/// Registers that a thread of a block of so many may have, whatever was asked for.
+pub fn hardware_limit(threads: u32, facts: &Facts) -> u32 {
+    facts.registers.min(facts.registers_per_sm / threads.max(1) / STEP * STEP)
+}
+
+/// Registers that a thread of the function may have.
+fn limit(func: &Func, facts: &Facts) -> u32 {
+    let all = hardware_limit(func.threads(facts.lanes), facts);
+    let mut limit = func.max_registers.map_or(all, |most| most.min(all));
     // Roles may hand registers on.
     func.walk(&mut |op| {
         if let Kind::Gpu(GpuOp::WarpSpecialize { registers, .. }) = &op.kind {
             limit = limit.max(registers.iter().copied().max().unwrap_or(0));
         }
     });
-    if let Some(most) = func.max_registers {
-        limit = limit.min(most);
-    }
-    let mut walk = Walk { func, cost: HashMap::new(), root: HashMap::new(), most: Held::default() };
-    walk.block(&func.body, &[]);
-    Held { limit, ..walk.most }
+    limit
+}
+
+/// What single instructions need at once, whatever else is kept in memory: with fewer registers assemblers refuse code.
+pub fn at_least(func: &Func, target: &dyn GpuTarget) -> Held {
+    let mut most = Held {
+        registers: target.fewest_registers(None),
+        limit: limit(func, target.facts()),
+        ..Held::default()
+    };
+    func.walk(&mut |op| {
+        let row = match &op.kind {
+            Kind::Gpu(GpuOp::Mma { instr }) => target.mma_table().iter().find(|r| r.name == *instr).cloned(),
+            Kind::Gpu(GpuOp::MmaAsync { instr }) => target.wide().and_then(|w| w.named(instr)),
+            _ => None,
+        };
+        let Some(row) = row else { return };
+        let needed = target.fewest_registers(Some(&row));
+        if needed > most.registers {
+            let sums = row.acc_layout.registers();
+            let tiles = vec![(vec![row.m as usize, row.n as usize], sums), (Vec::new(), needed - sums)];
+            most = Held { registers: needed, loc: op.loc, tiles, ..most };
+        }
+    });
+    most
 }
 
 struct Walk<'f> {

@@ -11,7 +11,7 @@
 
 use super::GpuPass;
 use crate::error::Error;
-use crate::gpu::{GpuOptions, GpuTarget};
+use crate::gpu::{Facts, GpuOptions, GpuTarget};
 use crate::ktg::{Block, Effect, Func, GpuOp, Kind, Op, effect};
 use crate::layout::{Dim, Linear};
 use kcc_dsl::ir::{LocId, OpKind, ValueId};
@@ -20,10 +20,12 @@ use std::collections::{HashMap, HashSet};
 /// The pass.
 pub const PASS: GpuPass = GpuPass { name: "specialise_warps", run };
 
-/// Registers of a thread that only starts copies.
+/// Registers of a thread that only starts copies: the fewest that can be asked for.
 const FEW: u32 = 24;
-/// Registers of a multiprocessor for each thread of a group of four warps.
-const PER_GROUP: u32 = 512;
+/// The most that threads of groups ask for.
+const MANY: u32 = 240;
+/// Steps in which registers are handed out.
+const STEP: u32 = 8;
 
 fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
     if target.bulk().is_none() || options.number("specialise")? == Some(0) {
@@ -42,13 +44,13 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
     let consumers = func.warps;
     let groups = consumers / 4;
     // Registers change hands between groups of four warps; with one group of consumers there are enough for all.
-    let (producers, registers) = match groups {
-        0 | 1 => (1, vec![0, 0]),
-        _ => (4, vec![((PER_GROUP - FEW) / groups / 8 * 8).min(240), FEW]),
-    };
-    if (consumers + producers) * target.facts().lanes > target.facts().max_threads {
+    let producers = if groups > 1 { 4 } else { 1 };
+    let threads = (consumers + producers) * target.facts().lanes;
+    if threads > target.facts().max_threads {
         return Ok(());
     }
+    let at_first = at_first(target.facts(), threads, func.max_registers);
+    let registers = if groups > 1 { handed_over(at_first, groups) } else { vec![0, 0] };
     let body = std::mem::take(&mut func.body);
     let (mut outer, rest): (Vec<Op>, Vec<Op>) = body.ops.into_iter().partition(|op| {
         matches!(op.kind, Kind::Gpu(GpuOp::AllocShared { .. } | GpuOp::AllocBarriers { .. }))
@@ -79,6 +81,19 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
     func.warps = consumers + producers;
     func.count("producer_warps", u64::from(producers));
     Ok(())
+}
+
+/// Registers that each thread of a block starts with.
+fn at_first(facts: &Facts, threads: u32, most: Option<u32>) -> u32 {
+    let all = (facts.registers_per_sm / threads).min(facts.registers);
+    all.min(most.unwrap_or(all)) / STEP * STEP
+}
+
+/// What so many groups of consumers and one of producers ask for; zeros where nothing changes hands. A block has no more in all
+/// than it started with: who asks for more waits forever. (PTX ISA, setmaxnreg: the pool of the block.)
+fn handed_over(at_first: u32, groups: u32) -> Vec<u32> {
+    let more = ((at_first * (groups + 1)).saturating_sub(FEW) / groups / STEP * STEP).min(MANY);
+    if more > at_first { vec![more, FEW] } else { vec![0, 0] }
 }
 
 /// Whether a few threads can do this part: what it computes is uniform, and nothing happens twice.
@@ -198,4 +213,24 @@ fn keep_only(list: &mut Vec<ValueId>, from: usize, keep: &[bool]) {
         i += 1;
         i <= from || keep.get(i - 1 - from).copied().unwrap_or(true)
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_that_change_hands_were_there_before() {
+        assert_eq!(handed_over(168, 2), [240, 24]);
+        assert_eq!(handed_over(96, 4), [112, 24]);
+        // 128 each: no more than that in all.
+        assert_eq!(handed_over(128, 2), [176, 24]);
+        assert_eq!(handed_over(24, 2), [0, 0]);
+        for groups in 2..8 {
+            for at_first in (0..=248).step_by(8) {
+                let asked = handed_over(at_first, groups);
+                assert!(asked[0] * groups + asked[1] <= at_first * (groups + 1), "{at_first} {groups}");
+            }
+        }
+    }
 }

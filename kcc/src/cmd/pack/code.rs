@@ -1,8 +1,7 @@
 //! The files of a variant: what a target's artefact is, and machine code beside PTX.
 
 use super::super::Failure;
-use super::super::input::label;
-use super::super::spills;
+use super::super::registers;
 use super::build::{Work, request, target};
 use kcc_dsl::exchange::Artifact;
 use kcc_nvidia::ptxas::Ptxas;
@@ -41,13 +40,10 @@ pub(super) fn files(
     let (Some(ptxas), CodeKind::Ptx, Some(gpu)) = (ptxas, variant.code.kind, &variant.gpu) else {
         return Ok(vec![text]);
     };
-    let name = label(&w.traced.name, &w.traced.generics);
-    let made = ptxas.assemble(&String::from_utf8_lossy(&text.1), &gpu.arch);
-    let made = made.map_err(|e| Failure::input(format!("{name} for {}: {e}", w.target)))?;
     let target = target(w)?;
-    if let (Some(warning), Ok(mut all)) =
-        (spills::warning(&request(w, &*target), &*target, ptxas, made.usage), warned.lock())
-    {
+    let code = (&*String::from_utf8_lossy(&text.1), gpu.arch.as_str());
+    let (made, warning) = registers::assemble(&request(w, &*target), &*target, ptxas, code)?;
+    if let (Some(warning), Ok(mut all)) = (warning, warned.lock()) {
         all.also(warning);
     }
     let made = made.bytes;

@@ -178,20 +178,22 @@ impl DeviceMemory for Device {
         }
     }
 
-    unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
+    unsafe fn start_write(&self, address: u64, bytes: &[u8], stream: Option<Stream>) -> Result<()> {
         self.enter()?;
-        let (n, from) = (bytes.len(), bytes.as_ptr().cast());
-        // SAFETY: by the caller's promise; the copy has read `bytes` when `wait` returns.
-        self.check(unsafe { (self.api.copy)(pointer(address), n, from, n, TO_DEVICE, self.own) })?;
-        self.wait(self.own)
+        let (n, from, stream) = (bytes.len(), bytes.as_ptr().cast(), self.stream(stream));
+        // SAFETY: by the caller's promise.
+        self.check(unsafe { (self.api.copy)(pointer(address), n, from, n, TO_DEVICE, stream) })
     }
 
-    unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+    unsafe fn start_read(&self, address: u64, bytes: &mut [u8], stream: Option<Stream>) -> Result<()> {
         self.enter()?;
-        let (n, to) = (bytes.len(), bytes.as_mut_ptr().cast());
-        // SAFETY: by the caller's promise; the copy is complete when `wait` returns.
-        self.check(unsafe { (self.api.copy)(to, n, pointer(address), n, TO_HOST, self.own) })?;
-        self.wait(self.own)
+        let (n, to, stream) = (bytes.len(), bytes.as_mut_ptr().cast(), self.stream(stream));
+        // SAFETY: by the caller's promise.
+        self.check(unsafe { (self.api.copy)(to, n, pointer(address), n, TO_HOST, stream) })
+    }
+
+    fn settle(&self, stream: Option<Stream>) -> Result<()> {
+        self.wait(self.stream(stream))
     }
 
     unsafe fn zero(&self, address: u64, bytes: usize) -> Result<()> {

@@ -3,8 +3,8 @@
 use super::library::{self, check};
 use super::{module, version};
 use crate::drivers::gpu::native::{Native, RawStream};
-use crate::drivers::gpu::streams::{Handle, Vendor};
-use crate::drivers::gpu::{DeviceMemory, Module, cuda_name};
+use crate::drivers::gpu::streams::Vendor;
+use crate::drivers::gpu::{DeviceMemory, Handle, Module, cuda_name};
 use crate::error::{Error, Result};
 use crate::launch::{Place, Stream};
 use cudarc::driver::sys::{
@@ -156,6 +156,18 @@ impl Vendor for Context {
         Ok(Box::new(module::Code::load(self.clone(), kernel, artifact)?))
     }
 
+    fn open_stream(&self) -> Result<RawStream> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: a place for the handle.
+        self.check(unsafe { sys::cuStreamCreate(&mut raw, NON_BLOCKING) })?;
+        Ok(raw.cast())
+    }
+
+    fn close_stream(&self, stream: RawStream) {
+        // SAFETY: made by `open_stream`, not used after.
+        let _ = unsafe { sys::cuStreamDestroy_v2(stream.cast()) };
+    }
+
     fn event(&self) -> Result<Handle> {
         let mut raw = std::ptr::null_mut();
         // SAFETY: a place for the handle.
@@ -171,6 +183,11 @@ impl Vendor for Context {
     fn reach(&self, event: Handle) -> Result<()> {
         // SAFETY: a recorded event.
         self.check(unsafe { sys::cuEventSynchronize(event.cast()) })
+    }
+
+    fn hold_back(&self, stream: RawStream, event: Handle) -> Result<()> {
+        // SAFETY: both handles are open.
+        self.check(unsafe { sys::cuStreamWaitEvent(stream.cast(), event.cast(), 0) })
     }
 
     fn elapsed(&self, start: Handle, end: Handle) -> Result<f32> {
@@ -243,22 +260,24 @@ impl DeviceMemory for Context {
         }
     }
 
-    unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
+    unsafe fn start_write(&self, address: u64, bytes: &[u8], stream: Option<Stream>) -> Result<()> {
         self.enter()?;
-        // SAFETY: by the caller's promise; the copy has read `bytes` when `wait` returns.
-        self.check(unsafe {
-            sys::cuMemcpyHtoDAsync_v2(address, bytes.as_ptr().cast(), bytes.len(), self.own)
-        })?;
-        self.wait(self.own.cast())
+        let stream = self.stream(stream).cast();
+        // SAFETY: by the caller's promise.
+        self.check(unsafe { sys::cuMemcpyHtoDAsync_v2(address, bytes.as_ptr().cast(), bytes.len(), stream) })
     }
 
-    unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+    unsafe fn start_read(&self, address: u64, bytes: &mut [u8], stream: Option<Stream>) -> Result<()> {
         self.enter()?;
-        // SAFETY: by the caller's promise; the copy is complete when `wait` returns.
+        let stream = self.stream(stream).cast();
+        // SAFETY: by the caller's promise.
         self.check(unsafe {
-            sys::cuMemcpyDtoHAsync_v2(bytes.as_mut_ptr().cast(), address, bytes.len(), self.own)
-        })?;
-        self.wait(self.own.cast())
+            sys::cuMemcpyDtoHAsync_v2(bytes.as_mut_ptr().cast(), address, bytes.len(), stream)
+        })
+    }
+
+    fn settle(&self, stream: Option<Stream>) -> Result<()> {
+        self.wait(self.stream(stream))
     }
 
     unsafe fn zero(&self, address: u64, bytes: usize) -> Result<()> {

@@ -36,8 +36,8 @@ R cuMemAlloc_v2(uint64_t *p, size_t n) {
   return said("cuMemAlloc_v2");
 }
 R cuMemFree_v2(uint64_t p) { free((void *)(uintptr_t)p); return said("cuMemFree_v2"); }
-R cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t n, void *s) { (void)s; memcpy((void *)(uintptr_t)to, from, n); return said("cuMemcpyHtoDAsync_v2"); }
-R cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t n, void *s) { (void)s; memcpy(to, (void *)(uintptr_t)from, n); return said("cuMemcpyDtoHAsync_v2"); }
+R cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t n, void *s) { fake_copy_stream = (uint64_t)(uintptr_t)s; memcpy((void *)(uintptr_t)to, from, n); return said("cuMemcpyHtoDAsync_v2"); }
+R cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t n, void *s) { fake_copy_stream = (uint64_t)(uintptr_t)s; memcpy(to, (void *)(uintptr_t)from, n); return said("cuMemcpyDtoHAsync_v2"); }
 R cuMemsetD8Async(uint64_t to, unsigned char v, size_t n, void *s) { (void)s; memset((void *)(uintptr_t)to, v, n); return said("cuMemsetD8Async"); }
 R cuStreamCreate(void **s, unsigned f) { *s = (void *)(uintptr_t)(0x5000 + f); return said("cuStreamCreate"); }
 R cuStreamDestroy_v2(void *s) { (void)s; return said("cuStreamDestroy_v2"); }
@@ -50,6 +50,7 @@ R cuGraphLaunch(void *e, void *s) { (void)s; return e == (void *)0x7000 ? said("
 R cuGraphDestroy(void *g) { (void)g; return said("cuGraphDestroy"); }
 R cuGraphExecDestroy(void *e) { (void)e; return said("cuGraphExecDestroy"); }
 R cuEventCreate(void **e, unsigned f) { (void)f; *e = (void *)0x8000; return said("cuEventCreate"); }
+R cuStreamWaitEvent(void *s, void *e, unsigned f) { (void)s; (void)e; (void)f; return said("cuStreamWaitEvent"); }
 R cuEventRecord(void *e, void *s) { (void)e; (void)s; return said("cuEventRecord"); }
 R cuEventSynchronize(void *e) { (void)e; return said("cuEventSynchronize"); }
 R cuEventElapsedTime(float *t, void *a, void *b) { (void)a; (void)b; *t = 1.5f; return said("cuEventElapsedTime"); }

@@ -214,6 +214,47 @@ fn recordings_and_times() {
 }
 
 #[test]
+fn copies_run_in_streams_that_wait_for_events() {
+    with_driver("copies_run_in_streams_that_wait_for_events", |fake| {
+        let device = Device::open("cuda").unwrap();
+        let host = Tensor::from_fn(&[3], |i| i as f32).unwrap();
+        let mut there = device.zeros::<f32>(&[3]).unwrap();
+        let mut back = Tensor::<f32>::zeros(&[3]).unwrap();
+        let copies = device.new_stream().unwrap();
+        fake.calls();
+        // SAFETY: nothing else uses the three tensors until the event is reached.
+        unsafe { there.copy_from_async(&host, Some(copies.stream())).unwrap() };
+        let copied = device.event(Some(copies.stream())).unwrap();
+        copied.hold_back(None).unwrap();
+        assert_eq!(fake.value::<u64>("fake_copy_stream"), copies.stream().raw() as u64);
+        // SAFETY: as above.
+        unsafe { there.copy_to_async(&mut back, None).unwrap() };
+        assert_eq!(fake.value::<u64>("fake_copy_stream"), 0x5001, "the device's own");
+        let end = device.event(None).unwrap();
+        let waited = fake.calls().iter().any(|c| c.ends_with("Synchronize"));
+        assert!(!waited, "the host waits for nothing");
+        assert_eq!(end.since(&copied).unwrap().as_micros(), 1500);
+        assert_eq!(back.to_vec(), [0.0, 1.0, 2.0]);
+        let another = Device::open("cuda").unwrap();
+        let e = another.event(None).unwrap().since(&copied).unwrap_err().to_string();
+        assert!(e.contains("two devices"), "{e}");
+        drop(copies);
+        assert!(fake.calls().contains(&"cuStreamDestroy_v2".into()));
+        for name in ["cuStreamCreate", "cuMemcpyHtoDAsync_v2", "cuStreamWaitEvent"] {
+            fake.fail(name);
+            // SAFETY: as above.
+            let copied_in = unsafe { there.copy_from_async(&host, None) };
+            assert!(
+                device.new_stream().is_err() || copied_in.is_err() || copied.hold_back(None).is_err(),
+                "{name}"
+            );
+        }
+        let e = Device::eager().new_stream().err().unwrap().to_string();
+        assert!(e.contains("no streams") && e.contains("`cuda`"), "{e}");
+    });
+}
+
+#[test]
 fn answers_of_the_driver_become_errors() {
     with_driver("answers_of_the_driver_become_errors", |fake| {
         let module = load(|_, _| {}).unwrap();

@@ -47,6 +47,18 @@ use crate::timeline::Timeline;
 use kcc_dsl::exchange::{Artifact, GpuArg, GpuMeta};
 use std::sync::Arc;
 
+/// Why most devices record nothing.
+pub(crate) const NO_RECORDINGS: &str = "it records no launches; only `cuda` and `hip` devices do";
+
+/// Why most devices have neither streams nor events.
+pub(crate) const NO_STREAMS: &str =
+    "it has no streams, launches are done when they return; only `cuda` and `hip` devices have some";
+
+/// That a device lacks something.
+pub(crate) fn without(device: String, reason: &str) -> Error {
+    Error::Device { device, reason: reason.into() }
+}
+
 /// A device that runs the code of a GPU or NPU backend.
 pub(crate) trait Driver: Send + Sync {
     /// Name for people, with the target: `cuda:0 (NVIDIA H100, nvidia:sm_90a)`.
@@ -93,9 +105,42 @@ pub(crate) trait Driver: Send + Sync {
 
     /// Records what `f` launches, instead of running it.
     fn record(&self, _: Option<Stream>, _: &mut dyn FnMut() -> Result<()>) -> Result<Box<dyn Recording>> {
-        let reason = "it records no launches; only `cuda` and `hip` devices do".into();
-        Err(Error::Device { device: self.describe(), reason })
+        Err(without(self.describe(), NO_RECORDINGS))
     }
+
+    /// A stream of its own.
+    fn open_stream(&self) -> Result<Box<dyn OpenStream>> {
+        Err(without(self.describe(), NO_STREAMS))
+    }
+
+    /// The moment at which what was put into the stream is done.
+    fn mark(&self, _: Option<Stream>) -> Result<Box<dyn Moment>> {
+        Err(without(self.describe(), NO_STREAMS))
+    }
+}
+
+/// A vendor's handle of a stream, an event, a graph, or an instance of one.
+pub(crate) type Handle = *mut std::ffi::c_void;
+
+/// A stream that is closed when it is dropped.
+pub(crate) trait OpenStream: Send + Sync {
+    /// Its handle.
+    fn raw(&self) -> Handle;
+}
+
+/// A moment in a stream.
+pub(crate) trait Moment: Send + Sync {
+    /// The vendor's handle.
+    fn handle(&self) -> Handle;
+
+    /// Waits for it.
+    fn reach(&self) -> Result<()>;
+
+    /// What is put into the stream from here on waits for it.
+    fn hold_back(&self, stream: Option<Stream>) -> Result<()>;
+
+    /// Milliseconds from `start`, of the same device, to here, waiting for here.
+    fn since(&self, start: &dyn Moment) -> Result<f32>;
 }
 
 /// Launches that were recorded.
@@ -113,17 +158,40 @@ pub(crate) trait DeviceMemory: Send + Sync {
     /// `alloc` gave the address, and nothing uses it any more.
     unsafe fn free(&self, address: u64);
 
+    /// Starts copying to the device, in the order of a stream (`None`: the device's own).
+    ///
+    /// # Safety
+    /// That many bytes are allocated at the address; `bytes` stay as they are until [`DeviceMemory::settle`].
+    unsafe fn start_write(&self, address: u64, bytes: &[u8], stream: Option<Stream>) -> Result<()>;
+
+    /// Starts copying to the host, in the order of a stream (`None`: the device's own).
+    ///
+    /// # Safety
+    /// That many bytes are allocated at the address; nobody uses `bytes` until [`DeviceMemory::settle`].
+    unsafe fn start_read(&self, address: u64, bytes: &mut [u8], stream: Option<Stream>) -> Result<()>;
+
+    /// Waits for the copies of a stream.
+    fn settle(&self, stream: Option<Stream>) -> Result<()>;
+
     /// Copies to the device, after all that was launched into its own stream.
     ///
     /// # Safety
     /// That many bytes are allocated at the address.
-    unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<()>;
+    unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
+        // SAFETY: by the caller's promise; the copy has read `bytes` when `settle` returns.
+        unsafe { self.start_write(address, bytes, None)? };
+        self.settle(None)
+    }
 
     /// Copies to the host, after all that was launched into the device's own stream.
     ///
     /// # Safety
     /// That many bytes are allocated at the address.
-    unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()>;
+    unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+        // SAFETY: by the caller's promise; the copy is complete when `settle` returns.
+        unsafe { self.start_read(address, bytes, None)? };
+        self.settle(None)
+    }
 
     /// Fills with zeros, in the order of the device's own stream.
     ///

@@ -11,6 +11,8 @@ static int capturing;
 uint64_t fake_launch[9];
 unsigned char fake_arguments[512];
 size_t fake_size;
+/* The stream of the last copy. */
+uint64_t fake_copy_stream;
 
 void fake_fail(const char *name) { snprintf(broken, sizeof broken, "%s", name); }
 const char *fake_calls(void) { return names; }

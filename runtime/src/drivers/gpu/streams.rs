@@ -5,15 +5,11 @@
 //! ```
 
 use super::native::{Native, RawStream};
-use super::{DeviceMemory, Driver, Module, Recording};
+use super::{DeviceMemory, Driver, Handle, Module, Moment, OpenStream, Recording};
 use crate::error::Result;
 use crate::launch::{Place, Stream};
 use kcc_dsl::exchange::Artifact;
-use std::ffi::c_void;
 use std::sync::Arc;
-
-/// A vendor's handle of an event, a graph, or an instance of one.
-pub(crate) type Handle = *mut c_void;
 
 /// A GPU that is open. The device is current on the thread, and handles are open, whenever a method beside
 /// [`Native::enter`] is called.
@@ -33,6 +29,12 @@ pub(crate) trait Vendor: Native + Sized + 'static {
     /// Loads compiled code.
     fn load(self: &Arc<Self>, kernel: &str, artifact: &Artifact) -> Result<Box<dyn Module>>;
 
+    /// A new stream, which does not wait for the default one.
+    fn open_stream(&self) -> Result<RawStream>;
+
+    /// Closes a stream once what it holds is done. A failure leaks.
+    fn close_stream(&self, stream: RawStream);
+
     /// A new event.
     fn event(&self) -> Result<Handle>;
 
@@ -41,6 +43,9 @@ pub(crate) trait Vendor: Native + Sized + 'static {
 
     /// Waits for an event.
     fn reach(&self, event: Handle) -> Result<()>;
+
+    /// What is put into the stream from here on waits for the event.
+    fn hold_back(&self, stream: RawStream, event: Handle) -> Result<()>;
 
     /// Milliseconds between two events that were reached.
     fn elapsed(&self, start: Handle, end: Handle) -> Result<f32>;
@@ -67,29 +72,74 @@ pub(crate) trait Vendor: Native + Sized + 'static {
     fn drop_instance(&self, instance: Handle);
 }
 
+/// A stream of ours.
+struct Opened<V: Vendor> {
+    vendor: Arc<V>,
+    raw: RawStream,
+}
+
+// SAFETY: the handle is only passed to the driver, under its device.
+unsafe impl<V: Vendor> Send for Opened<V> {}
+// SAFETY: as above; drivers are thread-safe.
+unsafe impl<V: Vendor> Sync for Opened<V> {}
+
+impl<V: Vendor> OpenStream for Opened<V> {
+    fn raw(&self) -> RawStream {
+        self.raw
+    }
+}
+
+impl<V: Vendor> Drop for Opened<V> {
+    fn drop(&mut self) {
+        if self.vendor.enter().is_ok() {
+            self.vendor.close_stream(self.raw);
+        }
+    }
+}
+
 /// A moment in a stream.
-struct Event<'v, V: Vendor> {
-    vendor: &'v V,
+struct Event<V: Vendor> {
+    vendor: Arc<V>,
     raw: Handle,
 }
 
-impl<'v, V: Vendor> Event<'v, V> {
-    fn record(vendor: &'v V, stream: RawStream) -> Result<Self> {
+// SAFETY: the handle is only passed to the driver, under its device.
+unsafe impl<V: Vendor> Send for Event<V> {}
+// SAFETY: as above; drivers are thread-safe.
+unsafe impl<V: Vendor> Sync for Event<V> {}
+
+impl<V: Vendor> Event<V> {
+    fn record(vendor: &Arc<V>, stream: RawStream) -> Result<Self> {
         vendor.enter()?;
         // Dropped below if it cannot be recorded.
-        let event = Event { vendor, raw: vendor.event()? };
+        let event = Event { vendor: vendor.clone(), raw: vendor.event()? };
         vendor.mark(event.raw, stream)?;
         Ok(event)
     }
+}
 
-    /// Milliseconds from `start` to here, waiting for here.
-    fn since(&self, start: &Self) -> Result<f32> {
-        self.vendor.reach(self.raw)?;
-        self.vendor.elapsed(start.raw, self.raw)
+impl<V: Vendor> Moment for Event<V> {
+    fn handle(&self) -> Handle {
+        self.raw
+    }
+
+    fn reach(&self) -> Result<()> {
+        self.vendor.enter()?;
+        self.vendor.reach(self.raw)
+    }
+
+    fn hold_back(&self, stream: Option<Stream>) -> Result<()> {
+        self.vendor.enter()?;
+        self.vendor.hold_back(self.vendor.stream(stream), self.raw)
+    }
+
+    fn since(&self, start: &dyn Moment) -> Result<f32> {
+        self.reach()?;
+        self.vendor.elapsed(start.handle(), self.raw)
     }
 }
 
-impl<V: Vendor> Drop for Event<'_, V> {
+impl<V: Vendor> Drop for Event<V> {
     fn drop(&mut self) {
         self.vendor.drop_event(self.raw);
     }
@@ -156,9 +206,18 @@ impl<V: Vendor> Driver for NativeDriver<V> {
 
     fn time(&self, stream: Option<Stream>, f: &mut dyn FnMut() -> Result<()>) -> Result<f32> {
         let stream = self.0.stream(stream);
-        let start = Event::record(&*self.0, stream)?;
+        let start = Event::record(&self.0, stream)?;
         f()?;
-        Event::record(&*self.0, stream)?.since(&start)
+        Event::record(&self.0, stream)?.since(&start)
+    }
+
+    fn open_stream(&self) -> Result<Box<dyn OpenStream>> {
+        self.0.enter()?;
+        Ok(Box::new(Opened { vendor: self.0.clone(), raw: self.0.open_stream()? }))
+    }
+
+    fn mark(&self, stream: Option<Stream>) -> Result<Box<dyn Moment>> {
+        Ok(Box::new(Event::record(&self.0, self.0.stream(stream))?))
     }
 
     fn record(

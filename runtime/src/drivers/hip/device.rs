@@ -2,8 +2,9 @@
 
 use super::library::{Api, Code, OUT_OF_MEMORY};
 use super::module;
+use crate::drivers::gpu::Handle;
 use crate::drivers::gpu::native::{Native, RawStream};
-use crate::drivers::gpu::streams::{Handle, Vendor};
+use crate::drivers::gpu::streams::Vendor;
 use crate::drivers::gpu::{DeviceMemory, Module};
 use crate::error::{Error, Result};
 use crate::launch::{Place, Stream};
@@ -182,6 +183,18 @@ impl Vendor for Device {
         Ok(Box::new(module::Code::load(self.clone(), kernel, artifact)?))
     }
 
+    fn open_stream(&self) -> Result<RawStream> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: a place for the handle.
+        self.check(unsafe { (self.api.stream_create)(&mut raw, NON_BLOCKING) })?;
+        Ok(raw)
+    }
+
+    fn close_stream(&self, stream: RawStream) {
+        // SAFETY: made by `open_stream`, not used after.
+        let _ = unsafe { (self.api.stream_destroy)(stream) };
+    }
+
     fn event(&self) -> Result<Handle> {
         let mut raw = std::ptr::null_mut();
         // SAFETY: a place for the handle.
@@ -197,6 +210,11 @@ impl Vendor for Device {
     fn reach(&self, event: Handle) -> Result<()> {
         // SAFETY: a recorded event.
         self.check(unsafe { (self.api.event_synchronize)(event) })
+    }
+
+    fn hold_back(&self, stream: RawStream, event: Handle) -> Result<()> {
+        // SAFETY: both handles are open.
+        self.check(unsafe { (self.api.stream_wait_event)(stream, event, 0) })
     }
 
     fn elapsed(&self, start: Handle, end: Handle) -> Result<f32> {
@@ -275,22 +293,22 @@ impl DeviceMemory for Device {
         }
     }
 
-    unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
+    unsafe fn start_write(&self, address: u64, bytes: &[u8], stream: Option<Stream>) -> Result<()> {
         self.enter()?;
-        // SAFETY: by the caller's promise; the copy has read `bytes` when `wait` returns.
-        self.check(unsafe {
-            (self.api.write)(pointer(address), bytes.as_ptr().cast(), bytes.len(), self.own)
-        })?;
-        self.wait(self.own)
+        let (from, stream) = (bytes.as_ptr().cast(), self.stream(stream));
+        // SAFETY: by the caller's promise.
+        self.check(unsafe { (self.api.write)(pointer(address), from, bytes.len(), stream) })
     }
 
-    unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+    unsafe fn start_read(&self, address: u64, bytes: &mut [u8], stream: Option<Stream>) -> Result<()> {
         self.enter()?;
-        // SAFETY: by the caller's promise; the copy is complete when `wait` returns.
-        self.check(unsafe {
-            (self.api.read)(bytes.as_mut_ptr().cast(), pointer(address), bytes.len(), self.own)
-        })?;
-        self.wait(self.own)
+        let (to, stream) = (bytes.as_mut_ptr().cast(), self.stream(stream));
+        // SAFETY: by the caller's promise.
+        self.check(unsafe { (self.api.read)(to, pointer(address), bytes.len(), stream) })
+    }
+
+    fn settle(&self, stream: Option<Stream>) -> Result<()> {
+        self.wait(self.stream(stream))
     }
 
     unsafe fn zero(&self, address: u64, bytes: usize) -> Result<()> {

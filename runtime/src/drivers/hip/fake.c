@@ -28,8 +28,8 @@ int hipMalloc(void **p, size_t n) {
   return said("hipMalloc");
 }
 int hipFree(void *p) { free(p); return said("hipFree"); }
-int hipMemcpyHtoDAsync(void *to, const void *from, size_t n, void *s) { (void)s; memcpy(to, from, n); return said("hipMemcpyHtoDAsync"); }
-int hipMemcpyDtoHAsync(void *to, void *from, size_t n, void *s) { (void)s; memcpy(to, from, n); return said("hipMemcpyDtoHAsync"); }
+int hipMemcpyHtoDAsync(void *to, const void *from, size_t n, void *s) { fake_copy_stream = (uint64_t)(uintptr_t)s; memcpy(to, from, n); return said("hipMemcpyHtoDAsync"); }
+int hipMemcpyDtoHAsync(void *to, void *from, size_t n, void *s) { fake_copy_stream = (uint64_t)(uintptr_t)s; memcpy(to, from, n); return said("hipMemcpyDtoHAsync"); }
 int hipMemsetAsync(void *to, int v, size_t n, void *s) { (void)s; memset(to, v, n); return said("hipMemsetAsync"); }
 int hipStreamCreateWithFlags(void **s, unsigned f) { *s = (void *)(uintptr_t)(0x5000 + f); return said("hipStreamCreateWithFlags"); }
 int hipStreamDestroy(void *s) { (void)s; return said("hipStreamDestroy"); }
@@ -42,6 +42,7 @@ int hipGraphLaunch(void *e, void *s) { (void)e; (void)s; return said("hipGraphLa
 int hipGraphDestroy(void *g) { (void)g; return said("hipGraphDestroy"); }
 int hipGraphExecDestroy(void *e) { (void)e; return said("hipGraphExecDestroy"); }
 int hipEventCreate(void **e) { *e = (void *)0x8000; return said("hipEventCreate"); }
+int hipStreamWaitEvent(void *s, void *e, unsigned f) { (void)s; (void)e; (void)f; return said("hipStreamWaitEvent"); }
 int hipEventRecord(void *e, void *s) { (void)e; (void)s; return said("hipEventRecord"); }
 int hipEventSynchronize(void *e) { (void)e; return said("hipEventSynchronize"); }
 int hipEventElapsedTime(float *t, void *a, void *b) { (void)a; (void)b; *t = 1.5f; return said("hipEventElapsedTime"); }

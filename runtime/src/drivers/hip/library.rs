@@ -22,7 +22,7 @@ const NAMES: [&str; 5] = [
 pub(super) type Code = c_int;
 pub(super) const OUT_OF_MEMORY: Code = 2;
 
-pub(super) use crate::drivers::gpu::streams::Handle;
+pub(super) use crate::drivers::gpu::Handle;
 
 /// `hipGetDeviceProperties`.
 type Properties = unsafe extern "C" fn(*mut c_void, c_int) -> Code;
@@ -56,6 +56,7 @@ functions! {
     stream_create: "hipStreamCreateWithFlags", (*mut Handle, c_uint) -> Code;
     stream_destroy: "hipStreamDestroy", (Handle) -> Code;
     stream_synchronize: "hipStreamSynchronize", (Handle) -> Code;
+    stream_wait_event: "hipStreamWaitEvent", (Handle, Handle, c_uint) -> Code;
     stream_is_capturing: "hipStreamIsCapturing", (Handle, *mut c_int) -> Code;
     begin_capture: "hipStreamBeginCapture", (Handle, c_int) -> Code;
     end_capture: "hipStreamEndCapture", (Handle, *mut Handle) -> Code;
