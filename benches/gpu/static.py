@@ -29,6 +29,8 @@ PINNED = HERE / "static.json"
 # bench, config, Triton's kernels with the same tile: the better one counts.
 GEMM = [(f"{bm}x{bn}x64 warps={w}", {"BM": bm, "BN": bn, "BK": 64}, w, 3)
         for bm, bn, w in [(128, 256, 8), (128, 128, 8), (128, 128, 4), (64, 128, 4)]]
+# Two blocks share what they read; beside Triton's code for one block.
+CLUSTERS = [(f"{bm}x{bn}x64 warps=8,cluster=2", {"BM": bm, "BN": bn, "BK": 64}, 8, 3) for bm, bn in [(128, 256), (128, 128)]]
 ATTENTION = [(d, f"{bm}x{bn} warps={w}", {"BM": bm, "BN": bn, "D": d}, w, 2)
              for d, bm, bn, w in [(64, 128, 128, 8), (64, 128, 64, 8), (128, 128, 128, 8), (128, 128, 64, 8), (128, 64, 64, 4)]]
 
@@ -46,7 +48,7 @@ def instances(archs=ARCHS):
     """Bench and config as the kit names them, architecture, Triton's kernels, constants, warps, stages."""
     for arch in archs:
         tma = arch == "sm_90a"
-        for config, constants, warps, stages in GEMM:
+        for config, constants, warps, stages in GEMM + (CLUSTERS if tma else []):
             kernels = ["matmul", "matmul_tma"] if tma else ["matmul"]
             staged = AMD_STAGES if vendor(arch) == "amd" else stages
             yield "matmul bf16 4096x4096x4096", config, arch, kernels, constants, warps, staged

@@ -85,7 +85,8 @@ pub fn run_gpu(
 ) -> Result<Func, Error> {
     let warps = options.warps.unwrap_or_else(|| ktg::import::warps_for(kernel, target.facts()));
     let mut func = clock.time(GPU_IMPORT, || ktg::import::import(kernel, args, warps));
-    func.max_registers = options.number("registers")?.filter(|r| *r > 0);
+    let most = target.facts().registers;
+    func.max_registers = options.number("registers")?.filter(|r| *r > 0).map(|r| r.min(most));
     let mut replace = |number, name: &str, func: &mut Func| -> Result<(), Error> {
         if let Some((text, file)) = observe(number, name, &|| ktg::print::to_text(func))? {
             *func = ktg::read::from_text(&text, &file)?;

@@ -63,6 +63,18 @@ fn read_file(path: &Path) -> Result<Vec<Traced>, Failure> {
     Ok(vec![Traced { name, generics, module: String::new(), candidate: false, kernel: Ok(kernel) }])
 }
 
+/// What there is instead of the kernel of that name: other instances of it, else the names of all.
+fn others(list: &[Traced], wanted: &str) -> String {
+    let base = wanted.split('<').next().unwrap_or(wanted).trim();
+    let mut names: Vec<String> =
+        list.iter().filter(|t| t.name == base).map(|t| label(&t.name, &t.generics)).collect();
+    if names.is_empty() {
+        names = list.iter().map(|t| t.name.clone()).collect();
+        names.dedup();
+    }
+    names.join("; ")
+}
+
 impl Input {
     /// Reads the kernels asked for; at least one.
     pub(super) fn read(&self, quiet: bool) -> Result<Kernels, Failure> {
@@ -83,12 +95,12 @@ impl Input {
             return Err(Failure::input(format!("{}: there is no such file or folder", self.input.display())));
         };
         if let Some(wanted) = &self.kernel {
-            let all: Vec<String> = list.iter().map(|t| label(&t.name, &t.generics)).collect();
+            let there = others(&list, wanted);
             list.retain(|t| matches(t, wanted));
             if list.is_empty() {
                 return Err(Failure::with_help(
                     format!("no kernel is called `{wanted}`"),
-                    format!("there are {}", all.join("; ")),
+                    format!("there are {there}"),
                 ));
             }
         }

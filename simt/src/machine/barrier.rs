@@ -36,7 +36,7 @@ pub(crate) struct ClusterBarrier {
 
 impl Slice<'_, '_, '_> {
     /// Whether all live lanes of the warp are here; the others come, and the groups become one.
-    fn whole_warp(&self) -> bool {
+    pub(super) fn whole_warp(&self) -> bool {
         self.mask() == self.warp.live
     }
 
@@ -268,6 +268,11 @@ impl Machine<'_, '_> {
                     None => String::new(),
                 }
             }
+            Op::SetMaxRegister { registers } => format!(
+                " (for {} registers of a block that has {} to give)",
+                registers.saturating_sub(warp.registers) * warp.width as u32,
+                cluster.ctas[warp.cta].free_registers
+            ),
             _ if missing != 0 => format!(" (waits for {})", super::describe_lanes(missing)),
             _ => String::new(),
         }

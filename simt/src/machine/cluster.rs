@@ -21,6 +21,8 @@ pub(crate) struct Cta {
     pub(crate) init: Vec<bool>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) barriers: [Barrier; 16],
+    /// Registers that warps have given back.
+    pub(crate) free_registers: u32,
     /// Initialised mbarriers by their offset.
     pub(crate) mbars: BTreeMap<usize, Mbar>,
 }
@@ -53,6 +55,7 @@ impl Cluster {
                 init: vec![false; bytes],
                 cells: vec![Cell::default(); bytes],
                 barriers: Default::default(),
+                free_registers: 0,
                 mbars: BTreeMap::new(),
             });
             for index in 0..warps_per_block {
@@ -65,6 +68,7 @@ impl Cluster {
                     agent,
                     copy_agent: self::agent(number, rank, warps_per_block, 1, index),
                     width,
+                    registers: machine.registers_at_first(),
                     regs: vec![0; code.slots as usize * width],
                     poison: vec![u64::MAX; code.slots as usize],
                     groups: vec![Group { pc: 0, mask: lanes, arrived: None, blocked: None }],

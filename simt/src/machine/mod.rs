@@ -17,6 +17,7 @@ mod memory;
 mod mfma;
 mod mma;
 mod race;
+mod registers;
 mod rng;
 mod schedule;
 mod stats;

@@ -182,7 +182,8 @@ impl<'a> Slice<'_, 'a, '_> {
                 inst,
                 self.mask(),
             ),
-            Op::Nop | Op::SetMaxRegister => Ok(Flow::Next),
+            Op::Nop => Ok(Flow::Next),
+            Op::SetMaxRegister { registers } => Ok(self.set_registers(*registers)),
             Op::Load(access) => self.load(access, src, dst, inst),
             Op::Store(access) => self.store(access, src, inst),
             Op::Atomic { op, ty, space, order, lanes } => {

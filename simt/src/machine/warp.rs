@@ -22,6 +22,8 @@ pub(crate) struct Warp {
     /// Its agent, for races.
     pub(crate) agent: u32,
     pub(crate) width: usize,
+    /// Registers of a thread, where they change hands.
+    pub(crate) registers: u32,
     pub(crate) regs: Vec<u64>,
     /// For each slot, the lanes whose value nobody defined.
     pub(crate) poison: Vec<u64>,

@@ -173,6 +173,7 @@ impl<'m, 's> Builder<'m, 's> {
             cluster: triple("nvvm.cluster_dim"),
             block,
             max_threads,
+            max_registers: func.attr("nvvm.maxnreg").and_then(Attr::int).map(|n| n.clamp(1, 256) as u32),
             static_shared: self.symbols.static_shared,
             dynamic_at: self.symbols.dynamic_at,
             code: self.code,

@@ -476,8 +476,10 @@ pub(crate) enum Op {
     WgmmaWait {
         pending: u32,
     },
-    /// Kept for its site only: register counts have no meaning here.
-    SetMaxRegister,
+    /// From here on a thread of the warp has so many registers.
+    SetMaxRegister {
+        registers: u32,
+    },
 
     /// What only chips with waves in lockstep have.
     Wave(Box<super::wave_op::WaveOp>),

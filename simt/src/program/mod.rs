@@ -90,6 +90,8 @@ pub struct Kernel {
     pub block: Option<[u32; 3]>,
     /// The most threads that the kernel was compiled for.
     pub max_threads: Option<u32>,
+    /// The most registers that a thread starts with, where that is said.
+    pub max_registers: Option<u32>,
     /// Bytes of shared memory with a size known to the compiler.
     pub static_shared: u64,
     /// Where the dynamic part begins, after [`SHARED_BASE`].

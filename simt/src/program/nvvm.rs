@@ -3,7 +3,7 @@
 use super::build::{Builder, Lowered};
 use super::inst::{Arrive, LaneMask, Op, Order, RedOp, Shuffle, Special, Ter, Un, Vote};
 use super::memory::space;
-use crate::text::{self, Scalar};
+use crate::text::{self, Attr, Scalar};
 
 /// Whether an operation orders things, so that deleting it should show.
 pub(super) fn is_sync(op: &text::Op) -> bool {
@@ -120,7 +120,10 @@ pub(super) fn lower<'m>(b: &mut Builder<'m, '_>, op: &'m text::Op) -> Lowered<()
             _ => Err("only the default mode".into()),
         },
         "rcp.approx.ftz.f" => plain(b, op, Op::Un(Un::Rcp, Scalar::F32, true), &[0]),
-        "setmaxregister" => plain(b, op, Op::SetMaxRegister, &[]),
+        "setmaxregister" => {
+            let count = op.attr("regCount").and_then(Attr::int).ok_or("the number is missing")?;
+            plain(b, op, Op::SetMaxRegister { registers: count.clamp(0, 256) as u32 }, &[])
+        }
         "griddepcontrol"
         | "nanosleep"
         | "prefetch"

@@ -121,3 +121,30 @@ fn lanes_of_one_warp_need_a_warp_barrier() {
     let (fault, lines) = setup.fault(&program(""), &[], 32);
     assert_eq!((fault.kind, lines), (FaultKind::Race, vec![10, 8]), "{fault}");
 }
+
+#[test]
+fn registers_change_hands_within_what_the_block_started_with() {
+    let program = |more: u32| {
+        let body = format!(
+            "{MINE}
+            %c32 = llvm.mlir.constant() {{value = 32 : i32}} : () -> i32
+            %first = llvm.icmp(%tid, %c32) {{predicate = 6 : i64}} : (i32, i32) -> i1
+            llvm.cond_br(%first)[^more, ^fewer] {{operandSegmentSizes = array<i32: 1, 0, 0>}} : (i1) -> ()
+            ^more:
+            nvvm.setmaxregister() {{action = #nvvm<action increase>, regCount = {more} : i32}}
+            llvm.br()[^end]
+            ^fewer:
+            nvvm.setmaxregister() {{action = #nvvm<action decrease>, regCount = 24 : i32}}
+            llvm.br()[^end]
+            ^end:
+            llvm.store(%tid, %mine) : (i32, !llvm.ptr<1>)
+            llvm.return()"
+        );
+        load("%out: !llvm.ptr<1>", ", nvvm.maxnreg = 40 : i32", &body)
+    };
+    let setup = Setup { threads: 64, ..Setup::default() };
+    assert_eq!(setup.words(&program(56), &[], 64), (0..64).collect::<Vec<u32>>());
+    let (fault, lines) = setup.fault(&program(64), &[], 64);
+    assert_eq!((fault.kind, lines.contains(&7)), (FaultKind::Deadlock, true), "{fault} {lines:?}");
+    assert!(fault.to_string().contains("for 768 registers of a block that has 512 to give"), "{fault}");
+}

@@ -28,7 +28,7 @@ fn through_types(
 fn sums_of_one_type_are_operands_of_another() {
     let (a, b) = (whole::<i8>(&[48, 64], 1, 3), whole::<i8>(&[64, 32], 2, 3));
     let (c, d) = (whole::<f16>(&[32, 80], 3, 1), whole::<bf16>(&[80, 40], 4, 1));
-    agree(&CHIPS, &[&[], &[("warps", "1")], &[("warps", "8")]], |device, options| {
+    agree(&CHIPS, &[&[], &[("warps", "4")], &[("warps", "8")]], |device, options| {
         let (mut y, mut top) = (Tensor::zeros(&[48, 48]).unwrap(), Tensor::zeros(&[48, 3]).unwrap());
         through_types::kernel().launch_with(device, 1, (&a, &b, &c, &d, &mut y, &mut top), options).unwrap();
         results(&[&y, &top])

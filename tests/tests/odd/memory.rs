@@ -17,8 +17,8 @@ fn gathered(
     let r = rows.load_or::<64>(0, -1);
     for k in (0..cols.dim(0)).step_by(32) {
         let c = cols.load_or::<32>(k, -1);
-        let mask = c < limit;
-        let left = x.gather((r.col(), c.row()), mask.row().broadcast::<64>(), Matrix::constant(2.0));
+        let mask = (r >= 0 && r < 50).col() & (c >= 0 && c < limit).row();
+        let left = x.gather((r.col(), c.row()), mask, Matrix::constant(2.0));
         let right = x.load_rows_or::<32, 32>(c, 1, 1.0);
         acc = dot_acc(left, right, acc);
     }

@@ -6,6 +6,7 @@ mod chains;
 mod control;
 mod memory;
 mod operands;
+mod windows;
 
 use kcc::prelude::*;
 use kcc::{Builder, Device, LaunchOptions, Tensor};

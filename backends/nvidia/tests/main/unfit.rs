@@ -178,6 +178,65 @@ fn sums_that_leave_no_register_for_their_product_are_refused() {
 }
 
 #[test]
+fn fewer_registers_than_an_instruction_needs_are_refused_with_a_number_that_is_enough() {
+    let error = |target, registers| {
+        compile(&matmul(Elem::BF16, (64, 64, 64)), target, &[("warps", "4"), ("registers", registers)])
+            .unwrap_err()
+    };
+    assert_eq!(
+        error("nvidia:sm_90a", "48"),
+        "the tiles of `matmul` need 58 registers of a thread at once, option registers=48 gives it no more\nhelp: \
+         registers=64 fits"
+    );
+    assert_eq!(
+        error("nvidia:sm_80", "16"),
+        "the tiles of `matmul` need 32 registers of a thread at once, option registers=16 gives it no more\nhelp: \
+         registers=32 fits"
+    );
+    let error = compile(&columns(8, 8), "nvidia:sm_80", &[("registers", "16")]).unwrap_err();
+    assert!(error.contains("need 24 registers") && error.ends_with("registers=24 fits"), "{error}");
+    // What is said to fit is taken by the assembler.
+    for (target, registers) in [("sm_90a", "58"), ("sm_90a", "64"), ("sm_80", "32"), ("sm_80", "999")] {
+        let knobs = [("warps", "4"), ("registers", registers)];
+        let artifact = compile(&matmul(Elem::BF16, (64, 64, 64)), &format!("nvidia:{target}"), &knobs);
+        let text = String::from_utf8(artifact.expect("compiles").bytes).expect("PTX is text");
+        if let Ok(ptxas) = kcc_nvidia::ptxas::Ptxas::find() {
+            ptxas.assemble(&text, target).unwrap_or_else(|e| panic!("{target} {registers}: {e}"));
+        }
+    }
+}
+
+#[test]
+fn registers_that_change_hands_are_no_more_than_a_block_starts_with() {
+    for (warps, knobs) in [(8, &[][..]), (16, &[]), (8, &[("registers", "128")])] {
+        let all = [&[("warps", ["8", "16"][usize::from(warps == 16)])], knobs].concat();
+        let artifact = compile(&matmul(Elem::BF16, (256, 128, 64)), "nvidia:sm_90a", &all).expect("compiles");
+        let text = String::from_utf8(artifact.bytes).expect("PTX is text");
+        let asked = |how: &str| -> u32 {
+            let line = text.lines().find(|l| l.contains(&format!("setmaxnreg.{how}"))).expect("roles");
+            line.trim_end_matches(';')
+                .split_whitespace()
+                .last()
+                .and_then(|n| n.parse().ok())
+                .expect("a number")
+        };
+        let threads = artifact.gpu.expect("facts of the launch").threads;
+        assert_eq!(threads, 32 * (warps + 4), "one group fills");
+        let total = asked("inc") * 32 * warps + asked("dec") * 128;
+        let most = knobs.first().map_or(65_536 / threads / 8 * 8, |_| 128);
+        assert!(total <= most * threads, "{all:?}: {total} of {}", most * threads);
+        if let Ok(ptxas) = kcc_nvidia::ptxas::Ptxas::find() {
+            let cubin = ptxas.assemble(&text, "sm_90a").unwrap_or_else(|e| panic!("{all:?}: {e}"));
+            assert!(
+                cubin.usage.registers * threads >= total,
+                "{all:?}: starts with {}",
+                cubin.usage.registers
+            );
+        }
+    }
+}
+
+#[test]
 fn text_is_of_the_oldest_version_that_knows_what_it_uses() {
     let version = |elem, target: &str| {
         let artifact = compile(&matmul(elem, (64, 64, 64)), target, &[]).expect("compiles");

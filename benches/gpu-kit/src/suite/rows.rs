@@ -3,7 +3,7 @@
 use super::{Bench, Config, Suite};
 use crate::timing::{Effort, Rotation, seconds};
 use kcc_dsl::prelude::*;
-use kcc_kernels::layer_norm::layer_norm_tile;
+use kcc_kernels::layer_norm::{layer_norm_blocks, layer_norm_tile};
 use kcc_kernels::rms_norm::{rms_norm_blocks, rms_norm_tile};
 use kcc_kernels::softmax::{softmax_online, softmax_tile};
 use kcc_runtime::{Device, Launch as _, LaunchOptions, Result};
@@ -44,17 +44,22 @@ fn layer_norm<const N: usize>(device: &Device, effort: Effort) -> Result<Option<
     let unused = device.zeros::<bf16>(&[1, 1])?;
     let mut y = device.zeros::<bf16>(&[ROWS, N])?;
     let (none, eps) = (LaunchOptions::default(), 1e-5);
-    let kernel = layer_norm_tile::kernel::<bf16, N, false>();
+    if N <= 8192 {
+        let kernel = layer_norm_tile::kernel::<bf16, N, false>();
+        let ready = kernel.prepare(device, (x.at(0), &unused, w.at(0), w.at(0), &mut y, eps), &none)?;
+        return seconds(device, effort, |i| {
+            ready.launch(ROWS, (x.at(i), &unused, w.at(0), w.at(0), &mut y, eps))
+        });
+    }
+    let kernel = layer_norm_blocks::kernel::<bf16, 4096, false>();
     let ready = kernel.prepare(device, (x.at(0), &unused, w.at(0), w.at(0), &mut y, eps), &none)?;
     seconds(device, effort, |i| ready.launch(ROWS, (x.at(i), &unused, w.at(0), w.at(0), &mut y, eps)))
 }
 
 fn width<const N: usize>(suite: &mut Suite) {
     type Run = fn(&Device, Effort) -> Result<Option<f64>>;
-    let mut kernels: Vec<(&str, Run)> = vec![("softmax", softmax::<N>), ("rms_norm", rms_norm::<N>)];
-    if N <= 8192 {
-        kernels.push(("layer_norm", layer_norm::<N>));
-    }
+    let kernels: [(&str, Run); 3] =
+        [("softmax", softmax::<N>), ("rms_norm", rms_norm::<N>), ("layer_norm", layer_norm::<N>)];
     for (kernel, run) in kernels {
         suite.benches.push(Bench {
             name: format!("{kernel} bf16 {ROWS}x{N}"),

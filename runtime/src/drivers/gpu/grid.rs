@@ -54,7 +54,8 @@ fn too_large(label: &Label<'_>, [x, y, z]: [i64; 3], blocks: i128) -> Error {
         kernel: label.to_string(),
         reason: format!(
             "a grid of {x}x{y}x{z} programs needs {blocks} blocks, a GPU counts at most {MAX_X}; \
-             give each program more work, or cut the launch in parts"
+             give each program {0} times as much work, or cut the launch in {0} parts",
+            (blocks + MAX_X - 1) / MAX_X
         ),
     }
 }
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn a_grid_beyond_the_hardware_names_the_limit_and_the_number() {
         let e = of(GridMap::Linear, [1; 3], [1 << 20, 1 << 12, 1]).unwrap_err().to_string();
-        assert!(e.contains("4294967296") && e.contains("2147483647"), "{e}");
+        assert!(e.contains("4294967296") && e.contains("2147483647") && e.contains("in 3 parts"), "{e}");
         assert!(of(GridMap::Direct, [2, 1, 1], [i64::from(i32::MAX), 1, 1]).is_err());
     }
 }

@@ -38,7 +38,10 @@ pub(super) fn translate(b: &mut Builder<'_, '_>, r: &mut Registers, s: &Statemen
             let name = names.rsplit('|').next().unwrap_or(names);
             r.write(&Operand::Name(name.to_owned()), slot)?;
         }
-        "setmaxnreg" => b.emit(Op::SetMaxRegister, &[], &[]),
+        "setmaxnreg" => {
+            let Some(Operand::Number(count)) = s.operands.first() else { return Err("no number".into()) };
+            b.emit(Op::SetMaxRegister { registers: (*count).min(256) as u32 }, &[], &[]);
+        }
         "prefetch" | "prefetchu" | "griddepcontrol" | "nanosleep" | "discard" | "applypriority" => {
             b.emit(Op::Nop, &[], &[]);
         }
