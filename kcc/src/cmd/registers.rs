@@ -76,7 +76,10 @@ impl Trial<'_> {
     fn short(&self, short: TooFew, arch: &str) -> Failure {
         let (at, tile) = largest(&self.request.kernel);
         let asked = self.request.options.get("registers");
-        let needs = short.needs.map_or("more".to_owned(), |n| n.to_string());
+        // Where it does not say how many would do, as many as it takes if it may have all.
+        let freely = || asked.and_then(|_| self.usage("registers", 0)).map(|u| u.registers);
+        let enough = short.needs.or_else(freely);
+        let needs = enough.map_or("more".to_owned(), |n| n.to_string());
         let has = match (asked, short.has) {
             (Some(asked), _) => format!("option registers={asked} gives it no more"),
             (None, Some(has)) => format!("a thread of {arch} has {has} with so many warps"),
@@ -86,7 +89,7 @@ impl Trial<'_> {
             "`{}` needs {needs} registers of a thread at once, {has}; its largest tile is {tile}",
             self.request.kernel.name
         );
-        let enough = short.needs.filter(|_| asked.is_some()).map(|n| n.next_multiple_of(STEP));
+        let enough = enough.filter(|_| asked.is_some()).map(|n| n.next_multiple_of(STEP));
         let fits = enough.filter(|n| self.usage("registers", *n).is_some());
         let help = match fits.map(|n| format!("registers={n}")).or_else(|| self.without_spills()) {
             Some(option) => format!("--option {option} fits"),
