@@ -50,7 +50,7 @@ fn segments(starts: &View<i32, 1>, a: &View<bf16, 2>, b: &View<bf16, 2>, y: &mut
         acc = dot_acc(left, b.load::<32, 64>((k, 0)), acc);
     }
     if from == to {
-        acc = acc - 7.0;
+        acc -= 7.0;
     }
     y.at_mut(p).store((0, 0), acc);
 }

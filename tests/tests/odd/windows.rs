@@ -11,7 +11,7 @@ fn convolution(x: &View<bf16, 2>, w: &View<bf16, 3>, y: &mut View<f32, 2>, narro
     let mut acc = Matrix::<f32, 64, 32>::zeros();
     for k in (0..x.dim(1)).step_by(32) {
         for tap in 0..3 {
-            let window = x.load_or::<64, 32>((m + (tap as i32 - 1), k), 1.0);
+            let window = x.load_or::<64, 32>((m + (tap - 1), k), 1.0);
             acc = dot_acc(window, w.at(tap).load::<32, 32>((k, n)), acc);
         }
     }
