@@ -144,6 +144,8 @@ pub(super) const TABLE: &[Row] = &[
         keeps: true,
         ..row("v_mad_u16", THREE_HALVES, B16, lanes!(|a, b, c| a.wrapping_mul(b).wrapping_add(c)))
     },
+    row("v_mad_legacy_u16", THREE_HALVES, B16, lanes!(|a, b, c| a.wrapping_mul(b).wrapping_add(c))),
+    row("v_mad_legacy_i16", THREE_HALVES, B16, lanes!(|a, b, c| a.wrapping_mul(b).wrapping_add(c))),
     row("v_lshlrev_b16", HALVES, B16, lanes!(|a, b| b << (a & 15))),
     row("v_lshrrev_b16", HALVES, B16, lanes!(|a, b| b >> (a & 15))),
     row("v_ashrrev_i16", HALVES, B16, lanes!(|a, b| (h(b) >> (a & 15)) as u32)),

@@ -118,8 +118,8 @@ pub(crate) fn decode(context: &Context<'_>) -> Option<Result<Code, Trouble>> {
         Ok(step(move |wave, _| {
             let (a, b) = match function {
                 Some(f) => (results(f, &low, wave)?, results(f, &high, wave)?),
-                // The low word of the first operand, the high one of the second.
-                None => (low[0].get(wave)?, high[1].get(wave)?),
+                // `v_pk_mov_b32`: `op_sel` alone chooses a word of the first operand, then one of the second.
+                None => (low[0].get(wave)?, low[1].get(wave)?),
             };
             if pairs {
                 wave.set_vector(to, &a)?;

@@ -3,3 +3,4 @@
 mod assembly;
 mod columns;
 mod faults;
+mod pairs;

@@ -7,6 +7,7 @@
 //! ```
 //! Unlike [`super::random`], sizes are those at which pipelines, rings and matrix instructions are used, and options vary.
 
+use super::emulate::{self, Run};
 use super::simulate::{How, run_with};
 use kcc_compiler::Target;
 use kcc_dsl::eager::{EagerArg, EagerBuffer, Options, interpret};
@@ -290,7 +291,7 @@ pub fn case(seed: u64) -> Case {
     Case { kernel, grid: [grid[0] as u32, grid[1] as u32, 1], buffers: x.buffers, args: x.args, knobs }
 }
 
-/// Runs the kernels of these seeds on a GPU's simulator. A refusal that names what does not fit is no failure.
+/// Runs the kernels of these seeds on a GPU's simulator, those for `amd:…` as machine code on the emulator. A refusal that names what does not fit is no failure.
 ///
 /// # Panics
 /// With the seeds whose results are not eager mode's.
@@ -309,10 +310,16 @@ pub fn check(default: std::ops::Range<u64>, target: &dyn Target) {
             interpret(&case.kernel, case.grid, &mut wanted, &case.args, &mut Options::default())
                 .map_err(|e| format!("eager mode: {e}"))?;
             let mut got = case.buffers.clone();
-            let how = How { knobs: &case.knobs, bulk: true, seed };
-            match run_with(&case.kernel, case.grid, &mut got, &case.args, target, how) {
+            let ran = if target.name().starts_with("amd:") {
+                let run = Run { kernel: &case.kernel, grid: case.grid, args: &case.args, seed };
+                emulate::run(run, &mut got, target, &case.knobs).map(drop)
+            } else {
+                let how = How { knobs: &case.knobs, bulk: true, seed };
+                run_with(&case.kernel, case.grid, &mut got, &case.args, target, how).map(drop)
+            };
+            match ran {
                 Err(e) if e.contains("the tiles of `products` need") => return Ok(()),
-                other => other.map(|_| ()).map_err(|e| format!("{:?}: {e}", case.knobs))?,
+                other => other.map_err(|e| format!("{:?}: {e}", case.knobs))?,
             }
             for (w, g) in wanted.iter().zip(&got) {
                 compare(w, g, Tolerance::EXACT).map_err(|e| format!("{:?}: {e}", case.knobs))?;

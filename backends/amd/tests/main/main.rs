@@ -1,16 +1,13 @@
 //! Tests of the AMD backend.
 
-mod crowded;
 mod disassembly;
 mod edges;
 mod emulator;
-mod linked;
 mod metadata;
 mod mutate;
 mod objects;
 mod order;
 mod random;
-mod shipped;
 
 use kcc_amd::Amd;
 
