@@ -36,11 +36,16 @@ def registers(text):
     return frozenset(found)
 
 
+def to_lds(instruction):
+    """Loads that go to LDS name only where they read."""
+    return instruction.operands.split()[-1:] == ["lds"]
+
+
 def effects(instruction):
     """Registers that an instruction defines, and those that it reads."""
     name = instruction.name
     parts = [part.strip() for part in re.split(r",(?![^\[]*\])", instruction.operands)]
-    none = name.startswith(NO_RESULT) or (name.startswith("v_cmp") and parts[0] == "vcc")
+    none = name.startswith(NO_RESULT) or (name.startswith("v_cmp") and parts[0] == "vcc") or to_lds(instruction)
     results = 0 if none else 2 if CARRIES.match(name) or "swap" in name else 1
     defined = frozenset().union(*map(registers, parts[:results]))
     read = frozenset().union(*map(registers, parts[results:]))

@@ -153,6 +153,7 @@ impl Session {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Input<'i> {
     Kernel(&'i Kernel),
     Text { text: &'i str, file: &'i str },
@@ -323,7 +324,35 @@ fn stages(
     if output != Output::Object {
         return Ok(code);
     }
-    Ok(clock.time("link", || target.link(code))?)
+    let code = clock.time("link", || target.link(code))?;
+    let warps = if target.spilled(&code) == 0 { None } else { roomier(input, &args, knobs, target, options) };
+    let Some(warps) = warps else { return Ok(code) };
+    let knobs = with_warps(knobs, warps);
+    stages(input, &args, &knobs, target, options, clock, artifact)
+}
+
+fn with_warps(knobs: &BTreeMap<String, String>, warps: u32) -> BTreeMap<String, String> {
+    let mut knobs = knobs.clone();
+    knobs.insert("warps".into(), warps.to_string());
+    knobs
+}
+
+/// The least number of warps whose code keeps all in registers, where that of the number that nobody asked for does not. What is
+/// enough is known only from the code: the bound that is checked before (`fit`) is one from below.
+fn roomier(
+    input: Input,
+    args: &[ArgSpec],
+    knobs: &BTreeMap<String, String>,
+    target: &dyn Target,
+    options: &Options,
+) -> Option<u32> {
+    if target.gpu().is_none() || knobs.contains_key("warps") || !options.replace.is_empty() {
+        return None;
+    }
+    (2..6).map(|bit| 1 << bit).find(|warps| {
+        let made = compile(input, args, &with_warps(knobs, *warps), target, &Options::default());
+        made.is_ok_and(|artifact| target.spilled(&artifact.bytes) == 0)
+    })
 }
 
 /// Through the kt stages.

@@ -121,6 +121,12 @@ pub trait Target: Send + Sync {
         Ok(object)
     }
 
+    /// Registers of a thread that linked code keeps in memory, where the code says it.
+    fn spilled(&self, code: &[u8]) -> u32 {
+        let _ = code;
+        0
+    }
+
     /// What the target's loader takes.
     fn output(&self) -> Output {
         Output::Object

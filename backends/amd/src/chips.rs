@@ -59,6 +59,9 @@ pub struct Chip {
     pub column_loads: bool,
     /// How lanes of different rows exchange words.
     pub rows: Rows,
+    /// Bytes that a lane copies to LDS without registers by one instruction, in a layout of any swizzle of 16 bytes; 0 where it takes
+    /// less, which is not made use of.
+    pub direct_copy: u32,
     /// What `kcc targets` says.
     pub summary: &'static str,
 }
@@ -77,6 +80,7 @@ pub const CHIPS: &[Chip] = &[
         packs_bf16: false,
         column_loads: false,
         rows: Rows::Crossbar,
+        direct_copy: 0,
         summary: "MI210, MI250: MFMA",
     },
     Chip {
@@ -91,6 +95,7 @@ pub const CHIPS: &[Chip] = &[
         packs_bf16: false,
         column_loads: false,
         rows: Rows::Crossbar,
+        direct_copy: 0,
         summary: "MI300, MI325: MFMA",
     },
     Chip {
@@ -105,6 +110,7 @@ pub const CHIPS: &[Chip] = &[
         packs_bf16: true,
         column_loads: true,
         rows: Rows::Swap,
+        direct_copy: 16,
         summary: "MI350, MI355: MFMA with 8-bit floats",
     },
     Chip {
@@ -119,6 +125,7 @@ pub const CHIPS: &[Chip] = &[
         packs_bf16: false,
         column_loads: false,
         rows: Rows::Cross,
+        direct_copy: 0,
         summary: "RX 7900: WMMA, waves of 32",
     },
 ];
@@ -142,6 +149,7 @@ impl Chip {
             max_threads: 1024,
             matrix_loads: false,
             async_copy: false,
+            direct_copy: self.direct_copy,
             wide_mma: false,
             clusters: false,
             bulk_copy: false,

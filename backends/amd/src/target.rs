@@ -1,10 +1,10 @@
 //! An AMD GPU as a target: a linked code object for a device, the lowered module for the simulator.
 
-use crate::buffers::Raw;
+use crate::buffers::{COPIES, Raw};
 use crate::chips::Chip;
 use crate::dialect::ROCDL;
 use crate::hooks::Functions;
-use crate::{lanes, matrix};
+use crate::{code_object, lanes, matrix};
 use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
 use kcc_compiler::gpu::{Buffers, Facts, GpuTarget, MmaRow, Shuffle};
 use kcc_compiler::ktg::Func;
@@ -47,7 +47,21 @@ impl Amd {
         let device = name.starts_with("amd:");
         let chip = Chip::named(name.strip_prefix("amd:").or_else(|| name.strip_prefix("sim:"))?)?;
         let products = matrix::rows(chip.matrix).ok()?;
-        Some(Amd { full: name.to_owned(), chip, facts: chip.facts(), buffers: Raw(chip), products, device })
+        Some(Amd {
+            full: name.to_owned(),
+            chip,
+            facts: chip.facts(),
+            buffers: Raw { chip, scopes: device },
+            products,
+            device,
+        })
+    }
+}
+
+impl Amd {
+    /// Whether reads of LDS say that they are none of what direct copies write.
+    fn scoped(&self) -> bool {
+        self.device && self.chip.direct_copy > 0
     }
 }
 
@@ -85,7 +99,11 @@ impl Target for Amd {
     }
 
     fn link(&self, object: Vec<u8>) -> Result<Vec<u8>, Error> {
-        foreign_object(&object)
+        code_object::link(&object).map_or_else(|| foreign_object(&object), Ok)
+    }
+
+    fn spilled(&self, code: &[u8]) -> u32 {
+        code_object::note(code, ".vgpr_spill_count").unwrap_or(0)
     }
 }
 
@@ -200,6 +218,22 @@ impl GpuTarget for Amd {
         e.line("rocdl.barrier".into());
     }
 
+    fn load_shared(&self, e: &mut Emit, p: V, ty: Ty) -> V {
+        if !self.scoped() {
+            return e.load_aligned(p, ty);
+        }
+        let align = ty.k.bytes() * ty.lanes.max(1) as usize;
+        let how = format!("{{alignment = {align} : i64, noalias_scopes = [{COPIES}]}}");
+        e.here(ty, format!("llvm.load {p} {how} : {} -> {ty}", p.ty))
+    }
+
+    /// `s_waitcnt vmcnt(n)`, and no wait for anything else (ISA guides, "S_WAITCNT"): six bits in two places.
+    fn wait_direct(&self, e: &mut Emit, pending: u32) -> Result<(), Error> {
+        let n = pending.min(63);
+        e.line(format!("rocdl.s.waitcnt {}", 0xf70 | n & 15 | n >> 4 << 14));
+        Ok(())
+    }
+
     /// Copies go by way of registers: at this place they are done.
     fn async_wait(&self, _: &mut Emit, _: u32) -> Result<(), Error> {
         Ok(())
@@ -212,7 +246,8 @@ impl GpuTarget for Amd {
     /// `ds_read_b64_tr_b16`.
     fn load_columns(&self, e: &mut Emit, p: V) -> Result<[V; 2], Error> {
         let ty = Ty::vector(K::I16, 4);
-        let read = e.here(ty, format!("rocdl.ds.read.tr16.b64 {p} : !llvm.ptr<3> -> {ty}"));
+        let scope = if self.scoped() { format!("{{noalias_scopes = [{COPIES}]}} ") } else { String::new() };
+        let read = e.here(ty, format!("rocdl.ds.read.tr16.b64 {p} {scope}: !llvm.ptr<3> -> {ty}"));
         let words = Ty::vector(K::I32, 2);
         let words = e.pure(words, format!("llvm.bitcast {read} : {ty} to {words}"), &[read]);
         Ok([e.extract(words, 0), e.extract(words, 1)])

@@ -66,6 +66,7 @@ impl Chip {
             registers: 255,
             registers_per_sm: 65_536,
             async_copy: true,
+            direct_copy: 0,
             bulk_copy: self.capability >= 90,
             wide_mma: self.wide_mma,
             clusters: self.capability >= 90,

@@ -101,7 +101,7 @@ fn machine_code_is_no_worse_than_what_is_pinned() {
     let python = std::env::var_os("KCC_PYTHON").unwrap_or_else(|| "python3".into());
     let only = [
         "--chips",
-        "sm_90a,sm_80,gfx942",
+        "sm_90a,sm_80,gfx942,gfx950",
         "--only",
         "matmul bf16",
         "--only",

@@ -10,5 +10,5 @@ pub mod options;
 pub mod target;
 pub mod wide;
 
-pub use options::GpuOptions;
+pub use options::{GpuOptions, Reuse};
 pub use target::{Buffers, Facts, GpuTarget, MmaKind, MmaRow, Shuffle};

@@ -3,6 +3,18 @@
 use crate::error::{Error, nowhere};
 use std::collections::BTreeMap;
 
+/// How far buffers that are not needed at once are made to share memory, each step at the price of more barriers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reuse {
+    /// As the function has them.
+    #[default]
+    Plain,
+    /// Conversions of layouts take memory that buffers need at other times.
+    Conversions,
+    /// And operands of products wait in registers until the product before has read its own.
+    Stores,
+}
+
 /// Options of the GPU pipeline. `None` leaves the choice to the compiler.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GpuOptions {
@@ -12,6 +24,8 @@ pub struct GpuOptions {
     pub stages: Option<u32>,
     /// The most buffers of a loop, whoever asked for more: set where more do not fit.
     pub most_stages: Option<u32>,
+    /// Set where more memory would be needed than there is.
+    pub reuse: Reuse,
     /// All options as given, for passes with knobs of their own.
     pub all: BTreeMap<String, String>,
 }

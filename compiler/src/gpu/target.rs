@@ -29,6 +29,9 @@ pub struct Facts {
     pub registers_per_sm: u32,
     /// Threads can copy global to shared memory asynchronously.
     pub async_copy: bool,
+    /// Bytes of each lane that warps can copy from global to shared memory without registers, lanes one after the other, with
+    /// [`Buffers::copy`]; 0: they cannot.
+    pub direct_copy: u32,
     /// Warps can read 8×8 matrices of 16-bit elements from shared memory.
     pub matrix_loads: bool,
     /// There is an engine that copies boxes of tensors by itself, with barriers that count bytes.
@@ -104,6 +107,16 @@ pub trait Buffers: Sync {
 
     /// Writes such integers at an offset; nothing behind the end.
     fn store(&self, e: &mut Emit, value: V, resource: V, offset: V, cache: Cache);
+
+    /// Starts copying [`Facts::direct_copy`] bytes from each lane's offset to shared memory, from `to` on, which is the same in all lanes;
+    /// zeros behind the end.
+    ///
+    /// # Errors
+    /// Where the target has no such copies.
+    fn copy(&self, e: &mut Emit, resource: V, to: V, offset: V, cache: Cache) -> Result<(), Error> {
+        let _ = (e, resource, to, offset, cache);
+        Err(bug("a direct copy on a target without them"))
+    }
 }
 
 /// The GPU part of a backend, for one chip.
@@ -276,6 +289,15 @@ pub trait GpuTarget: Send + Sync {
     fn async_commit(&self, e: &mut Emit) -> Result<(), Error> {
         let _ = e;
         Err(bug("an asynchronous copy on a target without them"))
+    }
+
+    /// Waits until at most `pending` of this warp's direct copies are unfinished.
+    ///
+    /// # Errors
+    /// Where the target has no such copies.
+    fn wait_direct(&self, e: &mut Emit, pending: u32) -> Result<(), Error> {
+        let _ = (e, pending);
+        Err(bug("a direct copy on a target without them"))
     }
 
     /// Waits until at most `pending` groups of asynchronous copies are unfinished.

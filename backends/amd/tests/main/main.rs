@@ -1,13 +1,16 @@
 //! Tests of the AMD backend.
 
+mod crowded;
 mod disassembly;
 mod edges;
 mod emulator;
+mod linked;
 mod metadata;
 mod mutate;
 mod objects;
 mod order;
 mod random;
+mod shipped;
 
 use kcc_amd::Amd;
 

@@ -3,6 +3,7 @@
 use super::disassembly::tool;
 use super::open;
 use kcc_amd::chips::CHIPS;
+use kcc_amd::code_object::note;
 use kcc_backend_tests::kernels::{attention_to, matmul};
 use kcc_backend_tests::simulate::compile_ideal;
 use kcc_dsl::exchange::{Artifact, GpuArg, GpuMeta};
@@ -85,6 +86,9 @@ fn code_objects_say_what_a_launch_does() {
             assert_eq!(one(".group_segment_fixed_size:").map(u64::from), Some(meta.shared_bytes), "{name}");
             assert_eq!(one(".private_segment_fixed_size:"), Some(0), "{name}: scratch");
             assert_eq!(one(".vgpr_spill_count:"), Some(0), "{name}");
+            for key in [".vgpr_count", ".kernarg_segment_size", ".vgpr_spill_count"] {
+                assert_eq!(note(&artifact.bytes, key), one(&format!("{key}:")), "{name}: {key}");
+            }
             assert_eq!(one(".sgpr_spill_count:"), Some(0), "{name}");
             assert_eq!(fields(&text, ".uses_dynamic_stack:"), ["false"], "{name}");
             assert_eq!(fields(&text, ".symbol:"), [format!("{}.kd", artifact.symbol)], "{name}");

@@ -1,9 +1,9 @@
 //! Whether the tiles of a kernel fit a block of the chip, and what does where they do not.
 //!
 //! ```text
-//! compile ─ too much? ─ fewer stages, more warps ─ fits ─┬─ nobody asked for the number: taken
-//!                                                        └─ somebody did: the error names what fits
-//!                                        └─ nothing fits: the error names smaller tiles
+//! compile ─ too much? ─ fewer stages, buffers that share memory, more warps ─ fits ─┬─ nobody asked for the number: taken
+//!                                                                                   └─ somebody did: the error names what fits
+//!                                                                   └─ nothing fits: the error names smaller tiles
 //! ```
 
 mod registers;
@@ -12,7 +12,7 @@ mod shared;
 pub use registers::held;
 pub use shared::Buffer;
 
-use super::{GpuOptions, GpuTarget};
+use super::{GpuOptions, GpuTarget, Reuse};
 use crate::error::{Error, at};
 use crate::ktg::{Func, GpuOp, Kind};
 use kcc_dsl::ir::Loc;
@@ -153,13 +153,23 @@ impl Excess {
 /// Other options to try after an excess, with what to call them and whether they may be taken unasked.
 fn others(asked: &GpuOptions, first: &Excess) -> Vec<(GpuOptions, String, bool)> {
     match first.resource {
-        Resource::Shared => (1..first.stages)
-            .rev()
-            .map(|n| {
-                let options = GpuOptions { most_stages: Some(n), ..asked.clone() };
-                (options, format!("stages={n}"), asked.stages.is_none())
-            })
-            .collect(),
+        Resource::Shared => {
+            let fewer = |from: u32, reuse: Reuse| {
+                (1..=from).rev().map(move |n| {
+                    let options = GpuOptions { most_stages: Some(n), reuse, ..asked.clone() };
+                    (options, format!("stages={n}"), asked.stages.is_none() || n == first.stages)
+                })
+            };
+            let [some, all] = [Reuse::Conversions, Reuse::Stores].map(|r| fewer(first.stages, r));
+            let plain = fewer(first.stages.saturating_sub(1), Reuse::Plain);
+            if asked.stages.is_some() {
+                // What was asked for, if there is a way.
+                let (whole, less): (Vec<_>, Vec<_>) =
+                    some.chain(all).partition(|(o, ..)| o.most_stages == Some(first.stages));
+                return whole.into_iter().chain(plain).chain(less).collect();
+            }
+            plain.chain(some).chain(all).collect()
+        }
         Resource::Registers => {
             let more = first.asked.into_iter().flat_map(|_| {
                 let enough = [first.needed, first.needed + BESIDE_SUMS, first.most];

@@ -14,6 +14,9 @@ use crate::passes::gpu::pipeline_loops::{copy_bytes, pieces};
 
 impl Lower<'_> {
     pub(super) fn async_op(&mut self, kind: &GpuOp, op: &Op) -> Result<(), Error> {
+        if self.direct_op(kind, op)? {
+            return Ok(());
+        }
         let target = self.target;
         match kind {
             GpuOp::AsyncCommit => target.async_commit(&mut self.e),

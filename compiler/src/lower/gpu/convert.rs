@@ -48,8 +48,8 @@ impl Scratch {
     }
 }
 
-/// Bytes that an operation needs at most.
-fn need(func: &Func, op: &Op, facts: &Facts) -> u32 {
+/// Bytes of scratch memory that an operation needs at most.
+pub(crate) fn need(func: &Func, op: &Op, facts: &Facts) -> u32 {
     if let Kind::Tile(OpKind::Print { .. }) = op.kind {
         return 16;
     }

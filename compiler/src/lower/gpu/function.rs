@@ -91,6 +91,7 @@ pub fn lower(func: &Func, memory: Memory, target: &dyn GpuTarget) -> Result<Lowe
         reports: Default::default(),
         shared,
         scratch,
+        direct: Default::default(),
         order: Default::default(),
         group: (0, 0),
         new_barriers: Vec::new(),

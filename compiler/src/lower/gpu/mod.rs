@@ -23,7 +23,7 @@
 //! | `report` | assertions and prints |
 //! | `convert`, `rearrange` | the same tile in another layout: through scratch memory, or as layouts find cheapest |
 //! | `shared` | buffers in shared memory |
-//! | `async_copy` | copies from global to shared memory |
+//! | `async_copy`, `direct_copy` | copies from global to shared memory, by threads and by whole warps |
 //! | `dot`, `multiply_add` | products by instructions, and without |
 //! | `wide` | asynchronous products of groups of warps |
 //! | `bulk` | copies by the bulk engine, barriers, warps in roles |
@@ -34,6 +34,7 @@ mod buffer;
 mod bulk;
 mod control;
 mod convert;
+mod direct_copy;
 mod dot;
 mod elementwise;
 mod function;
@@ -51,6 +52,7 @@ mod sort;
 mod value;
 mod wide;
 
+pub(crate) use convert::need as scratch_bytes;
 pub use function::{Memory, lower, memory};
 pub use value::{SharedVal, Stride, Val, ViewVal};
 
@@ -94,6 +96,7 @@ pub struct Lower<'f> {
     /// The block's dynamic shared memory.
     pub shared: V,
     scratch: convert::Scratch,
+    direct: direct_copy::Direct,
     order: memory::Order,
     /// Barrier and number of threads that run this code together; 0 threads is the whole block.
     pub group: (u32, u32),

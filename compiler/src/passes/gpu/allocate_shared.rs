@@ -9,6 +9,8 @@
 //! A buffer is live from its first use to its last; one that is made outside of a loop and used in it, for all of the
 //! loop. Barriers live as long as the kernel, since nothing tells when the last thread has passed.
 
+mod reuse;
+
 use super::GpuPass;
 use crate::error::Error;
 use crate::gpu::{GpuOptions, GpuTarget};
@@ -47,7 +49,8 @@ struct Walk {
     held: Vec<(usize, usize)>,
 }
 
-fn run(func: &mut Func, _: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Error> {
+fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
+    reuse::run(func, target, options.reuse)?;
     let mut walk = Walk::default();
     walk.block(func, &func.body);
     let end = walk.position;

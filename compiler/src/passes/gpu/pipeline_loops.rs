@@ -7,12 +7,14 @@
 //! ```
 //! A load can be started ahead if its place follows from the counter alone, nothing writes its view, and its rows
 //! can be copied in pieces of at least four bytes. Iterations past the end copy nothing. Rows may be named by a list of
-//! indices (`load_rows`). What is read to know the place (a table of pages) is read one turn earlier still, so that no copy waits for it. Chips without asynchronous copies
+//! indices (`load_rows`). Warps that copy whole rows of lanes (`direct`) do as threads do. What is read to know the place (a table of pages) is read one turn earlier still, so that no copy waits for it. Chips without asynchronous copies
 //! go by way of registers (`staged`).
 
+mod direct;
 mod pieces;
 mod staged;
 
+pub(crate) use direct::direct_pieces;
 pub(crate) use pieces::pieces;
 pub use pieces::rows_layout;
 
@@ -41,6 +43,8 @@ struct Facts {
     uses: Vec<u32>,
     /// Copies go by way of registers.
     staged: bool,
+    /// Bytes of a lane in copies of whole warps, 0 without such.
+    direct: u32,
     /// Lanes of a warp, threads of a block, registers of a thread.
     lanes: u32,
     threads: u32,
@@ -57,6 +61,7 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
         div: Divisibility::of(func),
         uses: func.uses(),
         staged: !chip.async_copy,
+        direct: if chip.async_copy { 0 } else { chip.direct_copy },
         lanes: chip.lanes,
         threads: func.threads(chip.lanes),
         registers: chip.registers,
@@ -88,14 +93,24 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
             continue;
         };
         let mut copies = copies(func, facts, &op);
-        if facts.staged {
-            copies = staged::fitting(func, &op, copies, facts.threads, facts.registers);
-        }
         let asked = if *stages > 0 { Some(u32::from(*stages)) } else { options.stages };
         let ring: u32 = copies.iter().map(|c| c.ty.bytes()).sum();
         // Whatever is asked for is tried; what nobody asked for must fit.
         let (room, others) = memory;
-        let fits = |stages: u32| facts.staged || others.saturating_sub(ring) + ring * stages <= room;
+        let fits = |stages: u32| others.saturating_sub(ring) + ring * stages <= room;
+        if let Some(stages) =
+            direct::stages(func, facts, &copies, options.capped(asked.unwrap_or(direct::STAGES)))
+            && (asked.is_some() || fits(stages))
+        {
+            func.count("stages", u64::from(stages));
+            func.count("direct_copies", copies.len() as u64);
+            done.extend(pipelined(func, op, &copies, stages, true));
+            continue;
+        }
+        if facts.staged {
+            copies = staged::fitting(func, &op, copies, facts.threads, facts.registers);
+        }
+        let fits = |stages: u32| facts.staged || fits(stages);
         let stages = asked.unwrap_or_else(|| (2..=STAGES).rev().find(|s| fits(*s)).unwrap_or(1));
         let stages = options.capped(stages);
         if copies.is_empty() || stages < 2 {
@@ -110,7 +125,7 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
             done.extend(staged::pipelined(func, op, &copies, buffers));
             continue;
         }
-        done.extend(pipelined(func, op, &copies, stages));
+        done.extend(pipelined(func, op, &copies, stages, false));
     }
     block.ops = done;
 }
@@ -124,6 +139,8 @@ struct Copy {
     offsets: Vec<ValueId>,
     /// The first offset is a list of rows: bytes of a piece, layout of the list.
     rows: Option<(u32, Layout)>,
+    /// What lies outside arrives as zeros.
+    zero: bool,
     cache: Cache,
     loc: LocId,
     /// Places in the body of the load, the allocation and the store.
@@ -177,7 +194,8 @@ fn copies(func: &Func, facts: &Facts, the_loop: &Op) -> Vec<Copy> {
             let mut needs: Vec<usize> = needs.into_iter().collect();
             needs.sort_unstable();
             let ops = [load, alloc, i];
-            found.push(Copy { buffer, ty, view, offsets, rows, cache: *cache, loc: from.loc, ops, needs });
+            let (cache, loc) = (*cache, from.loc);
+            found.push(Copy { buffer, ty, view, offsets, rows, zero, cache, loc, ops, needs });
         }
     }
     found
@@ -296,19 +314,22 @@ fn needs(copies: &[Copy]) -> Vec<usize> {
     needs
 }
 
-/// The copies of one iteration into one slot, done if the counter is less than the end. `known` are values of the body that
-/// are at hand for that iteration.
+/// The copies of one iteration into one slot, done if the counter is less than the end, or in any case where there is none: what they
+/// then read is bounded otherwise. `known` are values of the body that are at hand for that iteration.
 fn issue(
     func: &mut Func,
     body: &Block,
     copies: &[Copy],
     (rings, known): (&[ValueId], &HashMap<ValueId, ValueId>),
-    (counter, end, slot): (ValueId, ValueId, ValueId),
+    (counter, end, slot): (ValueId, Option<ValueId>, ValueId),
     into: &mut Vec<Op>,
 ) {
     let loc = copies[0].loc;
-    let (ops, runs) = func.build(loc, |b| compare(b, CmpOp::Lt, counter, end));
-    into.extend(ops);
+    let runs = end.map(|end| {
+        let (made, runs) = func.build(loc, |b| compare(b, CmpOp::Lt, counter, end));
+        into.extend(made);
+        runs
+    });
     let mut map = known.clone();
     map.insert(body.args[0], counter);
     let new = |i: &usize| body.ops[*i].results.iter().any(|r| !known.contains_key(r));
@@ -335,16 +356,25 @@ fn issue(
         });
         ops.extend(made);
     }
-    let then = Block { args: Vec::new(), ops, yields: Vec::new() };
-    let regions = vec![then, Block::default()];
-    into.push(Op { kind: Kind::Tile(OpKind::If), operands: vec![runs], results: Vec::new(), regions, loc });
+    match runs {
+        None => into.extend(ops),
+        Some(runs) => {
+            let then = Block { args: Vec::new(), ops, yields: Vec::new() };
+            let regions = vec![then, Block::default()];
+            let kind = Kind::Tile(OpKind::If);
+            into.push(Op { kind, operands: vec![runs], results: Vec::new(), regions, loc });
+        }
+    }
     into.push(effectful(GpuOp::AsyncCommit, Vec::new(), loc));
 }
 
-fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<Op> {
+/// With `direct` each turn issues as many copies, those past the end too, so that they can be counted; then none may be left behind the
+/// loop.
+fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32, direct: bool) -> Vec<Op> {
     let loc = op.loc;
     let Some(body) = op.regions.pop() else { return vec![op] };
     let (lo, hi, step) = (op.operands[0], op.operands[1], op.operands[2]);
+    let end = (!direct).then_some(hi);
     let (mut out, (rings, zero)) = func.build(loc, |b| {
         let rings: Vec<ValueId> = copies
             .iter()
@@ -366,7 +396,7 @@ fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<O
             (counter, b.i32(i64::from(s)))
         });
         out.extend(ops);
-        issue(func, &body, copies, (&rings, &HashMap::new()), (counter, hi, slot), &mut out);
+        issue(func, &body, copies, (&rings, &HashMap::new()), (counter, end, slot), &mut out);
     }
     // In the loop a turn finds what its copies look up read by the turn before.
     let lookups = Lookups::of(&body, copies);
@@ -390,6 +420,13 @@ fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<O
     let read = func.fresh(Type::scalar(Elem::I32));
     let mut ops = vec![effectful(GpuOp::AsyncWait { pending: stages - 2 }, Vec::new(), loc)];
     let (made, (counter, write, next)) = func.build(loc, |b| {
+        if direct && stages == 2 {
+            // The other one of two; and a constant step, so that it is known what the counter is no less than.
+            let counter = b.binary(BinaryOp::Add, body.args[0], step);
+            let one = b.i32(1);
+            let other = b.binary(BinaryOp::Sub, one, read);
+            return (counter, other, other);
+        }
         let ahead = b.i32(i64::from(stages - 1));
         let distance = b.binary(BinaryOp::Mul, step, ahead);
         let counter = b.binary(BinaryOp::Add, body.args[0], distance);
@@ -404,7 +441,7 @@ fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<O
         (counter, write, next)
     });
     ops.extend(made);
-    issue(func, &body, copies, (&rings, &known), (counter, hi, write), &mut ops);
+    issue(func, &body, copies, (&rings, &known), (counter, end, write), &mut ops);
     let mut nexts = Vec::new();
     if !lookups.ops.is_empty() {
         let counter = far(func, body.args[0], stages, &mut ops);
@@ -434,7 +471,10 @@ fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], stages: u32) -> Vec<O
     op.operands.push(zero);
     op.operands.extend(firsts);
     op.regions.push(block);
-    // Each copy is waited for by the turn that uses it: behind the loop only empty groups are left.
+    // Each copy is waited for by the turn that uses it: behind the loop only empty groups are left, and copies that nobody uses.
     out.push(op);
+    if direct {
+        out.push(effectful(GpuOp::AsyncWait { pending: 0 }, Vec::new(), loc));
+    }
     out
 }

@@ -247,7 +247,7 @@ pub(crate) fn code_object(kernel: &str, artifact: &Artifact) -> Result<()> {
     }
     let what = if artifact.bytes.is_empty() { "no code" } else { "no code object" };
     let reason = format!(
-        "there is {what} for {}; AMD's chips run linked code objects, which need `ld.lld` where kcc compiles",
+        "there is {what} for {}; AMD's chips run code objects: compile for `amd:gfx942` or the like",
         artifact.target
     );
     Err(Error::Load { kernel: kernel.into(), reason })
