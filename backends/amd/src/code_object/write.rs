@@ -54,7 +54,7 @@ pub(super) fn write(input: &Object, placed: &Placed) -> Option<Vec<u8>> {
         w.reserve_dynamic_symbol_index();
     }
     let own_name = w.add_string(b"_DYNAMIC");
-    let kept = |s: &&Symbol| !s.is_section() && !(s.is_local() && s.name.is_empty());
+    let kept = |s: &&Symbol| !(s.is_section() || s.is_local() && s.name.is_empty());
     let (locals, globals): (Vec<&Symbol>, Vec<&Symbol>) =
         input.symbols.iter().filter(kept).partition(|s| s.is_local());
     let names: Vec<_> = locals.iter().chain(&globals).map(|s| w.add_string(s.name)).collect();
