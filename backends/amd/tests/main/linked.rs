@@ -44,14 +44,16 @@ fn object(kernel: &Kernel, target: &dyn Target) -> (Vec<u8>, Artifact) {
     (bytes, compile(&Options::default()))
 }
 
+/// Type, flags, address, size, alignment, size of an entry, section that it refers to; contents of those in memory.
+type Section = (u32, u64, [u64; 4], String, Vec<u8>);
+
 /// What of a file is the same whoever linked it.
 #[derive(Debug, PartialEq)]
 struct File {
     header: (u8, u8, u16, u16, u32, u64),
     /// Type, flags, offset, addresses, sizes, alignment.
     segments: Vec<(u32, u32, [u64; 6])>,
-    /// Type, flags, address, size, alignment, size of an entry, section that it refers to; contents of those in memory.
-    sections: BTreeMap<String, (u32, u64, [u64; 4], String, Vec<u8>)>,
+    sections: BTreeMap<String, Section>,
     /// Of both tables: table, name, info, other, section, value, size.
     symbols: BTreeSet<(bool, String, u8, u8, String, u64, u64)>,
 }
