@@ -2,7 +2,7 @@
 
 use crate::error::{Fault, Outcome, Trouble};
 use crate::memory::Memory;
-use crate::object::{Object, USER_REGISTERS, User};
+use crate::object::{Descriptor, Object, USER_REGISTERS, User};
 use crate::rng::Rng;
 use crate::storage::SCRATCH_BUFFER;
 use crate::text::ACCUMULATORS;
@@ -64,6 +64,7 @@ pub(crate) fn run(object: &Object, launch: Launch<'_, '_>) -> Result<Stats, Faul
     let mut rng = Rng::new(seed);
     let segment = arguments(object, args, &mut rng).map_err(Fault::launch)?;
     let address = memory.add(segment.clone());
+    let packet = memory.add(packet(grid, block, &object.descriptor, address));
     let mut groups: Vec<[u32; 3]> = Vec::new();
     for z in 0..grid[2] {
         groups.extend((0..grid[1]).flat_map(|y| (0..grid[0]).map(move |x| [x, y, z])));
@@ -72,8 +73,9 @@ pub(crate) fn run(object: &Object, launch: Launch<'_, '_>) -> Result<Stats, Faul
     let mut group = Group { memory, lds: vec![0; object.descriptor.lds as usize], rng };
     let mut stats = Stats::default();
     let ran = groups.iter().try_for_each(|&at| {
-        run_group(object, at, threads as u32, (address, &segment), &mut group, &mut stats)
+        run_group(object, at, threads as u32, (address, packet, &segment), &mut group, &mut stats)
     });
+    group.memory.pop();
     group.memory.pop();
     ran.map(|()| stats)
 }
@@ -101,13 +103,27 @@ fn arguments(object: &Object, args: &[u64], rng: &mut Rng) -> Result<Vec<u8>, Tr
     Ok(bytes)
 }
 
+/// The packet of a launch (HSA, `hsa_kernel_dispatch_packet_t`): work items of a group, then of the grid, on each axis.
+fn packet(grid: [u32; 3], block: [u32; 3], descriptor: &Descriptor, arguments: u64) -> Vec<u8> {
+    let mut bytes = vec![0; 64];
+    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    for axis in 0..3 {
+        put(4 + 2 * axis, &(block[axis] as u16).to_le_bytes());
+        put(12 + 4 * axis, &grid[axis].wrapping_mul(block[axis]).to_le_bytes());
+    }
+    put(24, &descriptor.scratch.to_le_bytes());
+    put(28, &descriptor.lds.to_le_bytes());
+    put(40, &arguments.to_le_bytes());
+    bytes
+}
+
 /// A wave as the hardware starts it.
 fn start(
     object: &Object,
     at: [u32; 3],
     number: u32,
     threads: u32,
-    (address, segment): (u64, &[u8]),
+    (address, packet, segment): (u64, u64, &[u8]),
     rng: &mut Rng,
 ) -> Result<Wave, Trouble> {
     let (chip, descriptor) = (object.chip, &object.descriptor);
@@ -130,6 +146,7 @@ fn start(
     for (_, user, count) in USER_REGISTERS.iter().filter(|(bit, ..)| descriptor.has(*bit)) {
         match user {
             User::Arguments => wave.set_scalar64(next, address)?,
+            User::Packet => wave.set_scalar64(next, packet)?,
             User::ScratchBuffer => wave.set_scalar64(next, SCRATCH_BUFFER)?,
             User::ScratchBase => wave.set_scalar64(next, 0)?,
             User::Other(_) => {}
@@ -163,7 +180,7 @@ fn run_group(
     object: &Object,
     at: [u32; 3],
     threads: u32,
-    segment: (u64, &[u8]),
+    segment: (u64, u64, &[u8]),
     group: &mut Group<'_, '_>,
     stats: &mut Stats,
 ) -> Result<(), Fault> {

@@ -3,6 +3,7 @@
 use super::open;
 use kcc_backend_tests::emulate::{Run, run_changed};
 use kcc_backend_tests::kernels::matmul;
+use kcc_backend_tests::products;
 use kcc_backend_tests::random::run_machine_code;
 use kcc_backend_tests::simulate::numbers;
 use kcc_dsl::eager::{EagerArg, EagerBuffer};
@@ -28,6 +29,14 @@ fn machine_code_of_random_kernels_agrees_with_eager_mode_on_gfx950() {
 #[test]
 fn machine_code_of_random_kernels_agrees_with_eager_mode_on_gfx1100() {
     run_machine_code(&Profile::everything(), 0..12, &open("amd:gfx1100"));
+}
+
+#[test]
+fn products_agree_with_eager_mode_as_modules_and_as_machine_code() {
+    for (seeds, chip) in (0..).step_by(3).map(|s| s..s + 3).zip(["gfx90a", "gfx942", "gfx950", "gfx1100"]) {
+        products::check(seeds.clone(), &open(&format!("sim:{chip}")));
+        products::check(seeds, &open(&format!("amd:{chip}")));
+    }
 }
 
 /// Waits and barriers of a product's code, dropped one at a time: those that neither a fault nor another result shows.
