@@ -68,26 +68,16 @@ impl<'k> Lower<'k> {
     pub(super) fn write_pair(&mut self, p: &Paired, lane: usize, pt: &[Coord]) {
         let mut first = pt.to_vec();
         first[1 - lane] = Coord::at(pt[1 - lane].ix.plus(-1));
-        let f32_behind = self
+        let wide = self
             .f
             .op(p.value)
             .filter(|op| matches!(op.kind, OpKind::Cast) && self.f.tile(op.operands[0]).elem == Elem::F32);
-        let pair = match f32_behind.map(|op| op.operands[0]) {
-            Some(wide) => {
-                let [a, b] = [&first[..], pt].map(|pt| {
-                    let (x, w) = (self.eval(wide, pt), self.w());
-                    self.e.splat(x, w)
-                });
-                self.round_pair(a, b)
-            }
-            None => {
-                let [a, b] = [&first[..], pt].map(|pt| {
-                    let (x, w) = (self.eval(p.value, pt), self.w());
-                    self.e.splat(x, w)
-                });
-                self.e.pair(true, false, a, Some(b))
-            }
-        };
+        let source = wide.map_or(p.value, |op| op.operands[0]);
+        let [a, b] = [&first[..], pt].map(|pt| {
+            let (x, w) = (self.eval(source, pt), self.w());
+            self.e.splat(x, w)
+        });
+        let pair = if wide.is_some() { self.round_pair(a, b) } else { self.e.pair(true, false, a, Some(b)) };
         // Row 2i of the tile is row i of the pairs: half as far from the beginning, in pairs, as in elements.
         let at = [first[1 - lane], Coord::at(pt[lane].ix)];
         let to = self.address(p.at, K::I32, &at, &[Stride::Known(p.columns / 2), Stride::Known(1)]);

@@ -90,31 +90,27 @@ impl<'k> Lower<'k> {
         self.fill(&result, c.loop_op.operands[3]);
         let (zero, one) = (self.e.i64(0), self.e.i64(1));
         let some = self.e.cmpi("ugt", before, zero);
-        let ready = self.tiles_ready;
-        if !ready {
-            self.configure_tiles();
-        }
-        let after = self.e.op2("arith.addi", before, one);
-        let (open, i, _) = self.e.begin_for(zero, after, one, &[]);
-        let floor = std::mem::replace(&mut self.floor, self.e.level());
-        let start = self.e.mul(i, size);
-        let from = self.e.op2("arith.addi", first, start);
-        let left = self.e.op2("arith.subi", length, start);
-        let left = self.e.op2("arith.minsi", left, size);
-        self.panel_of_tiles(o, from, left, some);
-        let rows = self.rows_of_tiles(o, from, left);
-        let round = self.e.i64(DEPTH - 1);
-        let steps = self.e.op2("arith.addi", left, round);
-        let depth = self.e.i64(DEPTH);
-        let steps = self.e.op2("arith.divui", steps, depth);
-        let job = Job { lane: o.lane, rows, steps, known_steps: None, lane_axis: o.n.lane, from_zero: false };
-        self.multiply_tiles(&job, sums);
-        self.floor = floor;
-        self.e.end_for(open, &[]);
-        self.settle();
-        if !ready {
-            self.release_tiles();
-        }
+        self.with_tiles(|s| {
+            let after = s.e.op2("arith.addi", before, one);
+            let (open, i, _) = s.e.begin_for(zero, after, one, &[]);
+            let floor = std::mem::replace(&mut s.floor, s.e.level());
+            let start = s.e.mul(i, size);
+            let from = s.e.op2("arith.addi", first, start);
+            let left = s.e.op2("arith.subi", length, start);
+            let left = s.e.op2("arith.minsi", left, size);
+            s.panel_of_tiles(o, from, left, some);
+            let rows = s.rows_of_tiles(o, from, left);
+            let round = s.e.i64(DEPTH - 1);
+            let steps = s.e.op2("arith.addi", left, round);
+            let depth = s.e.i64(DEPTH);
+            let steps = s.e.op2("arith.divui", steps, depth);
+            let job =
+                Job { lane: o.lane, rows, steps, known_steps: None, lane_axis: o.n.lane, from_zero: false };
+            s.multiply_tiles(&job, sums);
+            s.floor = floor;
+            s.e.end_for(open, &[]);
+            s.settle();
+        });
         self.buffers.insert(c.loop_op.results[0], result);
     }
 
