@@ -27,6 +27,13 @@ pub const CHIPS: &[Chip] = &[
         summary: "A100: mma.sync, cp.async",
     },
     Chip {
+        name: "sm_86",
+        capability: 86,
+        shared_kib: 99,
+        wide_mma: false,
+        summary: "A10, A40, RTX 30: mma.sync, cp.async",
+    },
+    Chip {
         name: "sm_89",
         capability: 89,
         shared_kib: 99,

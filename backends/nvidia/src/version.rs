@@ -13,7 +13,7 @@ type Version = (u8, u8);
 pub const NEWEST: Version = (8, 6);
 
 /// The first version that knows a target. (PTX ISA, "PTX Module Directives: .target", target ISA notes.)
-const TARGETS: &[(u32, Version)] = &[(80, (7, 0)), (89, (7, 8)), (90, (8, 0)), (100, (8, 6))];
+const TARGETS: &[(u32, Version)] = &[(80, (7, 0)), (86, (7, 1)), (89, (7, 8)), (90, (8, 0)), (100, (8, 6))];
 
 /// What stands in the lowered module, the version of PTX that knows it, and where its manual says so.
 const USES: &[(&str, Version, &str)] = &[
@@ -44,6 +44,7 @@ mod tests {
         let of = |chip, text| lowest(find(chip).unwrap(), text);
         assert_eq!(of("sm_80", "nvvm.mma.sync"), (7, 0));
         assert_eq!(of("sm_80", "cp.async.cg.shared.global [$0], [$1], 16, $2;"), (7, 5));
+        assert_eq!(of("sm_86", ""), (7, 1));
         assert_eq!(of("sm_89", ""), (7, 8));
         assert_eq!(of("sm_89", "llvm.nvvm.mma.m16n8k32.row.col.f32.e4m3.e4m3.f32"), (8, 4));
         assert_eq!(of("sm_90a", "nvvm.wgmma.commit.group"), (8, 0));

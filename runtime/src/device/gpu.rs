@@ -27,6 +27,12 @@ impl Gpu {
         self.driver.describe()
     }
 
+    /// How good code for a target is here, best 0; `None` if it does not run.
+    pub(super) fn rank(&self, target: &str) -> Option<usize> {
+        let own = std::iter::once(self.driver.target());
+        own.chain(self.driver.other_targets().iter().copied()).position(|t| t == target)
+    }
+
     pub(super) fn place(&self) -> Place {
         self.driver.place()
     }

@@ -126,7 +126,7 @@ impl Device {
     }
 
     /// The device of that name: `cpu`, `cpu:2` (two threads), `eager`, `cuda` or `cuda:1` (the second GPU; feature `cuda`),
-    /// `hip` or `hip:1` (AMD's; feature `hip`), `ascend` or `ascend:1` (the second NPU; feature `ascend`), `sim:sm_80`, `sim:sm_89`, `sim:sm_90a`, `sim:sm_100a`, `sim:gfx90a`, `sim:gfx942`,
+    /// `hip` or `hip:1` (AMD's; feature `hip`), `ascend` or `ascend:1` (the second NPU; feature `ascend`), `sim:sm_80`, `sim:sm_86`, `sim:sm_89`, `sim:sm_90a`, `sim:sm_100a`, `sim:gfx90a`, `sim:gfx942`,
     /// `sim:gfx950` or `sim:gfx1100` (the simulator of GPUs; feature `sim`), `sim:ascend910b`, `sim:ascend910b4`, `sim:ascend910c` or
     /// `sim:ascend910c4` (that of NPUs, with 24 and 20 groups of cores), `emu:gfx90a`, `emu:gfx942`, `emu:gfx950` or `emu:gfx1100` (machine code
     /// of AMD's chips on an emulator; feature `sim`).
@@ -287,13 +287,14 @@ impl Device {
         }
     }
 
-    /// Whether code for a target runs here.
-    pub(crate) fn runs(&self, target: &str) -> Result<bool> {
-        Ok(match &self.0.kind {
-            Kind::Cpu(_) => crate::detect::resolve(target).is_ok(),
-            Kind::Gpu(gpu) => gpu.target()? == target,
-            Kind::Eager => false,
-        })
+    /// How good code for a target is here, the lower the better; `None` if it does not run. First the tier: costs are
+    /// compared within one, and any variant of a lower one goes before. Then the order of equal costs.
+    pub(crate) fn rank(&self, target: &str) -> Option<(usize, usize)> {
+        match &self.0.kind {
+            Kind::Cpu(_) => Some((0, crate::detect::rank(crate::detect::resolve(target).ok()?))),
+            Kind::Gpu(gpu) => Some((gpu.rank(target)?, 0)),
+            Kind::Eager => None,
+        }
     }
 
     /// Places compiled code in the device's memory.

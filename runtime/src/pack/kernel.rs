@@ -9,7 +9,6 @@ use super::Pack;
 use super::expr::ArgFacts;
 use super::format;
 use super::validate::Formulas;
-use crate::detect;
 use crate::device::{CompiledKernel, Device, Loaded};
 use crate::error::{ArgumentProblem, Error, Result};
 use crate::launch::{Arg, How, Raw, Workspace, has_layout, has_type, has_unit_axis};
@@ -25,6 +24,8 @@ pub struct PackKernel {
 
 struct Ready {
     index: usize,
+    /// Costs are compared within a tier; the lowest with a variant that fits is chosen from.
+    tier: usize,
     formulas: Formulas,
     specs: Vec<ArgSpec>,
     code: CompiledKernel,
@@ -49,19 +50,42 @@ pub(super) fn load(
     formulas: &[Formulas],
     device: &Device,
 ) -> Result<PackKernel> {
-    let mut variants = Vec::new();
-    let mut others = Vec::new();
-    for (index, (variant, formulas)) in entry.variants.iter().zip(formulas).enumerate() {
-        let Some(code) = device_code(pack, entry, variant, formulas, device)? else {
-            others.push(variant.backend.target.as_str());
-            continue;
+    let rank = |index: &usize| device.rank(&entry.variants[*index].backend.target);
+    let (mut runnable, others): (Vec<usize>, Vec<usize>) =
+        (0..entry.variants.len()).partition(|index| rank(index).is_some());
+    // Of code for several chips that this device runs, the most capable chip's: it comes first, and the first of equal
+    // costs is chosen.
+    runnable.sort_by_key(rank);
+    let mut variants: Vec<Ready> = Vec::new();
+    let mut refused = None;
+    for index in runnable {
+        let (variant, (tier, _)) = (&entry.variants[index], rank(&index).unwrap_or_default());
+        let same = |v: &Ready| {
+            let loaded = &entry.variants[v.index];
+            v.tier < tier && loaded.generics == variant.generics && loaded.dtypes == variant.dtypes
         };
-        variants.push(Ready { index, formulas: formulas.clone(), specs: variant.args.clone(), code });
+        if variants.iter().any(same) {
+            continue;
+        }
+        match device_code(pack, entry, variant, &formulas[index], device) {
+            Ok(code) => variants.push(Ready {
+                index,
+                tier,
+                formulas: formulas[index].clone(),
+                specs: variant.args.clone(),
+                code,
+            }),
+            // Code for a chip like this one may ask for more than this one has.
+            Err(e @ Error::Load { .. }) if tier > 0 => refused = refused.or(Some(e)),
+            Err(e) => return Err(e),
+        }
     }
-    // Of code for several chips that this machine can run, the most capable chip's: it comes first, and the first of
-    // equal costs is chosen.
-    variants.sort_by_key(|v: &Ready| detect::rank(&entry.variants[v.index].backend.target));
     if variants.is_empty() {
+        if let Some(e) = refused {
+            return Err(e);
+        }
+        let mut others: Vec<&str> =
+            others.iter().map(|index| entry.variants[*index].backend.target.as_str()).collect();
         others.sort_unstable();
         others.dedup();
         return Err(Error::Load {
@@ -76,18 +100,15 @@ pub(super) fn load(
     Ok(PackKernel { name: entry.name.clone(), variants })
 }
 
-/// The variant's code, placed in memory; `None` if it is for another kind of device.
+/// The variant's code, placed in memory.
 fn device_code(
     pack: &Pack,
     entry: &format::Kernel,
     variant: &format::Variant,
     formulas: &Formulas,
     device: &Device,
-) -> Result<Option<CompiledKernel>> {
+) -> Result<CompiledKernel> {
     let target = &variant.backend.target;
-    if !device.runs(target)? {
-        return Ok(None);
-    }
     let load = |code: &format::Code| {
         let artifact = Artifact {
             target: target.clone(),
@@ -111,14 +132,14 @@ fn device_code(
         (loaded, _) => loaded,
     };
     let code = code.map_err(|e| e.at_source(entry.source.as_ref()))?;
-    Ok(Some(device.own(Loaded {
+    Ok(device.own(Loaded {
         name: entry.name.clone(),
         generics: variant.generics.clone(),
         params: formulas.params.clone(),
         specs: variant.args.iter().cloned().collect(),
         source: entry.source.clone(),
         code,
-    })))
+    }))
 }
 
 impl PackKernel {
@@ -149,6 +170,9 @@ impl PackKernel {
     fn chosen_for(&self, args: &[Arg<'_>], facts: &[ArgFacts<'_>]) -> Result<Choice> {
         let mut best: Option<(i64, usize)> = None;
         for (at, v) in self.variants.iter().enumerate() {
+            if best.is_some_and(|(_, at)| self.variants[at].tier < v.tier) {
+                break;
+            }
             // What would not be chosen need not be right.
             let least = best.map_or(i64::MAX, |b| b.0);
             let Some(cost) = v.formulas.cost.eval(facts) else { continue };
@@ -167,13 +191,13 @@ impl PackKernel {
     pub fn choices(&self, args: &[Arg<'_>]) -> Result<Vec<Choice>> {
         let facts: Facts<'_> = args.iter().map(facts).collect();
         let right = self.variants.iter().enumerate().filter(|(_, v)| v.right(args, &facts));
-        let mut found: Vec<(i64, usize)> =
-            right.filter_map(|(at, v)| Some((v.formulas.cost.eval(&facts)?, at))).collect();
+        let mut found: Vec<(usize, i64, usize)> =
+            right.filter_map(|(at, v)| Some((v.tier, v.formulas.cost.eval(&facts)?, at))).collect();
         if found.is_empty() {
             return Err(self.none_fits(args));
         }
         found.sort_unstable();
-        found.into_iter().map(|(_, at)| self.planned(at, &facts)).collect()
+        found.into_iter().map(|(.., at)| self.planned(at, &facts)).collect()
     }
 
     /// How the variant of an earlier choice would run with other arguments: as [`PackKernel::choose`], without a look at the

@@ -72,11 +72,22 @@ pub enum Fp8Formats {
 
 /// CUDA C++ Programming Guide, table of technical specifications per compute capability; ISA guides of MI200, MI300, MI350
 /// and RDNA3.
-const CHIPS: [Chip; 8] = [
+const CHIPS: [Chip; 9] = [
     Chip {
         name: "sm_80",
         warp: 32,
         shared: 163 << 10,
+        threads: 1024,
+        cluster: 1,
+        bulk: false,
+        wgmma: false,
+        fp8: false,
+        waves: None,
+    },
+    Chip {
+        name: "sm_86",
+        warp: 32,
+        shared: 99 << 10,
         threads: 1024,
         cluster: 1,
         bulk: false,

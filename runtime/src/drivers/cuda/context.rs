@@ -23,7 +23,8 @@ pub(super) struct Context {
     device: CUdevice,
     raw: CUcontext,
     pub(super) name: String,
-    pub(super) target: &'static str,
+    /// What to compile for, and what else runs; at least one.
+    targets: Vec<&'static str>,
     /// CUDA version of the driver.
     pub(super) driver: i32,
     pub(super) processors: u32,
@@ -62,7 +63,7 @@ impl Context {
         };
         let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
         let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-        let target = version::target(major, minor).map_err(fail)?;
+        let targets = version::targets(major, minor).map_err(fail)?;
         let processors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
         let shared = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
         let mut text = [0; 256];
@@ -82,7 +83,7 @@ impl Context {
         // SAFETY: the driver wrote a NUL-terminated text.
         let name = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned();
         let (processors, shared) = (processors.max(1) as u32, shared.max(0) as u64);
-        Ok(Context { index, device, raw, name, target, driver, processors, shared, own })
+        Ok(Context { index, device, raw, name, targets, driver, processors, shared, own })
     }
 
     /// The driver's answer as an error of this device.
@@ -137,11 +138,15 @@ impl Native for Context {
 impl Vendor for Context {
     fn describe(&self) -> String {
         let driver = cuda_name(self.driver);
-        format!("cuda:{} ({}, {}, driver for CUDA {driver})", self.index, self.name, self.target)
+        format!("cuda:{} ({}, {}, driver for CUDA {driver})", self.index, self.name, self.target())
     }
 
     fn target(&self) -> &str {
-        self.target
+        self.targets[0]
+    }
+
+    fn other_targets(&self) -> &[&'static str] {
+        &self.targets[1..]
     }
 
     fn place(&self) -> Place {

@@ -6,6 +6,8 @@ typedef int R;
 /* CUDA version of the driver, and whether it takes machine code; set by tests. */
 int fake_version = 12080;
 int fake_takes_cubins = 1;
+/* Compute capability, and the most shared memory of a block. */
+int fake_chip[3] = {9, 0, 232448};
 /* What cuTensorMapEncodeTiled was given: type, rank, address, dims, strides, box, swizzle, promotion. */
 uint64_t fake_map[20];
 /* Attributes that were set on functions: number, value. */
@@ -19,7 +21,7 @@ R cuDeviceGet(int *d, int i) { *d = i + 40; return said("cuDeviceGet"); }
 R cuDeviceGetName(char *t, int n, int d) { (void)d; snprintf(t, n, "NVIDIA H100"); return said("cuDeviceGetName"); }
 R cuDeviceGetAttribute(int *v, int a, int d) {
   (void)d;
-  *v = a == 75 ? 9 : a == 76 ? 0 : a == 16 ? 132 : a == 97 ? 232448 : -1;
+  *v = a == 75 ? fake_chip[0] : a == 76 ? fake_chip[1] : a == 16 ? 132 : a == 97 ? fake_chip[2] : -1;
   return said("cuDeviceGetAttribute");
 }
 R cuDevicePrimaryCtxRetain(void **c, int d) { *c = (void *)0x1000; return d == 40 ? said("cuDevicePrimaryCtxRetain") : 101; }

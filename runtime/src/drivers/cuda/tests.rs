@@ -240,15 +240,16 @@ fn copies_run_in_streams_that_wait_for_events() {
         assert!(e.contains("two devices"), "{e}");
         drop(copies);
         assert!(fake.calls().contains(&"cuStreamDestroy_v2".into()));
-        for name in ["cuStreamCreate", "cuMemcpyHtoDAsync_v2", "cuStreamWaitEvent"] {
-            fake.fail(name);
-            // SAFETY: as above.
-            let copied_in = unsafe { there.copy_from_async(&host, None) };
-            assert!(
-                device.new_stream().is_err() || copied_in.is_err() || copied.hold_back(None).is_err(),
-                "{name}"
-            );
-        }
+        fake.fail("cuStreamCreate");
+        assert!(device.new_stream().is_err());
+        fake.fail("cuMemcpyHtoDAsync_v2");
+        // SAFETY: as above.
+        assert!(unsafe { there.copy_from_async(&host, None) }.is_err());
+        fake.fail("cuMemcpyDtoHAsync_v2");
+        // SAFETY: as above.
+        assert!(unsafe { there.copy_to_async(&mut back, None) }.is_err());
+        fake.fail("cuStreamWaitEvent");
+        assert!(copied.hold_back(None).is_err());
         let e = Device::eager().new_stream().err().unwrap().to_string();
         assert!(e.contains("no streams") && e.contains("`cuda`"), "{e}");
     });
@@ -306,12 +307,12 @@ fn text_that_a_driver_cannot_read_is_an_error_with_a_remedy() {
 const CUBIN: &[u8] = b"\x7fELF machine code";
 const PTX: &[u8] = b".version 8.6\n";
 
-/// A pack with a kernel in machine code, and in PTX beside it.
-fn pack() -> Pack {
+/// A variant in machine code, and in PTX beside it.
+fn variant() -> Variant {
     let file = |bytes, name, kind| Code::new(format!("bin/nvidia-sm_90a/{name}"), kind, "plus_one", bytes);
     let ptx = file(PTX, "a.ptx", CodeKind::Ptx);
     let cubin = file(CUBIN, "a.cubin", CodeKind::Cubin);
-    let variant = Variant {
+    Variant {
         backend: Backend { r#type: "cuda".into(), archs: vec!["9.0a".into()], target: TARGET.into() },
         generics: String::new(),
         dtypes: vec![Dtype(Elem::F32)],
@@ -325,13 +326,16 @@ fn pack() -> Pack {
         cpu: None,
         gpu: artifact(TARGET, |_, m| m.ptx = (8, 6)).gpu,
         npu: None,
-    };
+    }
+}
+
+fn pack(variants: Vec<Variant>) -> Pack {
     let kernel = Kernel {
         name: "plus_one".into(),
         op: format::Op { name: "plus_one".into(), version: 1 },
         params: vec![Param { name: "y".into(), kind: Kind::Output, rank: 1 }],
         source: Some(Loc { file: "src/lib.rs".into(), line: 9, column: 1 }),
-        variants: vec![variant],
+        variants,
     };
     let manifest = Manifest::new("test", "1", "test", vec![kernel]);
     let files = [("a.cubin", CUBIN), ("a.ptx", PTX)];
@@ -343,7 +347,7 @@ fn pack() -> Pack {
 fn a_launch_from_a_pack_allocates_nothing() {
     with_driver("a_launch_from_a_pack_allocates_nothing", |fake| {
         let device = Device::open("cuda").unwrap();
-        let kernel = pack().kernel("plus_one", &device).unwrap();
+        let kernel = pack(vec![variant()]).kernel("plus_one", &device).unwrap();
         assert_eq!(fake.calls().iter().filter(|c| *c == "cuModuleLoadDataEx").count(), 1);
         let y = device.zeros::<f32>(&[300]).unwrap();
         // SAFETY: the stand-in takes any handle; memory of the tensor, which outlives the launches.
@@ -371,7 +375,7 @@ fn text_stands_in_for_machine_code_that_a_driver_refuses() {
     with_driver("text_stands_in_for_machine_code_that_a_driver_refuses", |fake| {
         fake.set("fake_takes_cubins", 0);
         let device = Device::open("cuda").unwrap();
-        let kernel = pack().kernel("plus_one", &device).unwrap();
+        let kernel = pack(vec![variant()]).kernel("plus_one", &device).unwrap();
         let loads = fake.calls().iter().filter(|c| *c == "cuModuleLoadDataEx").count();
         assert_eq!(loads, 2, "machine code, then text");
         let mut y = Tensor::from_fn(&[3], |i| i as f32).unwrap();
@@ -386,11 +390,46 @@ fn neither_machine_code_nor_text_names_both_and_the_source() {
         fake.set("fake_takes_cubins", 0);
         fake.set("fake_version", 12_020);
         let device = Device::open("cuda").unwrap();
-        let e = pack().kernel("plus_one", &device).err().unwrap().to_string();
+        let e = pack(vec![variant()]).kernel("plus_one", &device).err().unwrap().to_string();
         assert!(e.contains("CUDA_ERROR_NO_BINARY_FOR_GPU") && e.contains("PTX 8.6"), "{e}");
         assert!(
             e.contains("CUDA 12.2") && e.contains("update the driver") && e.contains("src/lib.rs:9:1"),
             "{e}"
         );
+    });
+}
+
+#[test]
+fn code_for_an_older_chip_runs_where_there_is_none_for_this_one() {
+    with_driver("code_for_an_older_chip_runs_where_there_is_none_for_this_one", |fake| {
+        let of = |target: &str, generics: &str, shared: u32, cost: &str| {
+            let mut v = variant();
+            v.backend.target = target.into();
+            (v.generics, v.cost) = (generics.into(), cost.into());
+            v.gpu.as_mut().unwrap().shared_bytes = shared.into();
+            v
+        };
+        let small = || of("nvidia:sm_80", "small", 1024, "2");
+        let large = || of("nvidia:sm_80", "large", 150 << 10, "1");
+        let all = || vec![small(), large(), of(TARGET, "small", 1024, "3")];
+        let mut y = Tensor::from_fn(&[3], |i| i as f32).unwrap();
+        let mut chosen = |device: &Device, variants: Vec<Variant>| {
+            let kernel = pack(variants).kernel("plus_one", device).map_err(|e| e.to_string())?;
+            let choice = kernel.choose(&[Arg::output(&mut y)]).unwrap();
+            Ok::<_, String>((kernel.variants().collect::<Vec<_>>(), choice.variant))
+        };
+        // Its own code goes before cheaper code for older chips, of which only what it lacks is loaded.
+        let device = Device::open("cuda").unwrap();
+        assert_eq!(chosen(&device, all()).unwrap(), (vec![2, 1], 2));
+        assert_eq!(chosen(&device, vec![small(), large()]).unwrap(), (vec![0, 1], 1));
+        // An A10: less shared memory than an A100.
+        fake.set("fake_chip", [8, 6, 101_376]);
+        let device = Device::open("cuda").unwrap();
+        assert!(device.describe().contains("nvidia:sm_86"), "{}", device.describe());
+        assert_eq!(chosen(&device, all()).unwrap(), (vec![0], 0));
+        let e = chosen(&device, vec![large()]).unwrap_err();
+        assert!(e.contains("153600") && e.contains("101376"), "{e}");
+        let e = chosen(&device, vec![of(TARGET, "small", 1024, "3")]).unwrap_err();
+        assert!(e.contains("code for nvidia:sm_90a"), "{e}");
     });
 }

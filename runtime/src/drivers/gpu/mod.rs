@@ -67,6 +67,11 @@ pub(crate) trait Driver: Send + Sync {
     /// What to compile for.
     fn target(&self) -> &str;
 
+    /// Further targets whose code it runs, the best first.
+    fn other_targets(&self) -> &[&'static str] {
+        &[]
+    }
+
     /// Whose memory launches work in.
     fn place(&self) -> Place;
 

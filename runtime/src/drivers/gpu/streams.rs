@@ -20,6 +20,11 @@ pub(crate) trait Vendor: Native + Sized + 'static {
     /// What to compile for.
     fn target(&self) -> &str;
 
+    /// Further targets whose code it runs, the best first.
+    fn other_targets(&self) -> &[&'static str] {
+        &[]
+    }
+
     /// Whose memory launches work in.
     fn place(&self) -> Place;
 
@@ -181,6 +186,10 @@ impl<V: Vendor> Driver for NativeDriver<V> {
 
     fn target(&self) -> &str {
         self.0.target()
+    }
+
+    fn other_targets(&self) -> &[&'static str] {
+        self.0.other_targets()
     }
 
     fn place(&self) -> Place {

@@ -104,6 +104,41 @@ fn recordings_and_times() {
 }
 
 #[test]
+fn streams_wait_for_moments() {
+    let fake = build();
+    let hip = open(&fake, 0).unwrap();
+    fake.calls();
+    let stream = hip.open_stream().unwrap();
+    // SAFETY: a stream of this library.
+    let raw = Some(unsafe { crate::launch::Stream::from_raw(stream.raw()) });
+    let (start, end) = (hip.mark(None).unwrap(), hip.mark(raw).unwrap());
+    start.hold_back(raw).unwrap();
+    assert_eq!(end.since(&*start).unwrap(), 1.5);
+    hip.synchronize(raw).unwrap();
+    drop((stream, start, end));
+    let calls: Vec<_> = fake.calls().into_iter().filter(|c| c != "hipSetDevice").collect();
+    let wanted = [
+        "hipStreamCreateWithFlags",
+        "hipEventCreate",
+        "hipEventRecord",
+        "hipEventCreate",
+        "hipEventRecord",
+        "hipStreamWaitEvent",
+        "hipEventSynchronize",
+        "hipEventElapsedTime",
+        "hipStreamSynchronize",
+        "hipStreamDestroy",
+        "hipEventDestroy",
+        "hipEventDestroy",
+    ];
+    assert_eq!(calls, wanted);
+    fake.fail("hipStreamCreateWithFlags");
+    assert!(hip.open_stream().is_err());
+    fake.fail("hipEventRecord");
+    assert!(hip.mark(None).is_err());
+}
+
+#[test]
 fn answers_of_the_library_become_errors() {
     let fake = build();
     let hip = open(&fake, 0).unwrap();
