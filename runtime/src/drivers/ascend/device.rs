@@ -33,6 +33,9 @@ const CHIPS: [(&str, &str, i64); 4] = [
     ("Ascend910_93", "ascend:910c4", 1),
 ];
 
+/// One architecture: code for any of them runs on all, on the groups that there are.
+const TARGETS: [&str; 4] = [CHIPS[0].1, CHIPS[2].1, CHIPS[1].1, CHIPS[3].1];
+
 /// An open NPU.
 pub(super) struct Device {
     pub(super) api: Arc<Api>,
@@ -221,6 +224,10 @@ impl Driver for Npu {
 
     fn target(&self) -> &str {
         self.device.target
+    }
+
+    fn other_targets(&self) -> &[&'static str] {
+        &TARGETS
     }
 
     fn facts(&self) -> Facts {

@@ -87,6 +87,7 @@ fn a_device_says_what_it_is() {
     let fake = build();
     let npu = open(&fake, 1).unwrap();
     assert_eq!(npu.target(), "ascend:910b4");
+    assert!(npu.other_targets().contains(&"ascend:910b"), "a pack for chips with more groups");
     let text = npu.describe();
     assert!(text.contains("ascend:1 (Ascend910B4") && text.contains("20 cube and 40 vector cores"), "{text}");
     chip(&fake, c"Ascend910B1", 24);
