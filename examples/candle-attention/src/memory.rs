@@ -98,7 +98,7 @@ impl Memory for CpuStorage {
 #[cfg(feature = "cuda")]
 mod cuda {
     use super::*;
-    use candle_core::backend::{BackendDevice as _, BackendStorage as _};
+    use candle_core::backend::BackendDevice as _;
     use candle_core::cuda_backend::{CudaStorage, CudaStorageSlice as Slice};
     use cudarc::driver::DevicePtr as _;
 

@@ -1,5 +1,6 @@
 //! The driver's library: found and checked once per process, so that no call meets a missing one.
 
+use crate::drivers::gpu::library::first;
 use crate::error::{Error, Result};
 use cudarc::driver::sys::{self, CUresult};
 use std::ffi::CStr;
@@ -46,6 +47,9 @@ const NEEDED: &[&str] = &[
     "cuTensorMapEncodeTiled",
 ];
 
+/// The driver's library. Where another crate of the program has it linked, it is loaded already, and found again.
+const LIBRARY: [&str; 2] = ["libcuda.so", "libcuda.so.1"];
+
 /// The oldest CUDA version whose driver has all of [`NEEDED`].
 const OLDEST: i32 = 12_000;
 
@@ -56,14 +60,12 @@ const OLDEST: i32 = 12_000;
 pub(super) fn open() -> Result<i32> {
     static OPENED: OnceLock<std::result::Result<i32, String>> = OnceLock::new();
     let opened = OPENED.get_or_init(|| {
-        // SAFETY: loads a system library and looks for symbols in it; nothing is called.
-        if !unsafe { sys::is_culib_present() } {
-            return Err("no NVIDIA driver was found (looked for libcuda.so, libcuda.so.1 on the library path); \
-                 install NVIDIA's driver, put its folder on LD_LIBRARY_PATH, or use the device `cpu` or `sim:sm_90a`"
-                .into());
-        }
-        // SAFETY: present, as just checked.
-        let library = unsafe { sys::culib() };
+        let library = first(&LIBRARY).map_err(|names| {
+            format!(
+                "no NVIDIA driver was found (looked for {names} on the library path); install NVIDIA's driver, put its folder on \
+                 LD_LIBRARY_PATH, or use the device `cpu` or `sim:sm_90a`"
+            )
+        })?;
         let absent = |name: &&str| {
             // SAFETY: only the presence of the symbol matters, it is not called through this type.
             unsafe { library.get::<unsafe extern "C" fn()>(name.as_bytes()) }.is_err()
@@ -112,8 +114,7 @@ mod tests {
 
     #[test]
     fn without_a_driver_the_error_says_what_was_looked_for_and_what_to_do() {
-        // SAFETY: as in `open`.
-        if unsafe { sys::is_culib_present() } {
+        if first(&LIBRARY).is_ok() {
             return;
         }
         let e = open().unwrap_err().to_string();

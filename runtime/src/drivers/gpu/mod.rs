@@ -15,7 +15,8 @@
 mod grid;
 #[cfg(feature = "sim")]
 pub(crate) mod hosted;
-#[cfg(any(feature = "hip", feature = "ascend"))]
+#[cfg(any(feature = "cuda", feature = "hip", feature = "ascend"))]
+#[cfg_attr(not(any(feature = "hip", feature = "ascend")), allow(dead_code, unused_macros, unused_imports))]
 pub(crate) mod library;
 #[cfg(any(feature = "cuda", feature = "hip", feature = "ascend"))]
 #[cfg_attr(not(any(feature = "cuda", feature = "hip")), allow(dead_code))]
