@@ -325,10 +325,22 @@ fn stages(
         return Ok(code);
     }
     let code = clock.time("link", || target.link(code))?;
-    let warps = if target.spilled(&code) == 0 { None } else { roomier(input, &args, knobs, target, options) };
-    let Some(warps) = warps else { return Ok(code) };
-    let knobs = with_warps(knobs, warps);
-    stages(input, &args, &knobs, target, options, clock, artifact)
+    if target.spilled(&code) == 0 {
+        return Ok(code);
+    }
+    let warps =
+        artifact.gpu.as_ref().zip(target.gpu()).map(|(meta, gpu)| meta.threads / gpu.facts().lanes.max(1));
+    let Some((warps, mut made)) = roomier(input, &args, knobs, target, options, warps) else {
+        return Ok(code);
+    };
+    if options.dump.is_some() || options.observer.is_some() {
+        // Once more, for those who look on.
+        return stages(input, &args, &with_warps(knobs, warps), target, options, clock, artifact);
+    }
+    clock.extend(std::mem::take(&mut made.timings));
+    let bytes = std::mem::take(&mut made.bytes);
+    *artifact = made;
+    Ok(bytes)
 }
 
 fn with_warps(knobs: &BTreeMap<String, String>, warps: u32) -> BTreeMap<String, String> {
@@ -337,21 +349,22 @@ fn with_warps(knobs: &BTreeMap<String, String>, warps: u32) -> BTreeMap<String, 
     knobs
 }
 
-/// The least number of warps whose code keeps all in registers, where that of the number that nobody asked for does not. What is
-/// enough is known only from the code: the bound that is checked before (`fit`) is one from below.
+/// The least number of warps whose code keeps all in registers, and that code, where that of the number that nobody asked for (`not`) does
+/// not. What is enough is known only from the code: the bound that is checked before (`fit`) is one from below.
 fn roomier(
     input: Input,
     args: &[ArgSpec],
     knobs: &BTreeMap<String, String>,
     target: &dyn Target,
     options: &Options,
-) -> Option<u32> {
+    not: Option<u32>,
+) -> Option<(u32, Artifact)> {
     if target.gpu().is_none() || knobs.contains_key("warps") || !options.replace.is_empty() {
         return None;
     }
-    (2..6).map(|bit| 1 << bit).find(|warps| {
-        let made = compile(input, args, &with_warps(knobs, *warps), target, &Options::default());
-        made.is_ok_and(|artifact| target.spilled(&artifact.bytes) == 0)
+    (2..6).map(|bit| 1 << bit).filter(|warps| Some(*warps) != not).find_map(|warps| {
+        let made = compile(input, args, &with_warps(knobs, warps), target, &Options::default()).ok()?;
+        (target.spilled(&made.bytes) == 0).then_some((warps, made))
     })
 }
 

@@ -22,6 +22,11 @@ impl Timings {
         self.entries.push((stage.to_owned(), u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)));
     }
 
+    /// Adds what another compilation took.
+    pub fn extend(&mut self, entries: Vec<(String, u64)>) {
+        self.entries.extend(entries);
+    }
+
     /// Stage and microseconds, in order.
     pub fn entries(&self) -> &[(String, u64)] {
         &self.entries

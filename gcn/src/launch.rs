@@ -2,7 +2,7 @@
 
 use crate::error::{Fault, Outcome, Trouble};
 use crate::memory::Memory;
-use crate::object::{Descriptor, Object, USER_REGISTERS, User};
+use crate::object::{Object, USER_REGISTERS, User};
 use crate::rng::Rng;
 use crate::storage::SCRATCH_BUFFER;
 use crate::text::ACCUMULATORS;
@@ -62,9 +62,8 @@ pub(crate) fn run(object: &Object, launch: Launch<'_, '_>) -> Result<Stats, Faul
         return Err(Fault::launch(format!("{} bytes of LDS", object.descriptor.lds)));
     }
     let mut rng = Rng::new(seed);
-    let segment = arguments(object, args, &mut rng).map_err(Fault::launch)?;
+    let segment = arguments(object, args, (grid, block), &mut rng).map_err(Fault::launch)?;
     let address = memory.add(segment.clone());
-    let packet = memory.add(packet(grid, block, &object.descriptor, address));
     let mut groups: Vec<[u32; 3]> = Vec::new();
     for z in 0..grid[2] {
         groups.extend((0..grid[1]).flat_map(|y| (0..grid[0]).map(move |x| [x, y, z])));
@@ -73,48 +72,57 @@ pub(crate) fn run(object: &Object, launch: Launch<'_, '_>) -> Result<Stats, Faul
     let mut group = Group { memory, lds: vec![0; object.descriptor.lds as usize], rng };
     let mut stats = Stats::default();
     let ran = groups.iter().try_for_each(|&at| {
-        run_group(object, at, threads as u32, (address, packet, &segment), &mut group, &mut stats)
+        run_group(object, at, threads as u32, (address, &segment), &mut group, &mut stats)
     });
-    group.memory.pop();
     group.memory.pop();
     ran.map(|()| stats)
 }
 
-/// The segment of arguments: what the metadata names, junk elsewhere.
-fn arguments(object: &Object, args: &[u64], rng: &mut Rng) -> Result<Vec<u8>, Trouble> {
-    let known = &object.metadata.arguments;
-    if let Some(hidden) = known.iter().find(|a| a.kind.starts_with("hidden")) {
-        return Err(format!("the kernel wants `{}`, which only a runtime of HIP gives", hidden.kind));
+/// What a runtime of HIP writes for a hidden argument (AMDGPU usage guide, "Code Object V5 Metadata"), of those that a grid decides. Groups
+/// are whole, so that nothing remains.
+fn hidden(kind: &str, grid: [u32; 3], block: [u32; 3]) -> Option<u32> {
+    let (name, axis) = kind.rsplit_once('_')?;
+    let of = |all: [u32; 3]| Some(all[["x", "y", "z"].iter().position(|a| *a == axis)?]);
+    match name {
+        "hidden_block_count" => of(grid),
+        "hidden_group_size" => of(block),
+        "hidden_remainder" | "hidden_global_offset" => of([0; 3]),
+        "hidden_grid" => (axis == "dims").then_some(3),
+        _ => None,
     }
-    if known.len() != args.len() {
-        return Err(format!("{} arguments, the kernel's metadata names {}", args.len(), known.len()));
+}
+
+/// The segment of arguments: what the metadata names, junk elsewhere.
+fn arguments(
+    object: &Object,
+    args: &[u64],
+    (grid, block): ([u32; 3], [u32; 3]),
+    rng: &mut Rng,
+) -> Result<Vec<u8>, Trouble> {
+    let known = &object.metadata.arguments;
+    let explicit = known.iter().filter(|a| !a.is_hidden()).count();
+    if explicit != args.len() {
+        return Err(format!("{} arguments, the kernel's metadata names {explicit}", args.len()));
     }
     let size = object.descriptor.arguments as usize;
     let mut bytes = vec![0; size.next_multiple_of(ARGUMENT_LINE)];
     rng.junk(&mut bytes);
-    for (argument, value) in known.iter().zip(args) {
+    let mut explicit = args.iter();
+    for argument in known {
+        let value = if argument.is_hidden() {
+            hidden(&argument.kind, grid, block).map(u64::from)
+        } else {
+            explicit.next().copied()
+        };
+        let unknown = || format!("the kernel wants `{}`, which only a runtime of HIP gives", argument.kind);
+        let value = value.ok_or_else(unknown)?.to_le_bytes();
         let place = bytes[..size].get_mut(argument.offset..argument.offset + argument.size);
-        let from = value.to_le_bytes();
-        match (place, from.get(..argument.size)) {
+        match (place, value.get(..argument.size)) {
             (Some(place), Some(from)) => place.copy_from_slice(from),
             _ => return Err(format!("an argument of {} bytes at {}", argument.size, argument.offset)),
         }
     }
     Ok(bytes)
-}
-
-/// The packet of a launch (HSA, `hsa_kernel_dispatch_packet_t`): work items of a group, then of the grid, on each axis.
-fn packet(grid: [u32; 3], block: [u32; 3], descriptor: &Descriptor, arguments: u64) -> Vec<u8> {
-    let mut bytes = vec![0; 64];
-    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
-    for axis in 0..3 {
-        put(4 + 2 * axis, &(block[axis] as u16).to_le_bytes());
-        put(12 + 4 * axis, &grid[axis].wrapping_mul(block[axis]).to_le_bytes());
-    }
-    put(24, &descriptor.scratch.to_le_bytes());
-    put(28, &descriptor.lds.to_le_bytes());
-    put(40, &arguments.to_le_bytes());
-    bytes
 }
 
 /// A wave as the hardware starts it.
@@ -123,7 +131,7 @@ fn start(
     at: [u32; 3],
     number: u32,
     threads: u32,
-    (address, packet, segment): (u64, u64, &[u8]),
+    (address, segment): (u64, &[u8]),
     rng: &mut Rng,
 ) -> Result<Wave, Trouble> {
     let (chip, descriptor) = (object.chip, &object.descriptor);
@@ -146,7 +154,6 @@ fn start(
     for (_, user, count) in USER_REGISTERS.iter().filter(|(bit, ..)| descriptor.has(*bit)) {
         match user {
             User::Arguments => wave.set_scalar64(next, address)?,
-            User::Packet => wave.set_scalar64(next, packet)?,
             User::ScratchBuffer => wave.set_scalar64(next, SCRATCH_BUFFER)?,
             User::ScratchBase => wave.set_scalar64(next, 0)?,
             User::Other(_) => {}
@@ -180,7 +187,7 @@ fn run_group(
     object: &Object,
     at: [u32; 3],
     threads: u32,
-    segment: (u64, u64, &[u8]),
+    segment: (u64, &[u8]),
     group: &mut Group<'_, '_>,
     stats: &mut Stats,
 ) -> Result<(), Fault> {

@@ -5,7 +5,7 @@
 //! begin as junk, loads arrive as late as their wait allows, waves take turns at random. All of it is decided by a seed.
 //!
 //! A launch ends with a [`Fault`] that names the instruction: a register used while a load to it is under way, accesses outside of
-//! every buffer, of LDS or of the registers that the descriptor asks for, misaligned atomics of LDS, unknown instructions.
+//! every buffer, of LDS or of the registers that the descriptor asks for, misaligned accesses, unknown instructions.
 //!
 //! Instructions mean what AMD's instruction set documents for CDNA 2, 3, 4 and RDNA 3 say, stated here a third time: no table is shared with
 //! the compiler or with the simulator of modules. Not modelled: cycles, the wait states between dependent instructions that `s_nop`

@@ -62,6 +62,9 @@ pub struct Chip {
     /// Bytes that a lane copies to LDS without registers by one instruction, in a layout of any swizzle of 16 bytes; 0 where it takes
     /// less, which is not made use of.
     pub direct_copy: u32,
+    /// SIMD units of a compute unit, each with its part of a workgroup's waves, where the pace of products is a matter of who of two waves
+    /// computes and who reads; 0 elsewhere.
+    pub simds: u32,
     /// What `kcc targets` says.
     pub summary: &'static str,
 }
@@ -81,6 +84,7 @@ pub const CHIPS: &[Chip] = &[
         column_loads: false,
         rows: Rows::Crossbar,
         direct_copy: 0,
+        simds: 4,
         summary: "MI210, MI250: MFMA",
     },
     Chip {
@@ -96,6 +100,7 @@ pub const CHIPS: &[Chip] = &[
         column_loads: false,
         rows: Rows::Crossbar,
         direct_copy: 0,
+        simds: 4,
         summary: "MI300, MI325: MFMA",
     },
     Chip {
@@ -111,6 +116,7 @@ pub const CHIPS: &[Chip] = &[
         column_loads: true,
         rows: Rows::Swap,
         direct_copy: 16,
+        simds: 4,
         summary: "MI350, MI355: MFMA with 8-bit floats",
     },
     Chip {
@@ -126,6 +132,7 @@ pub const CHIPS: &[Chip] = &[
         column_loads: false,
         rows: Rows::Cross,
         direct_copy: 0,
+        simds: 0,
         summary: "RX 7900: WMMA, waves of 32",
     },
 ];
@@ -151,6 +158,7 @@ impl Chip {
             async_copy: false,
             direct_copy: self.direct_copy,
             wide_mma: false,
+            schedulers: self.simds,
             clusters: false,
             bulk_copy: false,
         }

@@ -11,6 +11,10 @@
 //! along a row, which memory takes at once, reductions along rows stay in a lane, and the sums lie as the next product's
 //! left operand does, where `d` is 4.
 //!
+//! `f8f6f4` products of 8-bit elements take two runs: of a lane's 32 elements the first 16 lie at k 16·(l/16) + i, the others 64 behind
+//! them. A scale belongs to 32 neighbours along k: lane `l` holds that of row (or column) l % 16 and run l/16. Both formats are named by
+//! numbers, and without scales (two constant zeros) LLVM selects the instruction that has none.
+//!
 //! WMMA's operands are the same in both halves of the wave. Sources: "AMD matrix instruction calculator" and the ISA guides'
 //! chapters on matrix instructions.
 
@@ -24,7 +28,7 @@ use std::sync::Arc;
 /// One instruction, or a few in a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
-    /// Name in the `rocdl` dialect.
+    /// Name in the `rocdl` dialect; behind a slash, what tells apart those of one name.
     pub name: &'static str,
     /// Elements of `a` and of `b`.
     pub operands: (Elem, Elem),
@@ -37,6 +41,8 @@ pub struct Product {
     pub reduced: bool,
     /// What the dialect takes for an operand: so many of these, 0 for a scalar.
     takes: (K, u16),
+    /// Whether elements are in runs, formats are numbers, and blocks may have scales.
+    runs: bool,
     /// Generations that have it and are best served by it.
     on: &'static [Matrix],
 }
@@ -48,7 +54,12 @@ const fn product(
     takes: (K, u16),
     on: &'static [Matrix],
 ) -> Product {
-    Product { name, operands, k, times: 1, reduced: false, takes, on }
+    Product { name, operands, k, times: 1, reduced: false, takes, runs: false, on }
+}
+
+/// `f8f6f4`, whose name is shared by all pairs of formats.
+const fn in_runs(name: &'static str, operands: (Elem, Elem)) -> Product {
+    Product { runs: true, ..product(name, operands, 128, (K::I32, 8), CDNA4) }
 }
 
 const BEFORE_4: &[Matrix] = &[Matrix::Cdna2, Matrix::Cdna3];
@@ -66,6 +77,10 @@ pub const TABLE: &[Product] = &[
     product("mfma.i32.16x16x16i8", (Elem::I8, Elem::I8), 16, (K::I32, 0), &[Matrix::Cdna2]),
     product("mfma.i32.16x16x32.i8", (Elem::I8, Elem::I8), 32, (K::I64, 0), &[Matrix::Cdna3]),
     product("mfma.i32.16x16x64.i8", (Elem::I8, Elem::I8), 64, (K::I32, 4), CDNA4),
+    in_runs("mfma.scale.f32.16x16x128.f8f6f4/fp8.fp8", (Elem::F8E4M3, Elem::F8E4M3)),
+    in_runs("mfma.scale.f32.16x16x128.f8f6f4/fp8.bf8", (Elem::F8E5M2, Elem::F8E4M3)),
+    in_runs("mfma.scale.f32.16x16x128.f8f6f4/bf8.fp8", (Elem::F8E4M3, Elem::F8E5M2)),
+    in_runs("mfma.scale.f32.16x16x128.f8f6f4/bf8.bf8", (Elem::F8E5M2, Elem::F8E5M2)),
     product("mfma.f32.16x16x32.fp8.fp8", (Elem::F8E4M3, Elem::F8E4M3), 32, (K::I64, 0), CDNA4),
     product("mfma.f32.16x16x32.fp8.bf8", (Elem::F8E5M2, Elem::F8E4M3), 32, (K::I64, 0), CDNA4),
     product("mfma.f32.16x16x32.bf8.fp8", (Elem::F8E4M3, Elem::F8E5M2), 32, (K::I64, 0), CDNA4),
@@ -77,6 +92,7 @@ pub const TABLE: &[Product] = &[
         times: 2,
         reduced: true,
         takes: (K::F32, 2),
+        runs: false,
         on: &[Matrix::Cdna3],
     },
     Product { times: 4, ..product("mfma.f32.16x16x4f32", (Elem::F32, Elem::F32), 16, (K::F32, 0), CDNA) },
@@ -153,6 +169,7 @@ impl Product {
             a_layout: Arc::new(self.operand_layout(1, sums)?),
             b_layout: Arc::new(self.operand_layout(0, sums)?),
             acc_layout: Arc::new(self.sums_layout()?),
+            scales: if self.runs && !sums { Some(self.scale_layouts()?.map(Arc::new)) } else { None },
         })
     }
 
@@ -166,12 +183,26 @@ impl Product {
         } else if sums {
             lanes.extend(steps(depth, 4, 16));
             registers = [steps(depth, 1, 4), steps(depth, 16, self.k)].concat();
+        } else if self.runs {
+            lanes.extend(steps(depth, held / 2, self.k / 2));
+            registers = [steps(depth, 1, held / 2), steps(depth, self.k / 2, self.k)].concat();
         } else {
             lanes.extend(steps(depth, held, self.k));
         }
         let mut extents = [16; 2];
         extents[depth] = self.k;
         Linear::new(&extents, [(Dim::Register, &registers[..]), (Dim::Lane, &lanes)])
+    }
+
+    /// Of the scales of `a`, then of `b`, one for 32 elements along the depth.
+    fn scale_layouts(&self) -> Result<[Linear; 2], LayoutError> {
+        let of = |depth: usize| {
+            let lanes = [sixteen(1 - depth), steps(depth, 1, self.k / 32)].concat();
+            let mut extents = [16; 2];
+            extents[depth] = self.k / 32;
+            Linear::new(&extents, [(Dim::Register, &[][..]), (Dim::Lane, &lanes)])
+        };
+        Ok([of(1)?, of(0)?])
     }
 
     fn sums_layout(&self) -> Result<Linear, LayoutError> {
@@ -197,29 +228,41 @@ impl Product {
         e.pure(ty, format!("llvm.bitcast {whole} : {} to {ty}", whole.ty), &[whole])
     }
 
-    /// Writes `a · b + acc`.
-    pub(crate) fn emit(&self, e: &mut Emit, a: &[V], b: &[V], acc: &[V]) -> Vec<V> {
+    /// Writes `a · b + acc`, with scales of `a` and of `b` if there are any.
+    pub(crate) fn emit(&self, e: &mut Emit, a: &[V], b: &[V], acc: &[V], scales: Option<[V; 2]>) -> Vec<V> {
         let mut sums = e.vector(acc);
         let each = (a.len() / self.times as usize).max(1);
         for (a, b) in a.chunks(each).zip(b.chunks(each)) {
-            sums = self.one(e, a, b, sums);
+            sums = self.one(e, a, b, sums, scales);
         }
         (0..acc.len()).map(|i| e.extract(sums, i)).collect()
     }
 
     /// Writes one instruction.
-    fn one(&self, e: &mut Emit, a: &[V], b: &[V], sums: V) -> V {
+    fn one(&self, e: &mut Emit, a: &[V], b: &[V], sums: V, scales: Option<[V; 2]>) -> V {
         let (first, second) = if self.is_wmma() { (a, b) } else { (b, a) };
         let (x, y) = (self.operand(e, first), self.operand(e, second));
         let types = format!("{}, {}, {}", x.ty, y.ty, sums.ty);
-        let name = self.name;
+        let name = self.name.split('/').next().unwrap_or(self.name);
         let text = if self.is_wmma() {
             let signed = if self.sums() == K::I32 { " {signA = true, signB = true}" } else { "" };
             format!("rocdl.{name} {x}, {y}, {sums}{signed} : ({types}) -> {}", sums.ty)
         } else {
             let no = e.int(K::I32, 0);
+            let modes = if self.runs {
+                let format = |e: &mut Emit, elem| e.int(K::I32, i64::from(elem == Elem::F8E5M2));
+                let formats = [format(e, self.operands.1), format(e, self.operands.0)];
+                let [of_a, of_b] = scales.unwrap_or([no; 2]);
+                // Each scale in the lowest byte of its register.
+                vec![formats[0], formats[1], no, of_b, no, of_a]
+            } else {
+                vec![no; 3]
+            };
+            let listed: Vec<String> = modes.iter().map(V::to_string).collect();
             format!(
-                "rocdl.{name} {x}, {y}, {sums}, {no}, {no}, {no} : ({types}, i32, i32, i32) -> {}",
+                "rocdl.{name} {x}, {y}, {sums}, {} : ({types}{}) -> {}",
+                listed.join(", "),
+                ", i32".repeat(modes.len()),
                 sums.ty
             )
         };
@@ -242,9 +285,17 @@ mod tests {
             let mut seen = HashSet::new();
             for l in 0..lanes {
                 for i in 0..held {
-                    let deep = if p.is_wmma() { i } else { held * (l / 16) + i };
+                    let deep = match (p.is_wmma(), p.runs) {
+                        (true, _) => i,
+                        (false, false) => held * (l / 16) + i,
+                        (false, true) => 64 * (i / 16) + 16 * (l / 16) + i % 16,
+                    };
                     assert_eq!(row.a_layout.at(i, l, 0), [l % 16, deep, 0], "{}", p.name);
                     assert_eq!(row.b_layout.at(i, l, 0), [deep, l % 16, 0], "{}", p.name);
+                }
+                if let Some([of_a, of_b]) = &row.scales {
+                    assert_eq!(of_a.at(0, l, 0), [l % 16, l / 16, 0], "{}", p.name);
+                    assert_eq!(of_b.at(0, l, 0), [l / 16, l % 16, 0], "{}", p.name);
                 }
                 for r in 0..256 / lanes {
                     let (m, n) =

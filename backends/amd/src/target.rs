@@ -4,7 +4,7 @@ use crate::buffers::{COPIES, Raw};
 use crate::chips::Chip;
 use crate::dialect::ROCDL;
 use crate::hooks::Functions;
-use crate::{code_object, lanes, matrix};
+use crate::{chips, code_object, lanes, matrix};
 use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
 use kcc_compiler::gpu::{Buffers, Facts, GpuTarget, MmaRow, Shuffle};
 use kcc_compiler::ktg::Func;
@@ -23,7 +23,7 @@ const DEVICE: &str = "convert-vector-to-llvm,convert-scf-to-cf,convert-arith-to-
 convert-cf-to-llvm,reconcile-unrealized-casts,ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}";
 
 /// Loops are turned to end in their condition: in those that begin with it the generator copies each sum from turn to turn. The
-/// last pass finds which of the launch's implicit arguments the kernel needs: none.
+/// last pass finds which of the launch's hidden arguments the kernel needs: none, or the number of blocks.
 const OPTIMISE: &str = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),\
 early-cse,slp-vectorizer,dce),amdgpu-attributor";
 
@@ -94,8 +94,14 @@ impl Target for Amd {
         if self.device { Output::Object } else { Output::Dialect }
     }
 
+    /// Without the mode in which accesses may lie anywhere, which HSA's runtimes set and others need not: LLVM would join narrow writes
+    /// of LDS by it.
     fn machine(&self, _: &str) -> Machine {
-        Machine { triple: "amdgcn-amd-amdhsa".into(), cpu: self.chip.name.into(), features: String::new() }
+        Machine {
+            triple: "amdgcn-amd-amdhsa".into(),
+            cpu: self.chip.name.into(),
+            features: "-unaligned-access-mode".into(),
+        }
     }
 
     fn link(&self, object: Vec<u8>) -> Result<Vec<u8>, Error> {
@@ -126,6 +132,11 @@ impl GpuTarget for Amd {
         &self.products
     }
 
+    /// With fewer LLVM finds no place for the operands of what it must have at once.
+    fn fewest_registers(&self, product: Option<&MmaRow>) -> u32 {
+        if product.is_some() { 64 } else { 32 }
+    }
+
     /// The code object's.
     fn isa_version(&self, _: &str) -> (u8, u8) {
         (5, 0)
@@ -143,10 +154,14 @@ impl GpuTarget for Amd {
     /// instruction of their own that quiets them.
     fn kernel_attributes(&self, func: &Func) -> String {
         let size = func.threads(self.facts.lanes);
+        // LLVM counts half of them where the other half are accumulation registers.
+        let share = if self.chip.matrix == chips::Matrix::Wmma { 1 } else { 2 };
+        let most = func.max_registers.map(|n| format!(", [\"amdgpu-num-vgpr\", \"{}\"]", n / share));
         format!(
             "rocdl.kernel, rocdl.flat_work_group_size = \"{size},{size}\", \
              rocdl.reqd_work_group_size = array<i32: {size}, 1, 1>, \
-             passthrough = [[\"uniform-work-group-size\", \"true\"], [\"amdgpu-ieee\", \"false\"]]"
+             passthrough = [[\"uniform-work-group-size\", \"true\"], [\"amdgpu-ieee\", \"false\"]{}]",
+            most.unwrap_or_default()
         )
     }
 
@@ -158,28 +173,20 @@ impl GpuTarget for Amd {
         index(e, "workitem.id", 0)
     }
 
-    /// The dispatch packet (HSA, `hsa_kernel_dispatch_packet_t`) holds the grid's extent in threads, 12 bytes in.
+    /// Among the hidden arguments of a launch (AMDGPU usage guide, "Code Object V5 Metadata": `hidden_block_count_x` and so on come first),
+    /// which the metadata then declare. Only persistent programs ask.
     fn num_blocks(&self, e: &mut Emit, axis: u8) -> V {
         if !self.device {
             return index(e, "grid.dim", axis);
         }
-        let packet = "llvm.call_intrinsic \"llvm.amdgcn.dispatch.ptr\"() : () -> !llvm.ptr<4>";
-        let at = e.pure(Ty::scalar(K::Ptr), packet.into(), &[]);
+        let hidden = "llvm.call_intrinsic \"llvm.amdgcn.implicitarg.ptr\"() : () -> !llvm.ptr<4>";
+        let hidden = e.pure(Ty::scalar(K::Ptr), hidden.into(), &[]);
         let place = format!(
-            "llvm.getelementptr {at}[{}] : (!llvm.ptr<4>) -> !llvm.ptr<4>, i8",
-            12 + 4 * u32::from(axis)
+            "llvm.getelementptr {hidden}[{}] : (!llvm.ptr<4>) -> !llvm.ptr<4>, i8",
+            4 * u32::from(axis)
         );
-        let place = e.pure(Ty::scalar(K::Ptr), place, &[at]);
-        let word = Ty::scalar(K::I32);
-        let threads = e.pure(word, format!("llvm.load {place} : !llvm.ptr<4> -> i32"), &[place]);
-        if axis > 0 {
-            return threads;
-        }
-        let size = format!("llvm.getelementptr {at}[4] : (!llvm.ptr<4>) -> !llvm.ptr<4>, i8");
-        let size = e.pure(Ty::scalar(K::Ptr), size, &[at]);
-        let size = e.pure(Ty::scalar(K::I16), format!("llvm.load {size} : !llvm.ptr<4> -> i16"), &[size]);
-        let size = e.conv("arith.extui", size, K::I32);
-        e.op2("arith.divui", threads, size)
+        let place = e.pure(Ty::scalar(K::Ptr), place, &[hidden]);
+        e.pure(Ty::scalar(K::I32), format!("llvm.load {place} invariant : !llvm.ptr<4> -> i32"), &[place])
     }
 
     fn uniform(&self, e: &mut Emit, v: V) -> V {
@@ -218,6 +225,32 @@ impl GpuTarget for Amd {
         e.line("rocdl.barrier".into());
     }
 
+    /// Nothing passes `sched_barrier 0`: products would, whose operands are in registers.
+    fn end_phase(&self, e: &mut Emit) {
+        e.line("rocdl.sched.barrier 0".into());
+        self.block_barrier(e, 0, 0);
+        e.line("rocdl.sched.barrier 0".into());
+    }
+
+    fn priority(&self, e: &mut Emit, level: u32) {
+        if level == 0 {
+            e.line("rocdl.sched.barrier 0".into());
+        }
+        e.line(format!("rocdl.s.setprio {level}"));
+    }
+
+    /// `sched_group_barrier`: so many instructions of a kind (8: MFMA, 256: reads of LDS), then those of the next.
+    fn interleave(&self, e: &mut Emit, products: u32, reads: u32) {
+        let (each, more) = (products / reads.max(1), products % reads.max(1));
+        for read in 0..reads {
+            e.line("rocdl.sched.group.barrier 256, 1, 0".into());
+            let count = each + u32::from(read < more);
+            if count > 0 {
+                e.line(format!("rocdl.sched.group.barrier 8, {count}, 0"));
+            }
+        }
+    }
+
     fn load_shared(&self, e: &mut Emit, p: V, ty: Ty) -> V {
         if !self.scoped() {
             return e.load_aligned(p, ty);
@@ -253,10 +286,17 @@ impl GpuTarget for Amd {
         Ok([e.extract(words, 0), e.extract(words, 1)])
     }
 
-    fn mma(&self, e: &mut Emit, row: &MmaRow, a: &[V], b: &[V], acc: &[V]) -> Result<Vec<V>, Error> {
+    fn mma(
+        &self,
+        e: &mut Emit,
+        row: &MmaRow,
+        (a, b): (&[V], &[V]),
+        acc: &[V],
+        scales: Option<[V; 2]>,
+    ) -> Result<Vec<V>, Error> {
         let own = matrix::named(&row.name);
         let own = own.ok_or_else(|| bug(format!("{} has no `{}`", self.full, row.name)))?;
-        Ok(own.emit(e, a, b, acc))
+        Ok(own.emit(e, a, b, acc, scales))
     }
 
     fn sync_scope(&self, scope: Scope) -> &'static str {

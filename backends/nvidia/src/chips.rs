@@ -76,6 +76,7 @@ impl Chip {
             direct_copy: 0,
             bulk_copy: self.capability >= 90,
             wide_mma: self.wide_mma,
+            schedulers: 0,
             clusters: self.capability >= 90,
             max_access: 16,
             matrix_loads: true,

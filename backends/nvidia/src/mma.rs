@@ -91,6 +91,7 @@ impl Mma {
             a_layout: Arc::new(self.fragment_a()?),
             b_layout: Arc::new(self.fragment_b()?),
             acc_layout: Arc::new(self.fragment_acc()?),
+            scales: None,
         })
     }
 

@@ -239,7 +239,14 @@ impl GpuTarget for Nvidia {
         Ok(())
     }
 
-    fn mma(&self, e: &mut Emit, row: &MmaRow, a: &[V], b: &[V], acc: &[V]) -> Result<Vec<V>, Error> {
+    fn mma(
+        &self,
+        e: &mut Emit,
+        row: &MmaRow,
+        (a, b): (&[V], &[V]),
+        acc: &[V],
+        _: Option<[V; 2]>,
+    ) -> Result<Vec<V>, Error> {
         let own = mma::find(&row.name).and_then(|m| m.emit(e, a, b, acc));
         own.ok_or_else(|| bug(format!("`{}` on {}", row.name, self.chip.name)))
     }

@@ -42,6 +42,7 @@ fn make(kinds: Kinds, acc: Elem, n: u32) -> Option<MmaRow> {
         a_layout: Arc::new(wgmma::a_layout(bytes).ok()?),
         b_layout: Arc::new(b),
         acc_layout: Arc::new(wgmma::accumulator_layout(n).ok()?),
+        scales: None,
     })
 }
 

@@ -13,7 +13,7 @@
 //! Tiles may have a leading batch axis, which lies in registers. A tile smaller than the fragment wraps around: lanes
 //! (and registers) beyond it hold what others hold.
 
-use super::MmaRow;
+use super::{MmaRow, SCALED};
 use crate::layout::{Coord, Dim, LayoutError, Linear, WarpsAlong};
 use std::collections::BTreeSet;
 
@@ -141,6 +141,17 @@ pub fn operand(row: &MmaRow, acc: &Linear, k: usize, side: usize) -> Result<Line
     };
     let (registers, lanes, warps) = (mask(registers, true), mask(lanes, false), mask(warps, false));
     Linear::new(&extents, [(Dim::Register, &registers[..]), (Dim::Lane, &lanes), (Dim::Warp, &warps)])
+}
+
+/// The layout of the scales of operand `a` (`side` 0) or `b` (`side` 1) with `k` columns or rows: as that operand's, an element for
+/// each run along `k`. `None` for a row without scales.
+///
+/// # Errors
+/// Shapes that no layout has.
+pub fn scales(row: &MmaRow, acc: &Linear, k: usize, side: usize) -> Result<Option<Linear>, LayoutError> {
+    let Some([a, b]) = &row.scales else { return Ok(None) };
+    let own = MmaRow { k: row.k / SCALED, a_layout: a.clone(), b_layout: b.clone(), ..row.clone() };
+    operand(&own, acc, k / SCALED as usize, side).map(Some)
 }
 
 /// The layout of the result of a product by single multiply-adds: a thread holds runs of four columns, rows at a distance,

@@ -31,12 +31,13 @@ pub struct GpuOptions {
 }
 
 /// Names that [`GpuOptions::parse`] knows; what else is given must be known to a pass.
-const PASSES_OWN: [&str; 10] = [
+const PASSES_OWN: [&str; 11] = [
     "cluster",
     "dies",
     "persistent",
     "specialise",
     "ping_pong",
+    "interleave",
     "rotate",
     "registers",
     "blocks_per_sm",

@@ -40,6 +40,9 @@ pub struct Facts {
     pub wide_mma: bool,
     /// Blocks form clusters.
     pub clusters: bool,
+    /// Units that issue instructions, each for its own warps of a block: with twice as many warps each has two, and keeps both its matrix unit
+    /// and memory busy where one computes while the other reads. 0: nobody looks after that.
+    pub schedulers: u32,
     /// Largest access of global memory by one thread, in bytes.
     pub max_access: u32,
 }
@@ -82,7 +85,13 @@ pub struct MmaRow {
     pub b_layout: Layout,
     /// Fragment of the accumulator as a layout of `[m, n]`.
     pub acc_layout: Layout,
+    /// Where blocks of [`SCALED`] elements along `k` may have scales: fragments of those of `a`, of `[m, k / 32]`, and of `b`, of
+    /// `[k / 32, n]`, one register each.
+    pub scales: Option<[Layout; 2]>,
 }
+
+/// Elements along the depth that share a scale (`dot_scaled`).
+pub const SCALED: u32 = 32;
 
 /// Which lane a shuffle reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +214,21 @@ pub trait GpuTarget: Send + Sync {
         Err(bug("a split barrier on a target without them"))
     }
 
+    /// The end of a phase: a barrier of the whole block, with shared memory in order, that no instruction is moved over.
+    fn end_phase(&self, e: &mut Emit) {
+        self.block_barrier(e, 0, 0);
+    }
+
+    /// From here on the warp is served before others of lower priority; 0 is the usual one.
+    fn priority(&self, e: &mut Emit, level: u32) {
+        let _ = (e, level);
+    }
+
+    /// Products of the code before are to stand between its reads of shared memory: a hint for who orders instructions.
+    fn interleave(&self, e: &mut Emit, products: u32, reads: u32) {
+        let _ = (e, products, reads);
+    }
+
     // ---- memory -------------------------------------------------------------------------------------
 
     /// Reads a scalar or vector at a pointer aligned to all of it; zero where the predicate (`i1`) does not hold, without
@@ -312,12 +336,20 @@ pub trait GpuTarget: Send + Sync {
     // ---- products -----------------------------------------------------------------------------------
 
     /// One synchronous product. Operands are fragments in the order of their layouts' registers, narrow elements packed
-    /// into `i32` (lowest first), `f32` as it is; the accumulator one value per register.
+    /// into `i32` (lowest first), `f32` as it is; the accumulator one value per register. Scales, where the row has them, are the bits
+    /// of `2^(s - 127)` as `i32`.
     ///
     /// # Errors
     /// A row that is not the target's.
-    fn mma(&self, e: &mut Emit, row: &MmaRow, a: &[V], b: &[V], acc: &[V]) -> Result<Vec<V>, Error> {
-        let _ = (e, a, b, acc);
+    fn mma(
+        &self,
+        e: &mut Emit,
+        row: &MmaRow,
+        (a, b): (&[V], &[V]),
+        acc: &[V],
+        scales: Option<[V; 2]>,
+    ) -> Result<Vec<V>, Error> {
+        let _ = (e, a, b, acc, scales);
         Err(bug(format!("`{}` on a target without it", row.name)))
     }
 

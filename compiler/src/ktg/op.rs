@@ -135,9 +135,18 @@ pub enum GpuOp {
     BarrierWait,
 
     // ---- products ----------------------------------------------------------------------------------
-    /// `(a tile|shared, b tile|shared, acc) -> acc`: `acc + a · b` by an instruction of the target's table.
+    /// `(a tile|shared, b tile|shared, acc[, scales of a, of b]) -> acc`: `acc + a · b` by an instruction of the target's table; with
+    /// scales (`u8`) as `dot_scaled` has them.
     Mma {
         /// Name of the row in [`crate::gpu::GpuTarget::mma_table`].
+        instr: String,
+        /// Only this part of the depth, from and to, by what [`GpuOp::MmaRead`] has read of the same operands; all of it without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        depth: Option<[u32; 2]>,
+    },
+    /// `(a shared, b shared, acc) -> ()`: reads the operands of such products into registers, all that a thread gives to them.
+    MmaRead {
+        /// As of the products.
         instr: String,
     },
     /// `(a tile|shared, b shared, acc, bool use_acc) -> acc`: starts `acc + a · b`, without `acc` where the flag is false;
@@ -184,6 +193,24 @@ pub enum GpuOp {
         /// The only group that does so.
         only: Option<u32>,
     },
+    /// `() -> ()`: the end of a phase: a block barrier that no instruction passes. Groups of warps that began one barrier apart are in
+    /// different phases between any two.
+    Phase {
+        /// The only group that waits here.
+        only: Option<u32>,
+    },
+    /// `() -> ()`: from here on the warp is served before others of lower priority.
+    Priority {
+        /// 0 is the usual one.
+        level: u32,
+    },
+    /// `() -> ()`: products of the code before are to stand between its reads of shared memory, spread evenly.
+    Interleave {
+        /// Products of a warp.
+        products: u32,
+        /// Reads of a thread, 16 bytes each.
+        reads: u32,
+    },
     /// `() -> ()`: waits for all blocks of the cluster.
     ClusterBarrier,
 
@@ -228,6 +255,10 @@ impl GpuOp {
             GpuOp::BarrierArrive => "barrier_arrive",
             GpuOp::BarrierWait => "barrier_wait",
             GpuOp::Mma { .. } => "mma",
+            GpuOp::MmaRead { .. } => "mma_read",
+            GpuOp::Phase { .. } => "phase",
+            GpuOp::Priority { .. } => "priority",
+            GpuOp::Interleave { .. } => "interleave",
             GpuOp::MmaAsync { .. } => "mma_async",
             GpuOp::MmaFence => "mma_fence",
             GpuOp::MmaCommit => "mma_commit",

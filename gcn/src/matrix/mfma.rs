@@ -5,6 +5,8 @@
 //! D (M×N)   lane l holds column l mod N; register r is row
 //!           16: 4·(l div 16) + r        32: 8·(r div 4) + 4·(l div 32) + r mod 4
 //! ```
+//! CDNA 4, "F8F6F4": of the 32 elements of 8 bits that a lane holds of such a product, the second half lies K/2 columns behind the first, which
+//! begin at 16·(l div M). A scale is that of 32 neighbours: lane l holds that of row l mod M and columns 32·(l div M) on; 255 is not a number.
 
 use super::{Element, element, multiply, registers};
 use crate::error::{Outcome, Trouble};
@@ -21,7 +23,7 @@ struct Input {
     register: u16,
     count: u16,
     element: Element,
-    /// Exponents of factors for each lane's elements, and the byte that holds them.
+    /// Exponents of factors, and the byte that holds them.
     scale: Option<(Source, u32)>,
 }
 
@@ -85,7 +87,8 @@ pub(super) fn decode(context: &Context<'_>) -> Option<Result<Code, Trouble>> {
 }
 
 fn scale(line: &Line, index: usize) -> Result<(Source, u32), Trouble> {
-    let byte = line.entry("op_sel", index, 0) + 2 * line.entry("op_sel_hi", index, 0);
+    // What is not printed is set.
+    let byte = line.entry("op_sel", index, 0) + 2 * line.entry("op_sel_hi", index, 1);
     Ok((Source::plain(line.operand(4 + index)?, Type::B32)?, byte))
 }
 
@@ -105,14 +108,18 @@ impl Input {
         let factors = match &self.scale {
             None => [1.0; 64],
             Some((source, byte)) => {
-                source.raw(wave, 0)?.map(|x| 2f64.powi((x >> (8 * byte) & 255) as i32 - 127))
+                let factor = |code| if code == 255 { f64::NAN } else { 2f64.powi(code as i32 - 127) };
+                source.raw(wave, 0)?.map(|x| factor(x >> (8 * byte) & 255))
             }
         };
         let bits = self.element.bits();
-        for (lane, factor) in factors.iter().enumerate() {
+        let runs = bits == 8 && held == 32;
+        for lane in 0..64 {
             for i in 0..held {
                 let value = self.element.value(element(&words, lane, i as u32, bits));
-                put(lane % m, lane / m * held + i, value * factor);
+                let group = lane / m;
+                let column = if runs { i / 16 * (k / 2) + group * 16 + i % 16 } else { group * held + i };
+                put(lane % m, column, value * factors[lane % m + m * (column / 32) % 64]);
             }
         }
         Ok(())

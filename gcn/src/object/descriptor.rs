@@ -17,7 +17,7 @@ pub(crate) struct Descriptor {
 /// What lies in scalar registers at the start, in this order, where its bit of the properties is set.
 pub(crate) const USER_REGISTERS: [(u16, User, u8); 7] = [
     (1 << 0, User::ScratchBuffer, 4),
-    (1 << 1, User::Packet, 2),
+    (1 << 1, User::Other("the dispatch packet"), 2),
     (1 << 2, User::Other("the queue"), 2),
     (1 << 3, User::Arguments, 2),
     (1 << 4, User::Other("the dispatch id"), 2),
@@ -29,8 +29,6 @@ pub(crate) const USER_REGISTERS: [(u16, User, u8); 7] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum User {
     ScratchBuffer,
-    /// Address of the packet that asked for the launch.
-    Packet,
     Arguments,
     ScratchBase,
     /// Stays undefined.
@@ -58,6 +56,12 @@ impl Descriptor {
 
     pub(crate) fn wave32(&self) -> bool {
         self.properties >> 10 & 1 == 1
+    }
+
+    /// What user registers hold that is not modelled.
+    pub(super) fn unmodelled(&self) -> impl Iterator<Item = &'static str> {
+        let asked = USER_REGISTERS.iter().filter(|(bit, ..)| self.has(*bit));
+        asked.filter_map(|(_, user, _)| if let User::Other(what) = user { Some(*what) } else { None })
     }
 
     pub(crate) fn has(&self, property: u16) -> bool {

@@ -11,6 +11,13 @@ pub(crate) struct Argument {
     pub(crate) kind: String,
 }
 
+impl Argument {
+    /// Whether a runtime writes it, not the one who launches.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.kind.starts_with("hidden")
+    }
+}
+
 /// `NT_AMDGPU_METADATA`.
 const METADATA: u32 = 32;
 

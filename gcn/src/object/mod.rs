@@ -74,9 +74,16 @@ impl Object {
         self.chip
     }
 
-    /// Offset and bytes of each argument in the segment that a launch of HIP passes.
+    /// Offset and bytes of each argument of a launch of HIP, in the segment that the hardware gets.
     pub fn argument_places(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.metadata.arguments.iter().map(|a| (a.offset, a.size))
+        self.metadata.arguments.iter().filter(|a| !a.is_hidden()).map(|a| (a.offset, a.size))
+    }
+
+    /// What the kernel asks for beside the arguments of a launch: values in registers that are not modelled and stay undefined, and the
+    /// hidden arguments, by their names in the metadata.
+    pub fn asks_for(&self) -> (Vec<&'static str>, Vec<&str>) {
+        let hidden = self.metadata.arguments.iter().filter(|a| a.is_hidden());
+        (self.descriptor.unmodelled().collect(), hidden.map(|a| a.kind.as_str()).collect())
     }
 
     /// Texts of the instructions, in order.

@@ -123,6 +123,14 @@ pub(crate) fn gather(wave: &Wave, register: u16, shape: Shape) -> Result<[Lanes;
 /// The address of each lane's piece, in bounds that the caller has checked; `None` for what is out of a buffer's bounds.
 pub(crate) type Place<'p> = &'p dyn Fn(usize, usize) -> Option<u64>;
 
+/// A piece of global memory lies at a multiple of its size: HSA's runtimes allow more, code that is to run anywhere does not count on it.
+fn aligned(lane: usize, address: u64, size: usize) -> Outcome {
+    if address.is_multiple_of(size as u64) {
+        return Ok(());
+    }
+    Err(format!("lane {lane}: {size} bytes at {address:#x}, which is no multiple of that"))
+}
+
 /// Reads pieces of at most 4 bytes; those out of bounds are 0.
 pub(crate) fn read_lanes(
     group: &mut Group<'_, '_>,
@@ -135,6 +143,7 @@ pub(crate) fn read_lanes(
         for (word, data) in data.iter_mut().enumerate().take(bytes.div_ceil(4)) {
             let Some(address) = place(lane, word) else { continue };
             let size = (bytes - 4 * word).min(4);
+            aligned(lane, address, size)?;
             let mut value = [0; 4];
             let from = group.memory.read(address, size).map_err(|e| format!("lane {lane}: {e}"))?;
             value[..size].copy_from_slice(from);
@@ -156,6 +165,7 @@ pub(crate) fn scatter(
         for (word, data) in data.iter().enumerate().take(bytes.div_ceil(4)) {
             let Some(address) = place(lane, word) else { continue };
             let size = (bytes - 4 * word).min(4);
+            aligned(lane, address, size)?;
             let to = group.memory.write(address, size).map_err(|e| format!("lane {lane}: {e}"))?;
             to.copy_from_slice(&data[lane].to_le_bytes()[..size]);
         }

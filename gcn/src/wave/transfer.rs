@@ -75,13 +75,10 @@ impl Transfer {
         }
     }
 
-    /// Bounds and alignment in LDS. Plain reads and writes have no alignment: HSA's runtimes set the mode that allows it, and LLVM joins
-    /// narrow writes by it.
+    /// Bounds and alignment in LDS: each piece lies at a multiple of its size, 12 bytes at one of 16. HSA's runtimes set a mode that allows
+    /// more; code that is to run anywhere does not count on it.
     pub(crate) fn check(&self, lds: &[u8]) -> Outcome {
-        let alignment = match self.action {
-            Action::Update(_) | Action::ReadColumns(_) => self.bytes as u32,
-            Action::Done | Action::Read | Action::Write => 1,
-        };
+        let alignment = self.bytes.next_power_of_two() as u32;
         for lane in (0..64).filter(|lane| self.mask >> lane & 1 == 1) {
             for piece in 0..self.pieces {
                 let at = self.address[lane].wrapping_add(self.offsets[piece]);

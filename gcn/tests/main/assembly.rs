@@ -15,13 +15,14 @@ fn run(program: &str, arguments: &[&std::ffi::OsStr]) {
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
-/// A code object of one kernel `k` with a pointer and, if asked for, a hidden argument.
-pub(super) fn assemble(chip: &str, body: &str, hidden: bool) -> Object {
+/// A code object of one kernel `k` with a pointer and, if asked for, a hidden argument of so many bytes.
+pub(super) fn assemble(chip: &str, body: &str, hidden: Option<(&str, u32)>) -> Object {
     let wave32 = chip.starts_with("gfx11");
     let accumulators = if wave32 { "" } else { ".amdhsa_accum_offset 32" };
     let wave = if wave32 { ".amdhsa_wavefront_size32 1" } else { "" };
-    let more = if hidden { "- {.offset: 8, .size: 8, .value_kind: hidden_block_count_x}" } else { "" };
-    let (size, lanes) = (if hidden { 16 } else { 8 }, if wave32 { 32 } else { 64 });
+    let more = hidden.map(|(kind, size)| format!("- {{.offset: 8, .size: {size}, .value_kind: {kind}}}"));
+    let more = more.unwrap_or_default();
+    let (size, lanes) = (if hidden.is_some() { 16 } else { 8 }, if wave32 { 32 } else { 64 });
     let text = format!(
         r#".amdgcn_target "amdgcn-amd-amdhsa--{chip}"
 .text
@@ -78,10 +79,21 @@ amdhsa.kernels:
 
 /// Runs one group of 64 or 128 work items on a buffer of words.
 pub(super) fn launch(object: &Object, threads: u32, words: usize, seed: u64) -> Result<Vec<u32>, String> {
+    launch_grid(object, [1; 3], threads, words, seed)
+}
+
+/// Runs so many groups on each axis.
+pub(super) fn launch_grid(
+    object: &Object,
+    grid: [u32; 3],
+    threads: u32,
+    words: usize,
+    seed: u64,
+) -> Result<Vec<u32>, String> {
     let mut bytes: Vec<u8> = (0..words as u32).flat_map(|i| (100 + i).to_le_bytes()).collect();
     let mut memory = Memory::new();
     let address = memory.borrow(&mut bytes);
-    let launch = Launch { grid: [1; 3], block: [threads, 1, 1], args: &[address], memory: &mut memory, seed };
+    let launch = Launch { grid, block: [threads, 1, 1], args: &[address], memory: &mut memory, seed };
     object.run(launch).map_err(|fault| fault.to_string())?;
     Ok(bytes.chunks(4).map(|b| u32::from_le_bytes(b.try_into().expect("four bytes"))).collect())
 }
@@ -101,6 +113,6 @@ fn on_gfx11(text: &str) -> String {
 pub(super) fn each(test: impl Fn(&str, &dyn Fn(&str) -> Object)) {
     for chip in Chip::all() {
         let text = |body: &str| if chip.lanes == 32 { on_gfx11(body) } else { body.to_owned() };
-        test(chip.name, &|body| assemble(chip.name, &text(body), false));
+        test(chip.name, &|body| assemble(chip.name, &text(body), None));
     }
 }

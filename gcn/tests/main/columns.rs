@@ -20,7 +20,7 @@ const COLUMNS: &str = "
 #[test]
 fn lanes_of_sixteen_receive_columns_of_what_they_read() {
     // Halves are numbered in the order of LDS: half h lies at byte 2 h. Four rows of sixteen, again for each sixteen lanes.
-    let words = launch(&assemble("gfx950", COLUMNS, false), 64, 128, 3).expect("it runs");
+    let words = launch(&assemble("gfx950", COLUMNS, None), 64, 128, 3).expect("it runs");
     for lane in 0..64u32 {
         let half = |row: u32| lane / 16 * 64 + 16 * row + lane % 16;
         let pair = |row: u32| half(row) | half(row + 1) << 16;
@@ -31,6 +31,6 @@ fn lanes_of_sixteen_receive_columns_of_what_they_read() {
 #[test]
 fn a_lane_of_sixteen_that_is_off_is_a_fault() {
     let off = COLUMNS.replace("  ds_read_b64_tr", "  s_mov_b64 exec, 0xff\n  ds_read_b64_tr");
-    let message = launch(&assemble("gfx950", &off, false), 64, 128, 3).expect_err("lanes are off");
+    let message = launch(&assemble("gfx950", &off, None), 64, 128, 3).expect_err("lanes are off");
     assert!(message.contains("some lanes of 16"), "{message}");
 }

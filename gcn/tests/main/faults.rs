@@ -1,6 +1,6 @@
 //! Hand-written machine code with one mistake planted: each is caught, and the code without it runs.
 
-use super::assembly::{assemble, each, launch};
+use super::assembly::{assemble, each, launch, launch_grid};
 use kcc_gcn::{Chip, Object};
 
 const DOUBLE: &str = "
@@ -37,6 +37,15 @@ fn a_store_beyond_the_buffer_is_a_fault() {
     each(|chip, object| {
         let message = launch(&object(DOUBLE), 64, 63, 1).expect_err("one word is missing");
         assert!(message.contains("lane") && message.contains("in no buffer"), "{chip}: {message}");
+    });
+}
+
+#[test]
+fn a_word_of_global_memory_that_is_misaligned_is_a_fault() {
+    each(|chip, object| {
+        let beside = DOUBLE.replacen("v2, v1, s[4:5]", "v2, v1, s[4:5] offset:2", 1);
+        let message = launch(&object(&beside), 64, 65, 1).expect_err("2 is no multiple");
+        assert!(message.contains("4 bytes at") && message.contains("no multiple"), "{chip}: {message}");
     });
 }
 
@@ -84,7 +93,7 @@ fn what_was_never_written_differs_from_seed_to_seed() {
 }
 
 #[test]
-fn registers_beyond_those_asked_for_and_misaligned_atomics_of_lds_are_faults() {
+fn registers_beyond_those_asked_for_and_misaligned_accesses_of_lds_are_faults() {
     each(|chip, object| {
         let message = launch(&object("  v_mov_b32_e32 v40, 0"), 64, 1, 1).expect_err("v40 is not there");
         assert!(message.contains("v40 is beyond"), "{chip}: {message}");
@@ -92,21 +101,46 @@ fn registers_beyond_those_asked_for_and_misaligned_atomics_of_lds_are_faults() {
         let message = launch(&add, 64, 1, 1).expect_err("2 is no multiple");
         assert!(message.contains("no multiple of 4"), "{chip}: {message}");
         let write = if chip == "gfx1100" { "store" } else { "write" };
-        let beside = format!("  v_mov_b32_e32 v1, 2\n  ds_{write}_b32 v1, v2");
-        assert!(launch(&object(&beside), 64, 1, 1).is_ok(), "{chip}: a plain access may lie anywhere");
+        for (size, from, at) in [(32, "v2", 2), (64, "v[2:3]", 4), (128, "v[4:7]", 8)] {
+            let beside = |at: u32| format!("  v_mov_b32_e32 v1, {at}\n  ds_{write}_b{size} v1, {from}");
+            let message = launch(&object(&beside(at)), 64, 1, 1).expect_err("between two words");
+            assert!(message.contains(&format!("no multiple of {}", size / 8)), "{chip}: {message}");
+            assert!(launch(&object(&beside(2 * at)), 64, 1, 1).is_ok(), "{chip}: {size}");
+        }
     });
 }
 
 #[test]
-fn hidden_arguments_are_refused() {
-    let object = assemble("gfx942", DOUBLE, true);
-    assert!(launch(&object, 64, 64, 1).expect_err("nobody gives it").contains("hidden_block_count_x"));
+fn hidden_arguments_of_the_grid_are_given_and_others_refused() {
+    // The grid is 3 by 2 by 5 groups of 64.
+    let kinds = [
+        ("hidden_block_count_x", 4, 3),
+        ("hidden_block_count_y", 4, 2),
+        ("hidden_block_count_z", 4, 5),
+        ("hidden_group_size_x", 2, 64),
+        ("hidden_group_size_z", 2, 1),
+        ("hidden_remainder_x", 2, 0),
+        ("hidden_global_offset_y", 8, 0),
+        ("hidden_grid_dims", 2, 3),
+    ];
+    for (kind, size, value) in kinds {
+        let load = format!(
+            "  s_load_dwordx2 s[4:5], s[0:1], 0x0\n  s_load_dword s6, s[0:1], 0x8\n  v_lshlrev_b32_e32 v1, 2, v0
+  s_waitcnt lgkmcnt(0)\n  s_and_b32 s6, s6, {}\n  v_mov_b32_e32 v2, s6\n  global_store_dword v1, v2, s[4:5]",
+            if size == 2 { "0xffff" } else { "-1" }
+        );
+        let object = assemble("gfx942", &load, Some((kind, size)));
+        assert_eq!(object.asks_for(), (vec![], vec![kind]));
+        assert_eq!(launch_grid(&object, [3, 2, 5], 64, 64, 1), Ok(vec![value; 64]), "{kind}");
+    }
+    let object = assemble("gfx942", DOUBLE, Some(("hidden_hostcall_buffer", 8)));
+    assert!(launch(&object, 64, 64, 1).expect_err("nobody gives it").contains("hidden_hostcall_buffer"));
 }
 
 #[test]
 fn an_unknown_instruction_matters_only_when_it_runs() {
-    let skipped = assemble("gfx942", "  s_branch .Lover\n  v_exp_legacy_f32_e32 v0, v0\n.Lover:", false);
+    let skipped = assemble("gfx942", "  s_branch .Lover\n  v_exp_legacy_f32_e32 v0, v0\n.Lover:", None);
     assert!(launch(&skipped, 64, 1, 1).is_ok());
-    let run = assemble("gfx942", "  v_exp_legacy_f32_e32 v0, v0", false);
+    let run = assemble("gfx942", "  v_exp_legacy_f32_e32 v0, v0", None);
     assert!(launch(&run, 64, 1, 1).expect_err("it runs").contains("does not know `v_exp_legacy_f32_e32`"));
 }

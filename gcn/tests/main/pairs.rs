@@ -18,7 +18,7 @@ fn a_move_of_pairs_takes_the_words_that_op_sel_names() {
   s_waitcnt lgkmcnt(0)
   global_store_dwordx2 v1, v[6:7], s[4:5]"
             );
-            let words = launch(&assemble(chip, &body, false), 64, 128, 1).expect("it runs");
+            let words = launch(&assemble(chip, &body, None), 64, 128, 1).expect("it runs");
             assert_eq!(words[..2], [10 + first, 20 + second], "{chip}");
         }
     }

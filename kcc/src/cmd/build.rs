@@ -231,6 +231,8 @@ fn one(
         let (cubin, warning) = assembled(&request, target, &artifact)?;
         warning.into_iter().for_each(|w| warned.also(w));
         artifact.bytes = cubin.bytes;
+    } else if emit == Emit::Obj {
+        registers::linked(&request, target, &artifact.bytes).into_iter().for_each(|w| warned.also(w));
     }
     write(emit, path, kernel, &specs, &artifact)?;
     Ok(artifact.timings)

@@ -4,6 +4,7 @@
 //! PTX ─ ptxas ─┬─ code ───────────────── registers kept in memory: a warning
 //!              └─ too few registers ──── an error
 //!                      both with options that were tried and are better
+//! code object ─ says itself how many registers it keeps in memory: a warning
 //! ```
 //! How many registers code takes is known only once it is assembled, so what would do is found by trying.
 
@@ -47,6 +48,37 @@ pub(super) fn assemble(
     }
 }
 
+/// A warning where linked code says that it keeps registers in memory.
+pub(super) fn linked(request: &CompileRequest, target: &dyn Target, code: &[u8]) -> Option<Failure> {
+    let kept = target.spilled(code);
+    if kept == 0 {
+        return None;
+    }
+    let (loc, tile) = largest(&request.kernel);
+    let asked = request.options.get("registers").map(|n| format!(" with option registers={n}"));
+    let message = format!(
+        "`{}` keeps {kept} of each thread's registers in memory{}; its largest tile is {tile}",
+        request.kernel.name,
+        asked.unwrap_or_default()
+    );
+    let fits = |warps: &&u32| {
+        let mut request = request.clone();
+        request.options.insert("warps".to_owned(), warps.to_string());
+        let made = Session::new().compile(&request, target, &Options::default());
+        made.is_ok_and(|artifact| target.spilled(&artifact.bytes) == 0)
+    };
+    let warps = WARPS.iter().find(fits).map(|w| format!("warps={w}"));
+    Some(said(Severity::Warning, loc, message, without(warps)))
+}
+
+/// What to do about registers in memory, with an option that avoids them or none.
+fn without(option: Option<String>) -> String {
+    match option {
+        Some(option) => format!("--option {option} keeps them all in registers"),
+        None => "no number of warps avoids it: give that tile half of its rows or columns".to_owned(),
+    }
+}
+
 /// What other options are tried on.
 struct Trial<'t> {
     request: &'t CompileRequest,
@@ -66,11 +98,7 @@ impl Trial<'_> {
              {tile} is the largest",
             self.request.kernel.name, usage.registers
         );
-        let help = match self.without_spills() {
-            Some(option) => format!("--option {option} keeps them all in registers"),
-            None => "no number of warps avoids it: give that tile half of its rows or columns".to_owned(),
-        };
-        Some(said(Severity::Warning, loc, message, help))
+        Some(said(Severity::Warning, loc, message, without(self.without_spills())))
     }
 
     fn short(&self, short: TooFew, arch: &str) -> Failure {

@@ -6,6 +6,7 @@
 pub mod emulate;
 pub mod kernels;
 pub mod mutate;
+pub mod passes;
 pub mod products;
 pub mod random;
 pub mod simulate;

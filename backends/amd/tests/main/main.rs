@@ -9,7 +9,10 @@ mod metadata;
 mod mutate;
 mod objects;
 mod order;
+mod passes;
+mod phases;
 mod random;
+mod scaled;
 mod shipped;
 
 use kcc_amd::Amd;

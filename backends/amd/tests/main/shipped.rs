@@ -7,6 +7,7 @@ use kcc_amd::code_object::note;
 use kcc_backend_tests::simulate::compile_ideal;
 use kcc_dsl::exchange::Artifact;
 use kcc_dsl::ir::Kernel;
+use kcc_gcn::Object;
 use kcc_kernels as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -59,7 +60,20 @@ fn wrong(kernel: &Kernel, (name, chip, options): &Case) -> Option<String> {
     if !spilled.is_empty() {
         return Some(spilled.join(", "));
     }
-    missing(name, &artifact)
+    strange(&artifact).or_else(|| missing(name, &artifact))
+}
+
+/// Inputs of a kernel that are no arguments of the metadata, and instructions that the emulator cannot run.
+fn strange(artifact: &Artifact) -> Option<String> {
+    let object = match Object::load(&artifact.bytes, &artifact.symbol) {
+        Ok(object) => object,
+        Err(e) => return Some(e.to_string()),
+    };
+    let (registers, hidden) = object.asks_for();
+    if let Some(what) = registers.first().copied().or(hidden.first().copied()) {
+        return Some(format!("it asks for {what}"));
+    }
+    object.unknown().next().map(|text| format!("the emulator does not know `{text}`"))
 }
 
 /// Which of the instructions that a product of bf16 is made of are not there.

@@ -1,28 +1,13 @@
-//! Each pass of the GPU level on a function of its own: text in, text out.
-//!
-//! `tests/filetests/<pass>.<case>.ktg` is what the pass gets, `….out` what it makes of it. `BLESS=1` rewrites what comes
-//! out; `BLESS=inputs` makes the inputs anew too, from the kernels below by the passes that run before.
+//! Each pass of the GPU level on a function of its own; see [`kcc_backend_tests::passes`].
 
 use super::dots;
 use kcc_backend_tests::kernels;
-use kcc_compiler::Target;
-use kcc_compiler::gpu::GpuOptions;
-use kcc_compiler::ktg::{Func, import, print, read, verify};
+use kcc_backend_tests::passes::{Case, check};
 use kcc_compiler::passes::gpu::PASSES;
-use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{Builder, Elem, Kernel, ParamKind};
+use kcc_dsl::ir::{Builder, Elem, Kernel};
 use kcc_nvidia::Nvidia;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-
-/// One pass on one kernel.
-struct Case {
-    pass: &'static str,
-    name: &'static str,
-    kernel: fn() -> Kernel,
-    target: &'static str,
-    knobs: &'static [(&'static str, &'static str)],
-}
+use std::collections::BTreeSet;
+use std::path::Path;
 
 const OLD: &str = "nvidia:sm_80";
 const NEW: &str = "nvidia:sm_90a";
@@ -104,78 +89,18 @@ const CASES: &[Case] = &[
     case("specialise_warps", "registers_change_hands", attention, NEW, EIGHT),
 ];
 
-impl Case {
-    fn path(&self, extension: &str) -> PathBuf {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests");
-        folder.join(format!("{}.{}.{extension}", self.pass, self.name))
-    }
-
-    fn options(&self) -> GpuOptions {
-        let knobs: BTreeMap<String, String> =
-            self.knobs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        GpuOptions::parse(&knobs).expect("known options")
-    }
-
-    fn run(&self, func: &mut Func, passes: std::ops::Range<usize>) {
-        let target = Nvidia::open(self.target).expect("a known chip");
-        let gpu = target.gpu().expect("a GPU");
-        for pass in &PASSES[passes] {
-            (pass.run)(func, gpu, &self.options()).unwrap_or_else(|e| panic!("{}: {e:?}", pass.name));
-            verify::verify(func).unwrap_or_else(|e| panic!("after {}: {e:?}", pass.name));
-        }
-    }
-
-    fn index(&self) -> usize {
-        PASSES.iter().position(|p| p.name == self.pass).expect("a pass of that name")
-    }
-
-    /// What the passes before make of the kernel, without places in this repository's tests.
-    fn input(&self) -> Func {
-        let kernel = (self.kernel)();
-        let args: Vec<ArgSpec> = kernel
-            .params
-            .iter()
-            .map(|p| match p.kind {
-                ParamKind::View { rank, .. } => ArgSpec::ideal(rank),
-                ParamKind::Scalar(_) => ArgSpec::default(),
-            })
-            .collect();
-        let mut func = import::import(&kernel, &args, self.options().warps.unwrap_or(4));
-        self.run(&mut func, 0..self.index());
-        func.locs.truncate(1);
-        func.locs[0].file = "kernel.rs".into();
-        func.walk_mut(&mut |op| op.loc = Default::default());
-        func
-    }
-}
-
 #[test]
 fn each_pass_makes_what_is_expected_of_its_input() {
-    let bless = std::env::var("BLESS").unwrap_or_default();
-    for case in CASES {
-        let (from, to) = (case.path("ktg"), case.path("out"));
-        if bless == "inputs" {
-            std::fs::write(&from, print::to_text(&case.input())).expect("the folder is writable");
-        }
-        let text = std::fs::read_to_string(&from).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
-        let mut func = read::from_text(&text, &from.display().to_string()).expect("a function");
-        case.run(&mut func, case.index()..case.index() + 1);
-        let made = print::to_text(&func);
-        assert_ne!(made, text, "{} changes nothing in {}", case.pass, case.name);
-        if !bless.is_empty() {
-            std::fs::write(&to, &made).expect("the folder is writable");
-        }
-        let expected = std::fs::read_to_string(&to).unwrap_or_else(|e| panic!("{}: {e}", to.display()));
-        for (i, (a, b)) in made.lines().zip(expected.lines()).enumerate() {
-            assert_eq!(a, b, "{}:{}: BLESS=1 accepts what the pass makes", to.display(), i + 1);
-        }
-        assert_eq!(made.lines().count(), expected.lines().count(), "{}", to.display());
-    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests");
+    check(CASES, &folder, &|name| Box::new(Nvidia::open(name).expect("a known chip")));
 }
+
+/// Those that have nothing to do on NVIDIA's chips, and their cases with AMD's.
+const ELSEWHERE: [&str; 1] = ["alternate_phases"];
 
 #[test]
 fn every_pass_has_a_case() {
-    let with: BTreeSet<&str> = CASES.iter().map(|c| c.pass).collect();
+    let with: BTreeSet<&str> = CASES.iter().map(|c| c.pass).chain(ELSEWHERE).collect();
     for pass in PASSES {
         assert!(with.contains(pass.name), "no case for {}", pass.name);
     }

@@ -10,14 +10,15 @@
 use super::shared::Places;
 use super::value::per_word;
 use super::{Lower, Val};
-use crate::emit::V;
+use crate::emit::{K, V};
 use crate::error::{Error, bug};
-use crate::gpu::MmaRow;
 use crate::gpu::fragments::{self, FMA};
+use crate::gpu::{GpuTarget, MmaRow, SCALED};
 use crate::ktg::{Op, SharedType};
 use crate::layout::{Coord, Dim, Linear, Presence};
 use kcc_dsl::ir::{Elem, ValueId};
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 /// An operand of a product, ready to give the words of one step.
 struct Operand {
@@ -45,25 +46,109 @@ enum Source {
     Elements { base: V, ty: SharedType },
 }
 
+/// Scales of an operand, by coordinate.
+struct Scales {
+    layout: crate::ktg::Layout,
+    holder: HashMap<Coord, u32>,
+    wide: Vec<V>,
+}
+
+impl Scales {
+    fn of(&self, batch: u32, i: u32, j: u32) -> Result<V, Error> {
+        let register = self.holder.get(&whole(&self.layout, batch, i, j));
+        let scale = register.and_then(|r| self.wide.get(*r as usize));
+        scale.copied().ok_or_else(|| bug("a fragment without its scale"))
+    }
+}
+
+/// Operands that were read ahead of their products: words by batch and depth.
+pub(super) struct Read {
+    sides: [Operand; 2],
+    steps: HashMap<(u32, u32), [HashMap<Coord, V>; 2]>,
+}
+
+fn row_of<'t>(target: &'t dyn GpuTarget, instr: &str) -> Result<&'t MmaRow, Error> {
+    let row = target.mma_table().iter().find(|r| r.name == instr);
+    row.ok_or_else(|| bug(format!("`{instr}` is in no table")))
+}
+
 fn in_layout(e: impl std::fmt::Display) -> Error {
     bug(e.to_string())
 }
 
 impl Lower<'_> {
-    pub(super) fn product(&mut self, instr: &str, op: &Op) -> Result<(), Error> {
-        let &[a, b, acc] = op.operands.as_slice() else { return Err(bug("a product without its operands")) };
+    /// Reads all that products of these operands take.
+    pub(super) fn read_operands(&mut self, instr: &str, op: &Op) -> Result<(), Error> {
+        let &[a, b, acc] = op.operands.as_slice() else { return Err(bug("operands to read without a sum")) };
+        let row = row_of(self.target, instr)?;
+        let (layout, shape) = (self.layout(acc)?, self.shape_of(acc));
+        let k = self.extent(a, shape.len() - 1)?;
+        let sides = [self.operand(row, &layout, a, k, 0)?, self.operand(row, &layout, b, k, 1)?];
+        let batches: BTreeSet<u32> = fragments::starts(row, &layout, &shape).iter().map(|s| s[0]).collect();
+        let mut steps = HashMap::new();
+        for batch in batches {
+            for at in (0..k as u32).step_by(row.k as usize) {
+                let [x, y] = &sides;
+                steps.insert(
+                    (batch, at),
+                    [self.step(row, x, 0, batch, at)?, self.step(row, y, 1, batch, at)?],
+                );
+            }
+        }
+        self.read.insert([a, b], Rc::new(Read { sides, steps }));
+        Ok(())
+    }
+
+    /// The end of a phase, of one group of warps only if asked.
+    pub(super) fn phase(&mut self, only: Option<u32>) -> Result<(), Error> {
+        let Some(group) = only else {
+            self.target.end_phase(&mut self.e);
+            return Ok(());
+        };
+        let warps = self.target.facts().schedulers.max(1);
+        let first = self.e.int(K::I32, i64::from(group * warps));
+        let own = self.e.op2("arith.subi", self.warp, first);
+        let count = self.e.int(K::I32, i64::from(warps));
+        let within = self.e.cmpi("ult", own, count);
+        let open = self.e.begin_if(within, &[]);
+        self.target.end_phase(&mut self.e);
+        self.e.end_if(open, &[]);
+        Ok(())
+    }
+
+    pub(super) fn product(&mut self, instr: &str, depth: Option<[u32; 2]>, op: &Op) -> Result<(), Error> {
+        let &[a, b, acc, ref scales @ ..] = op.operands.as_slice() else {
+            return Err(bug("a product without its operands"));
+        };
         if instr == FMA {
             return self.multiply_add(a, b, acc, op.results[0]);
         }
         let target = self.target;
-        let row = target.mma_table().iter().find(|r| r.name == instr);
-        let row = row.ok_or_else(|| bug(format!("`{instr}` is in no table")))?;
+        let row = row_of(target, instr)?;
         let layout = self.layout(acc)?;
         let shape = self.shape_of(acc);
         let rank = shape.len();
         let k = self.extent(a, rank - 1)?;
-        let left = self.operand(row, &layout, a, k, 0)?;
-        let right = self.operand(row, &layout, b, k, 1)?;
+        let read = match depth {
+            Some(_) => {
+                let read = self.read.get(&[a, b]).cloned();
+                Some(read.ok_or_else(|| bug("a part of a product whose operands were not read"))?)
+            }
+            None => None,
+        };
+        let [from, to] = depth.map_or([0, k], |d| d.map(|at| at as usize));
+        let fresh;
+        let [left, right] = match &read {
+            Some(read) => &read.sides,
+            None => {
+                fresh = [self.operand(row, &layout, a, k, 0)?, self.operand(row, &layout, b, k, 1)?];
+                &fresh
+            }
+        };
+        let scales = match scales {
+            &[of_a, of_b] => Some([self.scales(of_a)?, self.scales(of_b)?]),
+            _ => None,
+        };
         let mut sums = self.regs(acc)?;
         let starts = fragments::starts(row, &layout, &shape);
         let holder = by_coordinate(&layout);
@@ -80,16 +165,27 @@ impl Lower<'_> {
         let batches: BTreeSet<u32> = starts.iter().map(|s| s[0]).collect();
         for batch in batches {
             let own: Vec<[u32; 3]> = starts.iter().copied().filter(|s| s[0] == batch).collect();
-            for step in (0..k).step_by(row.k as usize) {
+            for step in (from..to).step_by(row.k as usize) {
                 let at = step as u32;
-                let x = self.step(row, &left, 0, batch, at)?;
-                let y = self.step(row, &right, 1, batch, at)?;
+                let words;
+                let [x, y] = match read.as_ref().and_then(|r| r.steps.get(&(batch, at))) {
+                    Some(words) => words,
+                    None => {
+                        words = [self.step(row, left, 0, batch, at)?, self.step(row, right, 1, batch, at)?];
+                        &words
+                    }
+                };
                 for &[_, m, n] in &own {
-                    let a = pick(row, &left, &x, 0, (batch, m, at))?;
-                    let b = pick(row, &right, &y, 1, (batch, at, n))?;
+                    let a = pick(row, left, x, 0, (batch, m, at))?;
+                    let b = pick(row, right, y, 1, (batch, at, n))?;
                     let into = registers(batch, m, n)?;
                     let c: Vec<V> = into.iter().map(|r| sums[*r]).collect();
-                    let out = target.mma(&mut self.e, row, &a, &b, &c)?;
+                    let run = at / SCALED;
+                    let scale = match &scales {
+                        Some([of_a, of_b]) => Some([of_a.of(batch, m, run)?, of_b.of(batch, run, n)?]),
+                        None => None,
+                    };
+                    let out = target.mma(&mut self.e, row, (&a, &b), &c, scale)?;
                     // Registers that wrap around hold the same sum: the first one counts.
                     for (r, v) in into.iter().zip(&out).rev() {
                         sums[*r] = *v;
@@ -99,6 +195,14 @@ impl Lower<'_> {
         }
         self.set(op.results[0], Val::Regs(sums));
         Ok(())
+    }
+
+    /// Scales as numbers of 32 bits.
+    fn scales(&mut self, v: ValueId) -> Result<Scales, Error> {
+        let layout = self.layout(v)?;
+        let holder = by_coordinate(&layout);
+        let wide = self.regs(v)?.into_iter().map(|s| self.e.conv("arith.extui", s, K::I32)).collect();
+        Ok(Scales { layout, holder, wide })
     }
 
     fn extent(&self, v: ValueId, axis: usize) -> Result<usize, Error> {

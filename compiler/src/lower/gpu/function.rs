@@ -92,6 +92,7 @@ pub fn lower(func: &Func, memory: Memory, target: &dyn GpuTarget) -> Result<Lowe
         shared,
         scratch,
         direct: Default::default(),
+        read: HashMap::new(),
         order: Default::default(),
         group: (0, 0),
         new_barriers: Vec::new(),

@@ -97,6 +97,8 @@ pub struct Lower<'f> {
     pub shared: V,
     scratch: convert::Scratch,
     direct: direct_copy::Direct,
+    /// Operands that were read ahead of their products.
+    read: HashMap<[ValueId; 2], std::rc::Rc<dot::Read>>,
     order: memory::Order,
     /// Barrier and number of threads that run this code together; 0 threads is the whole block.
     pub group: (u32, u32),
@@ -254,7 +256,17 @@ impl Lower<'_> {
             | GpuOp::AsyncLoadRows { .. }
             | GpuOp::AsyncCommit
             | GpuOp::AsyncWait { .. } => self.async_op(kind, op),
-            GpuOp::Mma { instr } => self.product(instr, op),
+            GpuOp::Mma { instr, depth } => self.product(instr, *depth, op),
+            GpuOp::MmaRead { instr } => self.read_operands(instr, op),
+            GpuOp::Phase { only } => self.phase(*only),
+            GpuOp::Priority { level } => {
+                self.target.priority(&mut self.e, *level);
+                Ok(())
+            }
+            GpuOp::Interleave { products, reads } => {
+                self.target.interleave(&mut self.e, *products, *reads);
+                Ok(())
+            }
             g => Err(self.missing(op, g.name())),
         }
     }

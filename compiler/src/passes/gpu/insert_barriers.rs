@@ -79,6 +79,13 @@ struct Access {
     barrier: bool,
 }
 
+/// Whether the threads of a loop meet where its phases end, and nowhere else.
+fn has_phases(op: &Op) -> bool {
+    let ops = op.regions.iter().flat_map(|r| &r.ops);
+    matches!(op.kind, Kind::Tile(OpKind::For { .. }))
+        && ops.into_iter().any(|o| matches!(o.kind, Kind::Gpu(GpuOp::Phase { .. })))
+}
+
 struct Pass<'f> {
     func: &'f Func,
     ranges: HashMap<ValueId, Range>,
@@ -179,6 +186,8 @@ impl Pass<'_> {
                     }
                     *state = after;
                 }
+                // In order by its phases, around which a barrier and the phases of single groups stand.
+                Kind::Tile(OpKind::For { .. }) if has_phases(&op) => *state = State::default(),
                 Kind::Tile(OpKind::For { .. } | OpKind::While) => {
                     // A loop may not run at all, so that what came before it is still open after it.
                     loop {

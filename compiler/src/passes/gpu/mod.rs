@@ -8,6 +8,7 @@
 //! it, and converts where two meet.
 
 pub mod allocate_shared;
+pub mod alternate_phases;
 pub mod assign_layouts;
 pub mod form_clusters;
 pub mod insert_barriers;
@@ -56,6 +57,7 @@ pub const PASSES: &[GpuPass] = &[
     assign_layouts::PASS,
     rotate_mma::PASS,
     ping_pong::PASS,
+    alternate_phases::PASS,
     allocate_shared::PASS,
     insert_barriers::PASS,
     specialise_warps::PASS,

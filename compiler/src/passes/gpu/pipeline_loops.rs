@@ -18,7 +18,7 @@ pub(crate) use direct::direct_pieces;
 pub(crate) use pieces::pieces;
 pub use pieces::rows_layout;
 
-use super::GpuPass;
+use super::{GpuPass, alternate_phases};
 use crate::error::Error;
 use crate::gpu::{GpuOptions, GpuTarget};
 use crate::ktg::access::Views;
@@ -49,6 +49,8 @@ struct Facts {
     lanes: u32,
     threads: u32,
     registers: u32,
+    /// Units of the chip that each issue the instructions of their own warps.
+    schedulers: u32,
 }
 
 fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
@@ -65,6 +67,7 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
         lanes: chip.lanes,
         threads: func.threads(chip.lanes),
         registers: chip.registers,
+        schedulers: chip.schedulers,
     };
     let mut others = 0;
     func.walk(&mut |op| {
@@ -94,12 +97,15 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
         };
         let mut copies = copies(func, facts, &op);
         let asked = if *stages > 0 { Some(u32::from(*stages)) } else { options.stages };
+        // Direct copies are waited for by every barrier, so that phases would wait for them: only for those who ask.
+        let alternates = alternate_phases::wanted(func, facts.schedulers, options, &op);
+        let insists = alternates && options.all.contains_key("ping_pong");
         let ring: u32 = copies.iter().map(|c| c.ty.bytes()).sum();
         // Whatever is asked for is tried; what nobody asked for must fit.
         let (room, others) = memory;
         let fits = |stages: u32| others.saturating_sub(ring) + ring * stages <= room;
-        if let Some(stages) =
-            direct::stages(func, facts, &copies, options.capped(asked.unwrap_or(direct::STAGES)))
+        if let (false, Some(stages)) =
+            (insists, direct::stages(func, facts, &copies, options.capped(asked.unwrap_or(direct::STAGES))))
             && (asked.is_some() || fits(stages))
         {
             func.count("stages", u64::from(stages));
@@ -121,6 +127,10 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
         if facts.staged {
             // A second buffer saves a meeting of threads a turn, and costs an addition for each place that is read: for those
             // who ask.
+            if alternates && (insists || asked.is_none_or(|s| s == 2)) && copies.len() == stored(&op) {
+                done.extend(staged::stored_behind(func, op, &copies));
+                continue;
+            }
             let buffers = if asked.is_some_and(|s| s > 2) { 2 } else { 1 };
             done.extend(staged::pipelined(func, op, &copies, buffers));
             continue;
@@ -128,6 +138,12 @@ fn walk(func: &mut Func, block: &mut Block, facts: &Facts, options: &GpuOptions,
         done.extend(pipelined(func, op, &copies, stages, false));
     }
     block.ops = done;
+}
+
+/// How many tiles a loop's body stores to shared memory.
+fn stored(op: &Op) -> usize {
+    let ops = op.regions.iter().flat_map(|r| &r.ops);
+    ops.filter(|o| matches!(o.kind, Kind::Gpu(GpuOp::StoreShared))).count()
 }
 
 /// A load whose only use is a store to shared memory of its own.
@@ -235,7 +251,12 @@ fn ahead(
 
 /// Whether a view is on memory that the kernel does not write.
 fn constant_view(func: &Func, facts: &Facts, view: ValueId) -> bool {
-    let param = facts.views.get(view).and_then(|f| func.params.get(f.param));
+    is_constant(func, &facts.views, view)
+}
+
+/// The same, of what is known of views.
+pub(super) fn is_constant(func: &Func, views: &Views, view: ValueId) -> bool {
+    let param = views.get(view).and_then(|f| func.params.get(f.param));
     param.is_some_and(|p| matches!(p.kind, ParamKind::View { mutable: false, .. }))
 }
 

@@ -8,10 +8,10 @@
 //! The result's layout is fixed; `assign_layouts` chooses those of other tiles around it.
 
 use super::GpuPass;
-use super::prepare_dots::row_for;
+use super::prepare_dots::{row_for, scaled_row};
 use crate::error::{Error, at, bug};
 use crate::gpu::fragments::{self, Division, FMA};
-use crate::gpu::{GpuOptions, GpuTarget, MmaKind, MmaRow};
+use crate::gpu::{GpuOptions, GpuTarget, MmaRow};
 use crate::ktg::access::Views;
 use crate::ktg::{Block, Builder, Func, GpuOp, Kind, Op, SharedType, Type};
 use crate::layout::Dim;
@@ -51,6 +51,8 @@ struct Plan {
     instr: String,
     acc: Arc<crate::layout::Linear>,
     places: [Place; 2],
+    /// Layouts of scales, where operands have some.
+    scales: Option<[Arc<crate::layout::Linear>; 2]>,
 }
 
 fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Error> {
@@ -61,7 +63,7 @@ fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Er
     let mut plans = HashMap::new();
     let mut failed = None;
     func.walk(&mut |op| {
-        if let (Kind::Tile(OpKind::Dot { .. }), None) = (&op.kind, &failed) {
+        if let (true, None) = (is_dot(&op.kind), &failed) {
             match plan(func, target, &defs, &chained, op) {
                 Ok(p) => drop(plans.insert(op.results[0], p)),
                 Err(e) => failed = Some(e),
@@ -109,6 +111,19 @@ fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Er
     Ok(())
 }
 
+fn is_dot(kind: &Kind) -> bool {
+    matches!(kind, Kind::Tile(OpKind::Dot { .. } | OpKind::DotScaled { .. }))
+}
+
+/// The operands of a product: tiles, their scales if they have some, what is added to.
+fn operands(op: &Op) -> Option<([ValueId; 2], Option<[ValueId; 2]>, ValueId)> {
+    match (&op.kind, op.operands.as_slice()) {
+        (Kind::Tile(OpKind::Dot { .. }), &[a, b, acc]) => Some(([a, b], None, acc)),
+        (Kind::Tile(OpKind::DotScaled { .. }), &[a, sa, b, sb, acc]) => Some(([a, b], Some([sa, sb]), acc)),
+        _ => None,
+    }
+}
+
 fn collect(block: &Block, within: usize, loops: &mut usize, defs: &mut HashMap<ValueId, Def>) {
     for op in &block.ops {
         for r in &op.results {
@@ -134,7 +149,7 @@ fn collect(block: &Block, within: usize, loops: &mut usize, defs: &mut HashMap<V
 fn chains(defs: &HashMap<ValueId, Def>) -> Vec<ValueId> {
     let mut chained = Vec::new();
     for (v, d) in defs {
-        if let (Kind::Tile(OpKind::Dot { .. }), Some(a)) = (&d.kind, d.operands.first())
+        if let (true, Some(a)) = (is_dot(&d.kind), d.operands.first())
             && let Some(from) = product_behind(defs, *a, 0)
         {
             chained.extend([*v, from]);
@@ -147,7 +162,7 @@ fn chains(defs: &HashMap<ValueId, Def>) -> Vec<ValueId> {
 fn product_behind(defs: &HashMap<ValueId, Def>, v: ValueId, depth: usize) -> Option<ValueId> {
     let d = defs.get(&v)?;
     match &d.kind {
-        Kind::Tile(OpKind::Dot { .. }) => Some(v),
+        k if is_dot(k) => Some(v),
         Kind::Tile(
             OpKind::Unary(_)
             | OpKind::Binary(_)
@@ -173,9 +188,7 @@ fn plan(
     op: &Op,
 ) -> Result<Plan, Error> {
     let place = at(func.loc(op.loc));
-    let (Kind::Tile(OpKind::Dot { precision }), &[a, b, _], &[result]) =
-        (&op.kind, op.operands.as_slice(), op.results.as_slice())
-    else {
+    let (Some(([a, b], scales, _)), &[result]) = (operands(op), op.results.as_slice()) else {
         return Err(place.bug("a dot without its operands"));
     };
     let tile =
@@ -183,7 +196,14 @@ fn plan(
     let (ta, tb, tr) = (tile(a)?, tile(b)?, tile(result)?);
     let lanes = target.facts().lanes;
     let in_layout = |e: crate::layout::LayoutError| at(func.loc(op.loc)).bug(e.to_string());
-    let Some(row) = row_for(target.mma_table(), MmaKind::Sync, (ta.elem, tb.elem), *precision) else {
+    let deep = ta.shape[ta.rank() - 1];
+    let row = match &op.kind {
+        Kind::Tile(OpKind::Dot { precision }) => {
+            row_for(target.mma_table(), (ta.elem, tb.elem), deep, *precision)
+        }
+        _ => scaled_row(target.mma_table(), (ta.elem, tb.elem), deep),
+    };
+    let Some(row) = row else {
         if !ta.elem.is_float() || ta.elem != kcc_dsl::ir::Elem::F32 {
             return Err(place
                 .unsupported(format!(
@@ -196,7 +216,7 @@ fn plan(
         }
         let acc = fragments::fma_accumulator(&tr.shape, func.warps, lanes).map_err(in_layout)?;
         let places = [shared_place(defs, a), shared_place(defs, b)];
-        return Ok(Plan { instr: FMA.into(), acc: Arc::new(acc), places });
+        return Ok(Plan { instr: FMA.into(), acc: Arc::new(acc), places, scales: None });
     };
     let rank = tr.rank();
     let (m, n) = (tr.shape[rank - 2] as u32, tr.shape[rank - 1] as u32);
@@ -205,13 +225,23 @@ fn plan(
     let within = defs.get(&result).map_or(0, |d| d.within);
     let from_product = |v| product_behind(defs, v, 0).is_some();
     // What a product has made is an operand without changing lanes where sums lie in lanes as operands do.
-    let follows = from_product(a) && chained.contains(&result) && same_rows(row, &tr.shape, division);
+    let follows = scales.is_none()
+        && from_product(a)
+        && chained.contains(&result)
+        && same_rows(row, &tr.shape, division);
     let row = if follows { in_place(target.mma_table(), row) } else { row };
     let left = fragments::operand(row, &acc, ta.shape[rank - 1], 0).map_err(in_layout)?;
     let kept = defs.get(&a).is_none_or(|d| d.within != within)
         && left.registers() * ta.elem.bytes() as u32 <= 4 * KEPT_WORDS;
     let first = if follows || kept { Place::Registers(Arc::new(left)) } else { shared_place(defs, a) };
-    Ok(Plan { instr: row.name.clone(), acc: Arc::new(acc), places: [first, shared_place(defs, b)] })
+    let scales = if scales.is_some() {
+        let of = |side| fragments::scales(row, &acc, deep, side).map_err(in_layout);
+        of(0)?.zip(of(1)?).map(|(a, b)| [a, b].map(Arc::new))
+    } else {
+        None
+    };
+    let places = [first, shared_place(defs, b)];
+    Ok(Plan { instr: row.name.clone(), acc: Arc::new(acc), places, scales })
 }
 
 /// The row of the same product whose left operand lies in lanes as sums do; without one the row itself.
@@ -305,10 +335,13 @@ fn product(
 ) -> Result<(), Error> {
     let loc: LocId = op.loc;
     b.loc = loc;
+    let Some((tiles, scales, acc)) = self::operands(&op) else {
+        return Err(bug("a dot without its operands"));
+    };
     let mut operands = Vec::new();
-    for (place, v) in plan.places.into_iter().zip(&op.operands) {
+    for (place, v) in plan.places.into_iter().zip(tiles) {
         operands.push(match place {
-            Place::Registers(layout) => convert(b, *v, layout)?,
+            Place::Registers(layout) => convert(b, v, layout)?,
             Place::Shared { stored: what, perm } => {
                 let s = match stored.get(&what) {
                     Some(s) => *s,
@@ -319,11 +352,14 @@ fn product(
             }
         });
     }
-    let acc = convert(b, op.operands[2], plan.acc.clone())?;
+    let acc = convert(b, acc, plan.acc.clone())?;
     operands.push(acc);
+    for (v, layout) in scales.into_iter().flatten().zip(plan.scales.into_iter().flatten()) {
+        operands.push(convert(b, v, layout)?);
+    }
     let ty = b.ty(acc).clone();
     b.set_ty(op.results[0], ty);
-    let kind = Kind::Gpu(GpuOp::Mma { instr: plan.instr });
+    let kind = Kind::Gpu(GpuOp::Mma { instr: plan.instr, depth: None });
     b.keep(Op { kind, operands, results: op.results, regions: Vec::new(), loc });
     Ok(())
 }

@@ -199,7 +199,7 @@ impl Versions<'_> {
             }
             Kind::Gpu(GpuOp::Mma { .. } | GpuOp::MmaAsync { .. }) => {
                 op.operands[2] = self.like(op.operands[2], op.results[0], loc)?;
-                for i in 0..2 {
+                for i in (0..op.operands.len()).filter(|i| *i != 2) {
                     op.operands[i] = self.any(op.operands[i], loc)?;
                 }
             }

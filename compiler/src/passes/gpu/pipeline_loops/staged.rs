@@ -9,7 +9,11 @@
 //!         mma s … }                               mma (slot 1-w) …;  w = 1 - w }
 //! ```
 //! With one buffer threads meet twice a turn, with two once. Loads are not predicated: those past the end read what the view
-//! has there, or nothing.
+//! has there, or nothing. Where groups of warps are to take turns (`alternate_phases`), a turn stores for the next one instead:
+//!
+//! ```text
+//! load 0 → s;  x = load 1;  for i { mma s …;  store_shared x, s;  x = load i+2 }
+//! ```
 
 use super::{Copy, effectful};
 use crate::ktg::{Block, Func, GpuOp, Kind, Op, SharedType, Type};
@@ -137,6 +141,32 @@ pub(super) fn pipelined(func: &mut Func, mut op: Op, copies: &[Copy], buffers: u
     body.yields.push(read);
     op.operands.push(one);
     op.results.push(func.fresh(Type::scalar(Elem::I32)));
+    finish(func, out, op, body, (tiles, args, next), types)
+}
+
+/// The loop with its copies so started, each stored behind the products of the turn before, in one buffer.
+pub(super) fn stored_behind(func: &mut Func, mut op: Op, copies: &[Copy]) -> Vec<Op> {
+    let loc = op.loc;
+    let Some(mut body) = op.regions.pop() else { return vec![op] };
+    let (lo, step) = (op.operands[0], op.operands[2]);
+    let mut out: Vec<Op> = copies.iter().map(|c| body.ops[c.ops[1]].clone()).collect();
+    let first = loads(func, &body, copies, lo, &mut out);
+    out.extend(copies.iter().zip(&first).map(|(c, t)| store(*t, c.buffer, c)));
+    let (made, (next, far)) = func.build(loc, |b| {
+        let twice = b.binary(BinaryOp::Add, step, step);
+        (b.binary(BinaryOp::Add, lo, step), twice)
+    });
+    out.extend(made);
+    let tiles = loads(func, &body, copies, next, &mut out);
+    let types: Vec<Type> = tiles.iter().map(|t| func.ty(*t).clone()).collect();
+    let args: Vec<ValueId> = types.iter().map(|t| func.fresh(t.clone())).collect();
+    let mut behind: Vec<Op> = copies.iter().zip(&args).map(|(c, t)| store(*t, c.buffer, c)).collect();
+    let (made, counter) = func.build(loc, |b| b.binary(BinaryOp::Add, body.args[0], far));
+    behind.extend(made);
+    let next = loads(func, &body, copies, counter, &mut behind);
+    let gone: HashSet<usize> = copies.iter().flat_map(|c| c.ops).collect();
+    let kept = std::mem::take(&mut body.ops).into_iter().enumerate();
+    body.ops = kept.filter(|(i, _)| !gone.contains(i)).map(|(_, op)| op).chain(behind).collect();
     finish(func, out, op, body, (tiles, args, next), types)
 }
 
