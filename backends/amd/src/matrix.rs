@@ -20,7 +20,7 @@
 
 use crate::chips::Matrix;
 use kcc_compiler::emit::{Emit, K, Ty, V};
-use kcc_compiler::gpu::{MmaKind, MmaRow};
+use kcc_compiler::gpu::{Fragments, MmaKind, MmaRow};
 use kcc_compiler::layout::{Coord, Dim, LayoutError, Linear};
 use kcc_dsl::ir::Elem;
 use std::sync::Arc;
@@ -228,8 +228,9 @@ impl Product {
         e.pure(ty, format!("llvm.bitcast {whole} : {} to {ty}", whole.ty), &[whole])
     }
 
-    /// Writes `a · b + acc`, with scales of `a` and of `b` if there are any.
-    pub(crate) fn emit(&self, e: &mut Emit, a: &[V], b: &[V], acc: &[V], scales: Option<[V; 2]>) -> Vec<V> {
+    /// Writes `a · b + acc`.
+    pub(crate) fn emit(&self, e: &mut Emit, given: Fragments<'_>) -> Vec<V> {
+        let Fragments { a, b, acc, scales } = given;
         let mut sums = e.vector(acc);
         let each = (a.len() / self.times as usize).max(1);
         for (a, b) in a.chunks(each).zip(b.chunks(each)) {

@@ -6,7 +6,7 @@ use crate::dialect::ROCDL;
 use crate::hooks::Functions;
 use crate::{chips, code_object, lanes, matrix};
 use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
-use kcc_compiler::gpu::{Buffers, Facts, GpuTarget, MmaRow, Shuffle};
+use kcc_compiler::gpu::{Buffers, Facts, Fragments, GpuTarget, MmaRow, Shuffle};
 use kcc_compiler::ktg::Func;
 use kcc_compiler::link::foreign_object;
 use kcc_compiler::llvm::{Machine, Output};
@@ -286,17 +286,10 @@ impl GpuTarget for Amd {
         Ok([e.extract(words, 0), e.extract(words, 1)])
     }
 
-    fn mma(
-        &self,
-        e: &mut Emit,
-        row: &MmaRow,
-        (a, b): (&[V], &[V]),
-        acc: &[V],
-        scales: Option<[V; 2]>,
-    ) -> Result<Vec<V>, Error> {
+    fn mma(&self, e: &mut Emit, row: &MmaRow, given: Fragments<'_>) -> Result<Vec<V>, Error> {
         let own = matrix::named(&row.name);
         let own = own.ok_or_else(|| bug(format!("{} has no `{}`", self.full, row.name)))?;
-        Ok(own.emit(e, a, b, acc, scales))
+        Ok(own.emit(e, given))
     }
 
     fn sync_scope(&self, scope: Scope) -> &'static str {

@@ -4,7 +4,7 @@ use crate::chips::{Chip, find};
 use crate::hooks::Instructions;
 use crate::{dialect, global, groups, mma, version, wide};
 use kcc_compiler::emit::{Emit, Hooks, K, Ty, V};
-use kcc_compiler::gpu::{Facts, GpuTarget, MmaKind, MmaRow, Shuffle};
+use kcc_compiler::gpu::{Facts, Fragments, GpuTarget, MmaKind, MmaRow, Shuffle};
 use kcc_compiler::ktg::Func;
 use kcc_compiler::llvm::{Machine, Output};
 use kcc_compiler::{Error, Target, bug};
@@ -239,15 +239,8 @@ impl GpuTarget for Nvidia {
         Ok(())
     }
 
-    fn mma(
-        &self,
-        e: &mut Emit,
-        row: &MmaRow,
-        (a, b): (&[V], &[V]),
-        acc: &[V],
-        _: Option<[V; 2]>,
-    ) -> Result<Vec<V>, Error> {
-        let own = mma::find(&row.name).and_then(|m| m.emit(e, a, b, acc));
+    fn mma(&self, e: &mut Emit, row: &MmaRow, given: Fragments<'_>) -> Result<Vec<V>, Error> {
+        let own = mma::find(&row.name).and_then(|m| m.emit(e, given.a, given.b, given.acc));
         own.ok_or_else(|| bug(format!("`{}` on {}", row.name, self.chip.name)))
     }
 

@@ -11,4 +11,4 @@ pub mod target;
 pub mod wide;
 
 pub use options::{GpuOptions, Reuse};
-pub use target::{Buffers, Facts, GpuTarget, MmaKind, MmaRow, SCALED, Shuffle};
+pub use target::{Buffers, Facts, Fragments, GpuTarget, MmaKind, MmaRow, SCALED, Shuffle};

@@ -90,6 +90,20 @@ pub struct MmaRow {
     pub scales: Option<[Layout; 2]>,
 }
 
+/// What a product is made of: operands in the order of their layouts' registers, narrow elements packed into `i32` (lowest first), `f32`
+/// as it is; the accumulator one value per register.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragments<'f> {
+    /// The left operand.
+    pub a: &'f [V],
+    /// The right one.
+    pub b: &'f [V],
+    /// What is added to.
+    pub acc: &'f [V],
+    /// Scales of `a` and of `b`, where the row has them: the `s` of `2^(s - 127)` as `i32`.
+    pub scales: Option<[V; 2]>,
+}
+
 /// Elements along the depth that share a scale (`dot_scaled`).
 pub const SCALED: u32 = 32;
 
@@ -335,21 +349,12 @@ pub trait GpuTarget: Send + Sync {
 
     // ---- products -----------------------------------------------------------------------------------
 
-    /// One synchronous product. Operands are fragments in the order of their layouts' registers, narrow elements packed
-    /// into `i32` (lowest first), `f32` as it is; the accumulator one value per register. Scales, where the row has them, are the bits
-    /// of `2^(s - 127)` as `i32`.
+    /// One synchronous product.
     ///
     /// # Errors
     /// A row that is not the target's.
-    fn mma(
-        &self,
-        e: &mut Emit,
-        row: &MmaRow,
-        (a, b): (&[V], &[V]),
-        acc: &[V],
-        scales: Option<[V; 2]>,
-    ) -> Result<Vec<V>, Error> {
-        let _ = (e, a, b, acc, scales);
+    fn mma(&self, e: &mut Emit, row: &MmaRow, given: Fragments<'_>) -> Result<Vec<V>, Error> {
+        let _ = (e, given);
         Err(bug(format!("`{}` on a target without it", row.name)))
     }
 

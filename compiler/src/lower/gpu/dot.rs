@@ -13,7 +13,7 @@ use super::{Lower, Val};
 use crate::emit::{K, V};
 use crate::error::{Error, bug};
 use crate::gpu::fragments::{self, FMA};
-use crate::gpu::{GpuTarget, MmaRow, SCALED};
+use crate::gpu::{Fragments, GpuTarget, MmaRow, SCALED};
 use crate::ktg::{Op, SharedType};
 use crate::layout::{Coord, Dim, Linear, Presence};
 use kcc_dsl::ir::{Elem, ValueId};
@@ -185,7 +185,8 @@ impl Lower<'_> {
                         Some([of_a, of_b]) => Some([of_a.of(batch, m, run)?, of_b.of(batch, run, n)?]),
                         None => None,
                     };
-                    let out = target.mma(&mut self.e, row, (&a, &b), &c, scale)?;
+                    let out =
+                        target.mma(&mut self.e, row, Fragments { a: &a, b: &b, acc: &c, scales: scale })?;
                     // Registers that wrap around hold the same sum: the first one counts.
                     for (r, v) in into.iter().zip(&out).rev() {
                         sums[*r] = *v;
