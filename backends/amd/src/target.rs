@@ -232,9 +232,10 @@ impl GpuTarget for Amd {
         e.line("rocdl.sched.barrier 0".into());
     }
 
+    /// Products are not moved behind the place where their priority ends; all else may be (a mask of what passes, 8 is MFMA).
     fn priority(&self, e: &mut Emit, level: u32) {
         if level == 0 {
-            e.line("rocdl.sched.barrier 0".into());
+            e.line(format!("rocdl.sched.barrier {}", 0x2 | 0x4 | 0x10 | 0x80 | 0x400));
         }
         e.line(format!("rocdl.s.setprio {level}"));
     }

@@ -106,12 +106,22 @@ fn block(
             done.push(effect(GpuOp::Phase { only: Some(0) }, loc));
             continue;
         }
-        if func.warps <= facts.schedulers {
+        // Priorities keep reads of shared memory in their order, at the price of more waits: unasked only where one product is fed by way of
+        // registers, as in the evidence.
+        let asked = ["ping_pong", "interleave"].iter().any(|name| options.all.contains_key(*name));
+        if func.warps <= facts.schedulers && (asked || staged(&op)) {
             counts[1] += serve_first(func, target, interleave, &mut op.regions[0]);
         }
         done.push(op);
     }
     b.ops = done;
+}
+
+/// Whether a loop has one product, and copies by way of registers.
+fn staged(op: &Op) -> bool {
+    let Some(body) = op.regions.first() else { return false };
+    let stores = body.ops.iter().any(|op| matches!(op.kind, Kind::Gpu(GpuOp::StoreShared)));
+    stores && only_product(body).is_some()
 }
 
 fn effect(kind: GpuOp, loc: LocId) -> Op {
