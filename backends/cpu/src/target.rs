@@ -47,7 +47,7 @@ impl Cpu {
     /// The target of that full name: `cpu:native`, `cpu:x86-64-v3`, …; `None` if there is no such row, or if
     /// `native` is a processor below x86-64-v3.
     pub fn open(name: &str) -> Option<Cpu> {
-        let chip = find(name.strip_prefix("cpu:")?)?;
+        let chip = find(if name == "cpu" { "native" } else { name.strip_prefix("cpu:")? })?;
         Some(Cpu { chip, name: format!("cpu:{}", chip.name) })
     }
 

@@ -48,12 +48,14 @@ impl Format {
         let (up, down) = (power(self.scale), power(-self.scale));
         let distance = self.exponent(numerator) - self.exponent(denominator);
         let only = |operand: u64| (if x == operand { up } else { x }, true);
+        // The manuals take the inverse in double precision for both formats: no single number has one that is tiny there.
+        let tiny_inverse = DOUBLE.tiny(1.0 / d);
         match () {
             () if d == 0.0 || n == 0.0 => (self.bits(f64::NAN), false),
             () if distance >= self.far => only(denominator),
             () if self.tiny(d) => (up, false),
-            () if self.tiny(1.0 / d) && self.tiny(n / d) => only(denominator),
-            () if self.tiny(1.0 / d) => (down, false),
+            () if tiny_inverse && self.tiny(n / d) => only(denominator),
+            () if tiny_inverse => (down, false),
             () if self.tiny(n / d) => only(numerator),
             () if self.exponent(numerator) <= self.small => (up, false),
             () => (x, false),

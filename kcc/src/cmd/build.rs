@@ -3,6 +3,7 @@
 use super::dump::pair;
 use super::input::{Input, contiguous, label};
 use super::{Failure, registers, say, serve};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use kcc_compiler::Target;
 use kcc_compiler::link::{shared_object, write_atomically};
@@ -37,9 +38,10 @@ pub(super) struct Args {
     options: Vec<(String, String)>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Emit {
-    /// A relocatable object and its manifest
+    /// A relocatable object, for AMD a code object, and its manifest
+    #[value(alias = "hsaco")]
     Obj,
     /// A shared object and its manifest
     So,
@@ -77,37 +79,52 @@ impl Emit {
     }
 
     /// Whether a target has it.
-    fn check(self, target: &dyn Target) -> Result<(), Failure> {
-        let own = target.direct().is_some();
-        let has = match self {
-            Emit::Obj => target.output() == Output::Object,
-            Emit::So => target.output() == Output::Object && target.gpu().is_none(),
-            Emit::Kt => true,
+    fn is_of(self, target: &dyn Target) -> bool {
+        let (own, output, gpu) = (target.direct().is_some(), target.output(), target.gpu().is_some());
+        match self {
+            Emit::Obj => output == Output::Object,
+            Emit::So => output == Output::Object && !gpu,
+            Emit::Ptx | Emit::Cubin => output == Output::Assembly,
+            Emit::Asm | Emit::LlvmIr | Emit::Mlir => !own,
             Emit::Davinci | Emit::Asc => own && self == Emit::usual(target),
-            _ => !own,
-        };
-        if has {
+            Emit::Kt => true,
+        }
+    }
+
+    /// An error that says what a target has instead.
+    fn check(self, target: &dyn Target) -> Result<(), Failure> {
+        if self.is_of(target) {
             return Ok(());
         }
-        let (what, others) = match self {
-            Emit::Obj | Emit::So => ("object files", "ptx, cubin, llvm-ir or mlir"),
-            Emit::Davinci => ("programs of NPU cores", "obj, asm, llvm-ir or mlir"),
-            Emit::Asc => ("AscendC sources", "obj, asm, llvm-ir or mlir"),
-            _ => ("LLVM modules", "kt or davinci"),
+        let what = match self {
+            Emit::Obj => "object files",
+            Emit::So => "shared objects",
+            Emit::Asm => "texts in assembly",
+            Emit::Ptx => "PTX texts",
+            Emit::Cubin => "cubins",
+            Emit::LlvmIr | Emit::Mlir => "LLVM modules",
+            Emit::Davinci => "programs of NPU cores",
+            Emit::Asc => "AscendC sources",
+            Emit::Kt => "kernels in kt",
         };
-        let others = match (own, Emit::usual(target)) {
-            (true, Emit::Asc) => "kt or asc; programs of the cores are those of `sim:ascend…`",
-            (true, _) => "kt or davinci; AscendC source is that of `ascend:…`",
-            _ => others,
+        let others = Emit::value_variants().iter().filter(|e| e.is_of(target));
+        let names: Vec<String> =
+            others.filter_map(|e| e.to_possible_value()).map(|value| value.get_name().to_owned()).collect();
+        let elsewhere = match self {
+            Emit::Davinci => "; programs of the cores are those of `sim:ascend…`",
+            Emit::Asc => "; AscendC source is that of `ascend:…`",
+            Emit::Ptx | Emit::Cubin => "; PTX and cubins are those of `nvidia:…`",
+            _ => "",
         };
         Err(Failure::with_help(
             format!("there are no {what} for {}", target.name()),
-            format!("leave --emit out, or choose {others}"),
+            format!("leave --emit out, or choose one of {}{elsewhere}", names.join(", ")),
         ))
     }
 
-    fn extension(self) -> &'static str {
+    fn extension(self, target: &dyn Target) -> &'static str {
         match self {
+            Emit::Obj if target.gpu().is_some() => "hsaco",
             Emit::Obj => "o",
             Emit::So => "so",
             Emit::Asm => "s",
@@ -169,7 +186,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
             } else {
                 let dir =
                     if targets.len() > 1 { args.output.join(folder(&**target)) } else { args.output.clone() };
-                dir.join(format!("{}.{}", kernel.symbol(), emit.extension()))
+                dir.join(format!("{}.{}", kernel.symbol(), emit.extension(&**target)))
             };
             match one(args, emit, kernel, &**target, &path, &mut warned) {
                 Ok(timings) => written.push((
@@ -245,10 +262,7 @@ fn assembled(
     artifact: &Artifact,
 ) -> Result<(Cubin, Option<Failure>), Failure> {
     let Some(gpu) = &artifact.gpu else {
-        return Err(Failure::with_help(
-            "only GPU code is assembled to a cubin",
-            "choose a target `nvidia:…`",
-        ));
+        return Err(Failure::input(format!("{} is no GPU, whose code is assembled", target.name())));
     };
     let ptxas = Ptxas::find().map_err(Failure::input)?;
     registers::assemble(request, target, &ptxas, (&String::from_utf8_lossy(&artifact.bytes), &gpu.arch))

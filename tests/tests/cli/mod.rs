@@ -191,8 +191,21 @@ fn what_cannot_be_built_does_not_keep_the_rest_from_it() {
     let args =
         ["build", "shift.mlir", "--emit", "so", "-t", "nvidia:sm_80", "-t", "cpu:x86-64-v3", "-o", "out"];
     let message = b.refused(&args);
-    assert_eq!(message.matches("no object files for nvidia:sm_80").count(), 1, "{message}");
+    assert_eq!(message.matches("no shared objects for nvidia:sm_80").count(), 1, "{message}");
     assert!(b.path("out/cpu-x86-64-v3/shift.so").exists());
+    // Each target says what it has instead.
+    for (target, emit, what, instead) in [
+        ("amd:gfx942", "cubin", "no cubins", "one of obj, asm, llvm-ir, mlir, kt; PTX and cubins"),
+        ("amd:gfx942", "so", "no shared objects", "one of obj, asm, llvm-ir, mlir, kt"),
+        ("cpu", "ptx", "no PTX texts", "one of obj, so, asm, llvm-ir, mlir, kt; PTX and cubins"),
+        ("nvidia:sm_86", "obj", "no object files", "one of asm, ptx, cubin, llvm-ir, mlir, kt"),
+        ("ascend:910b", "llvm-ir", "no LLVM modules", "one of asc, kt"),
+    ] {
+        let said = b.refused(&["build", "shift.mlir", "--emit", emit, "-t", target, "-o", "none"]);
+        assert!(said.contains(what) && said.contains(target) && said.contains(instead), "{said}");
+    }
+    b.done(&["build", "shift.mlir", "-t", "amd:gfx942", "--emit", "hsaco", "-o", "amd"]);
+    assert!(b.path("amd/shift.hsaco").exists());
 }
 
 #[test]

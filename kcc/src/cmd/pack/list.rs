@@ -127,7 +127,12 @@ pub(super) fn place(given: &Path) -> (PathBuf, PathBuf) {
 }
 
 pub(super) fn read(path: &Path) -> Result<List, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|e| Failure::file(path, &e))?;
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Failure::with_help(
+            format!("{}: {e}", path.display()),
+            "name a crate whose folder has a kcc.toml, the list of its kernels and their variants (docs/packs.md)",
+        )
+    })?;
     // The error shows the line.
     toml::from_str(&text)
         .map_err(|e| Failure::with_help(format!("{}: {e}", path.display()), "see docs/packs.md"))
