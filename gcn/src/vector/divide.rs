@@ -48,14 +48,14 @@ impl Format {
         let (up, down) = (power(self.scale), power(-self.scale));
         let distance = self.exponent(numerator) - self.exponent(denominator);
         let only = |operand: u64| (if x == operand { up } else { x }, true);
-        // The manuals take the inverse in double precision for both formats: no single number has one that is tiny there.
-        let tiny_inverse = DOUBLE.tiny(1.0 / d);
         match () {
             () if d == 0.0 || n == 0.0 => (self.bits(f64::NAN), false),
             () if distance >= self.far => only(denominator),
             () if self.tiny(d) => (up, false),
-            () if tiny_inverse && self.tiny(n / d) => only(denominator),
-            () if tiny_inverse => (down, false),
+            // The manuals scale the denominator up here. That would take it beyond the largest number, where no quotient
+            // comes out; down is what the scaling back of `v_div_fmas` undoes.
+            () if self.tiny(1.0 / d) && self.tiny(n / d) => (if x == denominator { down } else { x }, true),
+            () if self.tiny(1.0 / d) => (down, false),
             () if self.tiny(n / d) => only(numerator),
             () if self.exponent(numerator) <= self.small => (up, false),
             () => (x, false),
@@ -89,6 +89,9 @@ pub(super) fn fixed(quotient: f64, denominator: f64, numerator: f64) -> f64 {
         () if d == 0.0 && n == 0.0 || d.is_infinite() && n.is_infinite() => f64::NAN,
         () if d == 0.0 || n.is_infinite() => sign * f64::INFINITY,
         () if d.is_infinite() || n == 0.0 => sign * 0.0,
+        // The manuals ask for the denominator's exponent here, which finite numbers do not have; the steps before make an
+        // infinite quotient not-a-number.
+        () if !quotient.is_finite() => sign * f64::INFINITY,
         () => sign * quotient.abs(),
     }
 }
