@@ -7,10 +7,12 @@ pub mod frame;
 pub mod gpu;
 pub mod host;
 pub mod npu;
+pub mod panel;
 
 use crate::ir::{Kernel, Loc, ParamKind};
 pub use gpu::{GpuArg, GpuMeta, GridMap, TensorMap};
 pub use npu::{NpuBlocks, NpuMeta};
+pub use panel::{Panel, PanelForm};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -68,7 +70,10 @@ pub struct CompileRequest {
 /// ```
 ///
 /// `args` holds, per parameter in order: for a view of rank R, `1 + 2R` slots: address of element (0, …, 0), the R
-/// dims, the R strides (in elements); for a scalar, one slot with its bits in the low bytes. It runs the programs
+/// dims, the R strides (in elements); for a scalar, one slot with its bits in the low bytes. Behind them follow, for each of
+/// [`CpuMeta::panels`], three slots: zeros, or, if the parameter's memory never changes, the address of one 64-bit word per panel
+/// (zero before the first launch), the address of the panels, and the bytes from one to the next ([`PanelForm::room`]). A word is 1
+/// while a thread packs its panel, and 2 once it can be read by all. The function runs the programs
 /// `begin..end` of the linear order that the kernel itself chose over `grid[0] * grid[1] * grid[2]` programs, and
 /// returns 0, or `1 + i` when assertion `i` failed (the rest of the range is then not run). `scratch` is aligned to
 /// 64 bytes, [`CpuMeta::scratch_bytes`] long, private to the calling thread, and starts with a header of
@@ -80,14 +85,21 @@ pub struct CompileRequest {
 pub struct CpuMeta {
     /// Size of a thread's scratch memory, header included.
     pub scratch_bytes: u64,
-    /// Whether neighbours in the linear order share much work (packed operands), so that each thread should get
-    /// one contiguous range; otherwise ranges may be cut small and handed out as threads become free.
+    /// Whether neighbours in the linear order share much work (packed operands), so that a thread should get
+    /// ranges of neighbours; otherwise ranges may be cut anywhere.
     pub contiguous: bool,
+    /// The grid axes along which they share it, the first of the linear order: one after another, as many programs as these axes have
+    /// together make a group, and what two groups share is not worth a thought. Empty: not known.
+    #[serde(default)]
+    pub sharing: Vec<u8>,
     /// Message and place of each assertion.
     pub asserts: Vec<(String, Loc)>,
     /// Format string and operand types of each print; `data` holds the operands one after another, each
     /// row-major and aligned to 64 bytes.
     pub prints: Vec<(String, Vec<crate::ir::TileType>)>,
+    /// Packed operands that later launches can find again.
+    #[serde(default)]
+    pub panels: Vec<Panel>,
 }
 
 /// Bytes at the start of a thread's scratch memory that the caller initialises at every launch.

@@ -34,7 +34,7 @@ pub use kcc_dsl::{
 };
 pub use kcc_runtime::{
     Arg, Argument, ArgumentProblem, Arguments, Builder, CompiledKernel, Device, DeviceTensor, DeviceView,
-    DeviceViewMut, DynTensor, Error, Event, Extent, How, IntoGrid, Launch, LaunchOptions, OwnStream,
+    DeviceViewMut, DynTensor, Error, Event, Extent, Frozen, How, IntoGrid, Launch, LaunchOptions, OwnStream,
     Prepared, PrintHandler, Recorded, Result, Stats, Stream, Tensor, TensorView, TensorViewMut, ViewError,
     Workspace, aot, detect, jit, pack,
 };

@@ -31,6 +31,7 @@ pub use launch::{
 };
 pub use stats::{Compilation, Origin, Stats};
 pub use tensor::{
-    ALIGN, DeviceTensor, DeviceView, DeviceViewMut, DynTensor, MAX_RANK, Tensor, TensorView, TensorViewMut,
+    ALIGN, DeviceTensor, DeviceView, DeviceViewMut, DynTensor, Frozen, MAX_RANK, Tensor, TensorView,
+    TensorViewMut,
 };
 pub use timeline::{PipeTime, Timeline};

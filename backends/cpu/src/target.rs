@@ -98,8 +98,10 @@ impl Target for Cpu {
             cpu: CpuMeta {
                 scratch_bytes: out.scratch_bytes,
                 contiguous: out.contiguous,
+                sharing: out.sharing,
                 asserts: out.asserts.into_iter().map(|(m, l)| (m, kernel.loc(l).clone())).collect(),
                 prints: out.prints,
+                panels: out.panels,
             },
             gpu: None,
             npu: None,

@@ -6,7 +6,7 @@
 
 use crate::Element;
 use anyhow::{Context, Result, bail};
-use kcc_runtime::Tensor;
+use kcc_runtime::{Frozen, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub const INNER: usize = 1536;
 /// A linear layer: `x · weight + bias`.
 pub(crate) struct Linear<T> {
     /// `[in, out]`
-    pub weight: Tensor<T>,
+    pub weight: Frozen<T>,
     /// `[out]`
     pub bias: Tensor<T>,
 }
@@ -112,7 +112,8 @@ impl Source<'_> {
             }
             bias.extend(self.values(&format!("{name}.bias"), &[outputs])?);
         }
-        Ok(Linear { weight: tensor(&weight, &[inputs, width])?, bias: tensor(&bias, &[width])? })
+        let weight = tensor(&weight, &[inputs, width])?.freeze();
+        Ok(Linear { weight, bias: tensor(&bias, &[width])? })
     }
 
     fn layer<T: Element>(&self, name: &str) -> Result<Layer<T>> {

@@ -5,7 +5,7 @@ use super::store::{Loader, Store};
 use super::{Launching, stopped};
 use crate::drivers::cpu::{self, Pool, Printer, detect};
 use crate::error::{Error, Result};
-use crate::launch::Raw;
+use crate::launch::{Arg, Raw};
 use kcc_dsl::exchange::Artifact;
 use smallvec::SmallVec;
 use std::sync::OnceLock;
@@ -43,11 +43,18 @@ impl Cpu {
             }
         }
         let meta = &code.meta;
+        let mut held: SmallVec<[_; 4]> = SmallVec::new();
+        for panel in &meta.panels {
+            let frozen = launch.args.get(panel.param as usize).and_then(Arg::kept);
+            let store = frozen.and_then(|(v, kept)| kept.store(v.ptr, v.elem, &v.layout, &panel.form));
+            slots.extend(store.as_ref().map_or([0; 3], |s| s.slots()));
+            held.extend(store);
+        }
         let printer = Printer { meta, handler: launch.print };
         let printer = (!meta.prints.is_empty()).then_some(&printer);
         let threads = launch.how.threads.unwrap_or(usize::MAX);
         // SAFETY: the arguments were checked against the parameters that the code was compiled for, including the unit
-        // axes; their memory is borrowed for the call and written views share nothing.
+        // axes; their memory is borrowed for the call and written views share nothing. Panels are held until it ends.
         let failed = unsafe { self.pool.run(code.entry(), meta, &slots, launch.grid, threads, printer) }?;
         failed.map_or(Ok(()), |i| Err(stopped(&loaded.label(), &meta.asserts, i)))
     }

@@ -1,13 +1,14 @@
 //! Arguments without static types.
 
 use crate::error::ViewError;
-use crate::tensor::{DynTensor, Layout, Tensor, TensorView, TensorViewMut};
+use crate::tensor::{DynTensor, Kept, Layout, Tensor, TensorView, TensorViewMut};
 use kcc_dsl::elem::Elem as Element;
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::Elem;
 use smallvec::SmallVec;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 /// One launch argument: a view that is read, a view that is written, or a number. Borrows what it names.
 #[derive(Clone)]
@@ -52,6 +53,8 @@ pub(crate) struct RawView {
     pub(crate) place: Place,
     /// Counts as never written, for eager mode.
     pub(crate) undefined: bool,
+    /// What launches may keep of it, if it never changes; borrowed as long as the argument.
+    pub(crate) kept: Option<NonNull<Kept>>,
 }
 
 impl RawView {
@@ -80,6 +83,7 @@ impl<'a> Arg<'a> {
             mutable: false,
             place: Place::Host,
             undefined: view.undefined(),
+            kept: view.kept().map(NonNull::from),
         }))
     }
 
@@ -92,6 +96,7 @@ impl<'a> Arg<'a> {
             mutable: true,
             place: Place::Host,
             undefined: view.undefined(),
+            kept: None,
         }))
     }
 
@@ -111,6 +116,7 @@ impl<'a> Arg<'a> {
             mutable: true,
             place: Place::Host,
             undefined: view.undefined(),
+            kept: None,
         }))
     }
 
@@ -123,6 +129,7 @@ impl<'a> Arg<'a> {
             mutable: false,
             place: Place::Host,
             undefined: tensor.undefined,
+            kept: None,
         }))
     }
 
@@ -136,6 +143,7 @@ impl<'a> Arg<'a> {
             mutable: true,
             place: Place::Host,
             undefined,
+            kept: None,
         }))
     }
 
@@ -168,7 +176,17 @@ impl<'a> Arg<'a> {
             mutable,
             place,
             undefined: false,
+            kept: None,
         })))
+    }
+
+    /// What launches may keep of the memory, if it never changes.
+    pub(crate) fn kept(&self) -> Option<(&RawView, &Kept)> {
+        match &self.raw {
+            // SAFETY: it came from a borrow that lasts as long as the argument (`Arg::view`).
+            Raw::View(v) => v.kept.map(|kept| (v, unsafe { kept.as_ref() })),
+            Raw::Scalar { .. } => None,
+        }
     }
 
     /// A number.

@@ -3,7 +3,7 @@
 use super::{Arg, IntoGrid, LaunchOptions, Prepared};
 use crate::device::Device;
 use crate::error::Result;
-use crate::tensor::{Tensor, TensorView, TensorViewMut};
+use crate::tensor::{Frozen, Tensor, TensorView, TensorViewMut};
 use kcc_dsl::elem::Elem as Element;
 use kcc_dsl::{In, KernelDef, Out, Val};
 use smallvec::SmallVec;
@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 /// What may be given for a parameter described by `P`: [`In`], [`Out`] or [`Val`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be given for this parameter of the kernel",
-    note = "a `&View<T, R>` takes `&Tensor<T>` or `&TensorView<T>`, a `&mut View<T, R>` takes `&mut Tensor<T>` or `&mut TensorViewMut<T>`, a `Scalar<T>` takes a `T`"
+    note = "a `&View<T, R>` takes `&Tensor<T>`, `&Frozen<T>` or `&TensorView<T>`, a `&mut View<T, R>` takes `&mut Tensor<T>` or `&mut TensorViewMut<T>`, a `Scalar<T>` takes a `T`"
 )]
 pub trait Argument<P> {
     /// The argument without its type; valid as long as `self` is borrowed.
@@ -21,6 +21,11 @@ pub trait Argument<P> {
 impl<T: Element, const R: usize> Argument<In<T, R>> for &Tensor<T> {
     fn lower(&mut self) -> Arg<'_> {
         Arg::input(self)
+    }
+}
+impl<T: Element, const R: usize> Argument<In<T, R>> for &Frozen<T> {
+    fn lower(&mut self) -> Arg<'_> {
+        Arg::view(&self.view())
     }
 }
 impl<T: Element, const R: usize> Argument<In<T, R>> for &TensorView<'_, T> {

@@ -309,6 +309,7 @@ macro_rules! shared {
                     mutable: $mutable,
                     place: self.place,
                     undefined: false,
+                    kept: None,
                 }))
             }
         }

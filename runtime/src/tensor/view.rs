@@ -1,5 +1,6 @@
 //! Borrowed windows on elements, with dims and strides.
 
+use super::Kept;
 use super::layout::{Layout, to_axes};
 use crate::error::ViewError;
 use kcc_dsl::elem::Elem;
@@ -21,7 +22,20 @@ pub struct TensorView<'a, T> {
     ptr: *const T,
     layout: Layout,
     undefined: bool,
+    memory: Borrowed<'a, T>,
+}
+
+/// The borrow of a read-only view, and what launches may keep of the memory if it never changes.
+#[derive(Clone)]
+struct Borrowed<'a, T> {
+    kept: Option<&'a Kept>,
     memory: PhantomData<&'a [T]>,
+}
+
+impl<T> Default for Borrowed<'_, T> {
+    fn default() -> Self {
+        Borrowed { kept: None, memory: PhantomData }
+    }
 }
 
 /// A window on elements that may be written. No two indices name one element.
@@ -85,7 +99,7 @@ macro_rules! shared {
     ($name:ident, $ptr:ident, $raw:ty) => {
         impl<'a, T: Elem> $name<'a, T> {
             pub(crate) fn over($ptr: $raw, layout: Layout, undefined: bool) -> Self {
-                $name { ptr: $ptr, layout, undefined, memory: PhantomData }
+                $name { ptr: $ptr, layout, undefined, memory: Default::default() }
             }
 
             fn moved(self, layout: Layout, offset: i64) -> Self {
@@ -256,6 +270,16 @@ impl<'a, T: Elem> TensorView<'a, T> {
     pub unsafe fn from_raw(ptr: *const T, dims: &[usize], strides: &[i64]) -> Result<Self, ViewError> {
         check_ptr(ptr)?;
         Ok(TensorView::over(ptr, Layout::strided(&to_axes(dims), strides)?, false))
+    }
+
+    /// The same view, of memory that never changes.
+    pub(crate) fn keeping(self, kept: &'a Kept) -> Self {
+        TensorView { memory: Borrowed { kept: Some(kept), ..self.memory }, ..self }
+    }
+
+    /// What launches may keep of the memory.
+    pub(crate) fn kept(&self) -> Option<&'a Kept> {
+        self.memory.kept
     }
 
     /// Repeats axes of extent 1, and new leading axes, up to `dims`.

@@ -4,6 +4,7 @@
 mod aot;
 mod cache;
 mod child;
+mod frozen;
 mod launch;
 mod mxfp4;
 mod reuse;

@@ -68,7 +68,7 @@ impl<'k> Lower<'k> {
     }
 
     /// Compare-exchange; the value before and whether it took place.
-    fn exchange(&mut self, p: V, expected: V, new: V, ordering: &str) -> (V, V) {
+    pub(super) fn exchange(&mut self, p: V, expected: V, new: V, ordering: &str) -> (V, V) {
         let (ty, align) = (new.ty, new.ty.k.bytes());
         let pair = self.e.here(
             ty,

@@ -9,13 +9,13 @@
 //! ```
 
 use super::dot::{Kind, Source, Tiling};
-use super::nest::{lane_segments, segments};
+use super::nest::segments;
+use super::panel::{LINES_PER_STEP, NextPanel, Packing, Panel, UNROLL};
 use super::tiles::{self, TileOperands};
 use super::{Buffer, Coord, Lower, Result, Stride};
 use crate::plan::Nest;
 use crate::plan::contract::{Contract, Side};
 use kcc_compiler::emit::{Emit, Ix, K, Ty, V};
-use kcc_dsl::exchange::SCRATCH_HEADER;
 use kcc_dsl::ir::{Elem, OpKind, TileType};
 
 /// Largest panel, in bytes: a share of the second-level cache and of the memory behind it.
@@ -24,12 +24,6 @@ const PANEL_BYTES: usize = 1 << 20;
 const CHUNK: (usize, usize) = (256, 4096);
 /// Chunk when the other operand must be converted too.
 const CONVERTED_CHUNK: usize = 1024;
-/// Steps along K per iteration of a register block's loop.
-const UNROLL: i64 = 4;
-/// Lines of the next panel that an iteration asks for.
-const LINES_PER_STEP: i64 = 2;
-/// Header slots that say which block a panel holds, and how much of the next one has been asked for.
-const TAG_SLOTS: u64 = 4;
 
 /// What a block of a contraction needs beside the packed panel.
 #[derive(Clone)]
@@ -43,21 +37,6 @@ pub struct Edges<'k> {
     partial: (Buffer, V),
     /// What to ask for meanwhile.
     next: Option<NextPanel>,
-}
-
-/// The block that will be packed next. While blocks of this one are multiplied, its lines come into the caches: each
-/// register block asks for one column of lines, in as many of its rows as it has steps, until all have been asked for.
-#[derive(Clone, Copy)]
-pub(super) struct NextPanel {
-    /// Its first element.
-    ptr: V,
-    unit: K,
-    /// Elements between its rows.
-    row: V,
-    /// Where the count of register blocks since the last packing is kept.
-    count: V,
-    /// Lines in a row.
-    lines: i64,
 }
 
 /// Where the broadcast operand's rows are.
@@ -82,7 +61,6 @@ impl<'k> Lower<'k> {
         let in_place = self.rows_in_place(&row_side, elem, kind);
         let on_tiles = self.multiplies_on_tiles(kind, rows);
         let whole_rows = if on_tiles { rows.next_multiple_of(tiles::ROWS) } else { rows };
-        let pitch = if on_tiles { tiles::panel_pitch(padded) } else { padded };
         let mut chunk = (PANEL_BYTES / (padded * kind.lane().bytes()) * kind.depth()).clamp(CHUNK.0, CHUNK.1);
         if !in_place {
             chunk = chunk.min(CONVERTED_CHUNK);
@@ -97,7 +75,10 @@ impl<'k> Lower<'k> {
             }
         }
         let (k0, length) = self.k_range(c);
-        let panel = self.reserve(((chunk.div_ceil(kind.depth()) * pitch + w) * kind.lane().bytes()) as i64);
+        let (mr, nv) = self.panel_block(rows, padded / w);
+        // A strip of the panel is what a register block, or a pair of tiles, reads.
+        let strip = if on_tiles { (2, tiles::ROWS) } else { (nv, 1) };
+        let packing = self.packing(lane_side, kind, (cols, chunk), strip, (k0, length));
         let converted = (!in_place || on_tiles).then(|| {
             let row = chunk + if on_tiles { tiles::DEPTH as usize } else { w };
             let ptr = self.reserve(((whole_rows * row + w) * kind.unit().bytes()) as i64);
@@ -108,9 +89,6 @@ impl<'k> Lower<'k> {
         let mut shape = n.shape.clone();
         shape[1 - n.lane] = whole_rows;
         let partial = self.allocate(&TileType::new(acc_elem, &shape), n.lane);
-        let (mr, nv) = self.panel_block(rows, padded / w);
-        let lane =
-            Source { ptr: panel, unit: kind.lane(), x: Stride::Known(1), k: Stride::Known(pitch as i64) };
         let size = self.e.i64(chunk as i64);
         let one = self.e.i64(1);
         let zero = self.e.i64(0);
@@ -120,11 +98,11 @@ impl<'k> Lower<'k> {
         let before = self.e.op2("arith.divui", last, size);
         let some = self.e.cmpi("ugt", before, zero);
         if let Some(converted) = converted.filter(|_| on_tiles) {
-            let operands = TileOperands { n, lane_side, row_side, in_place, lane, converted };
-            self.contract_on_tiles(c, &operands, &partial, (k0, length), (before, size));
+            let operands = TileOperands { n, row_side, in_place, packing, converted };
+            self.contract_on_tiles(c, &operands, &partial, (before, size));
             return Ok(None);
         }
-        let mut tiling = Tiling {
+        let tiling = |lane: Source, edges: Edges<'k>| Tiling {
             result: c.loop_op.results[0],
             acc: c.loop_op.operands[3],
             mr,
@@ -133,22 +111,22 @@ impl<'k> Lower<'k> {
             lane,
             broadcast: lane,
             steps: Ix::from(0),
-            contract: None,
+            contract: Some(edges),
             rowwise: false,
+            unpaired: false,
             fetch: None,
             fetch_odd: None,
         };
+        let row_block = (&row_side, rows, converted);
         let (open, i, _) = self.e.begin_for(zero, before, one, &[]);
         {
             let floor = std::mem::replace(&mut self.floor, self.e.level());
             let start = self.e.mul(i, size);
             let from = self.e.op2("arith.addi", k0, start);
             let later = self.e.cmpi("ugt", i, zero);
-            let edges = Edges {
-                partial: (partial.clone(), later),
-                ..self.chunk(n, &lane_side, &row_side, &tiling, converted, from, size, None)
-            };
-            tiling.contract = Some(edges);
+            let panel = self.panel(&packing, from, size, None);
+            let edges = self.chunk(&packing, &panel, row_block, (from, size), (partial.clone(), later));
+            let tiling = tiling(panel.source, edges);
             self.accumulate_chunk(n, &tiling, &partial, padded / w, rows);
             self.floor = floor;
         }
@@ -157,17 +135,9 @@ impl<'k> Lower<'k> {
         let start = self.e.mul(before, size);
         let from = self.e.op2("arith.addi", k0, start);
         let left = self.e.op2("arith.subi", length, start);
-        let (tag, next) = match lane_side.load.kind {
-            OpKind::Load { .. } => self.panel_tag(&lane_side, (from, left), some, cols),
-            _ => (None, None),
-        };
-        let edges = Edges {
-            partial: (partial, some),
-            next,
-            ..self.chunk(n, &lane_side, &row_side, &tiling, converted, from, left, tag)
-        };
-        tiling.contract = Some(edges);
-        Ok(Some(tiling))
+        let panel = self.panel(&packing, from, left, Some(some));
+        let edges = self.chunk(&packing, &panel, row_block, (from, left), (partial, some));
+        Ok(Some(tiling(panel.source, edges)))
     }
 
     /// Whether the register block can read rows of this operand where they lie.
@@ -205,65 +175,6 @@ impl<'k> Lower<'k> {
         (begin, length)
     }
 
-    /// Whether the panel already holds this block (the tag is renewed if not), and the block after it. Where chunks came
-    /// before (`chunks`), theirs were packed into the panel meanwhile.
-    pub(super) fn panel_tag(
-        &mut self,
-        side: &Side<'k>,
-        (from, length): (V, V),
-        chunks: V,
-        cols: usize,
-    ) -> (Option<V>, Option<NextPanel>) {
-        let slot = 2 + TAG_SLOTS * self.panels;
-        if (slot + TAG_SLOTS) * 8 > SCRATCH_HEADER {
-            return (None, None);
-        }
-        self.panels += 1;
-        let view = self.view(side.load.operands[0]);
-        let off = self.index(side.load.operands[2 - side.k_axis]);
-        let at = [Coord::at(off)];
-        let first = self.address(view.ptr, Emit::mem(view.elem), &at, &[view.strides[1 - side.k_axis]]);
-        let p = self.e.pure(Ty::i64(), format!("llvm.ptrtoint {first} : !llvm.ptr to i64"), &[first]);
-        let no = self.e.int(K::I1, 0);
-        let mut same = vec![self.e.cmpi("eq", chunks, no)];
-        let here = self.e.level();
-        let mut slots = Vec::new();
-        // One more than the length, so that a fresh header never matches.
-        let one = self.e.i64(1);
-        let mark = self.e.op2("arith.addi", length, one);
-        for (i, now) in [p, from, mark].into_iter().enumerate() {
-            let at = self.e.address(self.scratch, K::I64, &[], (slot + i as u64) as i64);
-            let was = self.e.load(here, at, Ty::i64());
-            same.push(self.e.cmpi("eq", was, now));
-            slots.push((at, now));
-        }
-        let same = self.all(&same);
-        for (at, now) in slots {
-            self.e.store(now, at);
-        }
-        let count = self.e.address(self.scratch, K::I64, &[], (slot + TAG_SLOTS - 1) as i64);
-        let next = self.next_panel(side, first, cols, count);
-        if let (Some(same), Some(_)) = (same, &next) {
-            let (was, zero) = (self.e.load(here, count, Ty::i64()), self.e.i64(0));
-            let now = self.e.select(same, was, zero);
-            self.e.store(now, count);
-        }
-        (same, next)
-    }
-
-    /// The block that programs will pack next, if it is known and its rows are contiguous.
-    fn next_panel(&mut self, side: &Side<'k>, first: V, cols: usize, count: V) -> Option<NextPanel> {
-        let view = self.view(side.load.operands[0]);
-        let Stride::Value(row) = view.strides[side.k_axis] else { return None };
-        if view.strides[1 - side.k_axis] != Stride::Known(1) {
-            return None;
-        }
-        let distance = self.block_along(side.load, self.panel_axis?)?;
-        let unit = Emit::mem(view.elem);
-        let ptr = self.e.address(first, unit, &[distance], 0);
-        Some(NextPanel { ptr, unit, row, count, lines: (cols * unit.bytes()).div_ceil(64) as i64 })
-    }
-
     /// Runs `f`, except where `done` holds.
     pub(super) fn unless(&mut self, done: Option<V>, f: impl FnOnce(&mut Self)) {
         let skip = done.map(|p| {
@@ -280,28 +191,23 @@ impl<'k> Lower<'k> {
     }
 
     /// Packs one chunk of K and says how to read it.
-    #[allow(clippy::too_many_arguments)]
     fn chunk(
         &mut self,
-        n: &Nest<'k>,
-        lane_side: &Side<'k>,
-        row_side: &Side<'k>,
-        t: &Tiling<'k>,
-        converted: Option<Source>,
-        from: V,
-        length: V,
-        packed: Option<V>,
+        p: &Packing<'k>,
+        panel: &Panel,
+        (row_side, rows, converted): (&Side<'k>, usize, Option<Source>),
+        (from, length): (V, V),
+        partial: (Buffer, V),
     ) -> Edges<'k> {
-        let (kind, cols) = (t.kind, n.shape[n.lane]);
-        self.unless(packed, |s| s.pack_panel(lane_side, kind, &t.lane, cols, from, length));
+        self.fill_panel(p, panel, from, length);
         let rows = match converted {
             Some(dest) => {
-                self.pack_row_block(row_side, kind, &dest, n.shape[1 - n.lane], from, length);
+                self.pack_row_block(row_side, p.kind, &dest, rows, from, length);
                 Rows::Packed(dest)
             }
             None => Rows::View(*row_side, from),
         };
-        let (steps, odd) = if kind == Kind::F32 {
+        let (steps, odd) = if p.kind == Kind::F32 {
             (length, None)
         } else {
             let one = self.e.i64(1);
@@ -310,75 +216,14 @@ impl<'k> Lower<'k> {
             let odd = self.e.cmpi("eq", bit, one);
             (steps, Some(odd))
         };
-        let none = Buffer { ptr: t.lane.ptr, elem: Elem::F32, shape: Vec::new(), strides: Vec::new() };
-        let never = self.e.int(K::I1, 0);
-        Edges { rows, steps, odd, partial: (none, never), next: None }
+        Edges { rows, steps, odd, partial, next: panel.next }
     }
 
     /// Element(s) of a side's load at an absolute K, without the loop around it.
-    fn side_at(&mut self, side: &Side<'k>, x: Coord, k: Coord) -> V {
+    pub(super) fn side_at(&mut self, side: &Side<'k>, x: Coord, k: Coord) -> V {
         let mut pt = [x; 2];
         pt[side.k_axis] = k;
         self.load_point(side.load, &pt)
-    }
-
-    /// Packs `length` of K from `from` on, lanes along the other axis.
-    pub(super) fn pack_panel(
-        &mut self,
-        side: &Side<'k>,
-        kind: Kind,
-        to: &Source,
-        cols: usize,
-        from: V,
-        length: V,
-    ) {
-        let full = self.other_axis_inside(side, cols);
-        self.checked(full, &mut |s| {
-            let w = s.w();
-            let (zero, one) = (s.e.i64(0), s.e.i64(1));
-            let signed = s.f.tile(side.value).elem.is_signed();
-            let ahead = kind == Kind::PairBf16 && s.isa.amx;
-            let row = |s: &mut Self, k: V, pair: bool| {
-                let depth = s.e.i64(kind.depth() as i64);
-                let first = s.e.mul(k, depth);
-                let first = s.e.op2("arith.addi", first, from);
-                let segs = lane_segments(cols, w, s.vectors_at_once());
-                s.over(&segs, w as i64, Vec::new(), &mut |s, ix, size, _| {
-                    if ahead && pair {
-                        s.ask_for_rows(side, ix, first, kind.depth());
-                    }
-                    for c in 0..size {
-                        let ix = ix.plus((c * w) as i64);
-                        let x = Coord::lanes(ix);
-                        let a = s.side_at(side, x, Coord::at(first));
-                        let packed = if kind == Kind::F32 {
-                            a
-                        } else {
-                            let b = pair.then(|| s.side_at(side, x, Coord::at(Ix::from(first).plus(1))));
-                            s.e.pair(kind == Kind::PairBf16, signed, a, b)
-                        };
-                        let at = [Coord::at(k), Coord::at(ix)];
-                        let p = s.address(to.ptr, to.unit, &at, &[to.k, Stride::Known(1)]);
-                        s.e.store(packed, p);
-                    }
-                    Vec::new()
-                });
-            };
-            let steps = if kind == Kind::F32 { length } else { s.e.op2("arith.shrui", length, one) };
-            let (open, k, _) = s.e.begin_for(zero, steps, one, &[]);
-            row(s, k, true);
-            s.e.end_for(open, &[]);
-            s.settle();
-            if kind != Kind::F32 {
-                let bit = s.e.op2("arith.andi", length, one);
-                let odd = s.e.cmpi("eq", bit, one);
-                let mut open = s.e.begin_if(odd, &[]);
-                row(s, steps, false);
-                s.e.begin_else(&mut open, &[]);
-                s.e.end_if(open, &[]);
-                s.settle();
-            }
-        });
     }
 
     /// Converts `rows` rows of K, K contiguous, zero after the end so that pairs (and tiles) are whole.
@@ -436,7 +281,7 @@ impl<'k> Lower<'k> {
     }
 
     /// Runs `f` without bounds checks if `full`, else with them.
-    fn checked(&mut self, full: Option<V>, f: &mut dyn FnMut(&mut Self)) {
+    pub(super) fn checked(&mut self, full: Option<V>, f: &mut dyn FnMut(&mut Self)) {
         let Some(full) = full else {
             let masked = std::mem::replace(&mut self.masked, true);
             f(self);
@@ -574,28 +419,6 @@ impl<'k> Lower<'k> {
         accs
     }
 
-    /// The column of lines of the next panel that this register block asks for: address, unit, elements between rows
-    /// (0 when all have been asked for).
-    fn next_lines(&mut self, n: NextPanel, kind: Kind) -> (V, K, V) {
-        let level = self.e.level();
-        let was = self.e.load(level, n.count, Ty::i64());
-        let one = self.e.i64(1);
-        let now = self.e.op2("arith.addi", was, one);
-        self.e.store(now, n.count);
-        let groups = UNROLL * kind.depth() as i64 / LINES_PER_STEP;
-        let (lines, all) = (self.e.i64(n.lines), self.e.i64(n.lines * groups));
-        let more = self.e.cmpi("ult", was, all);
-        let zero = self.e.i64(0);
-        let at = self.e.select(more, was, zero);
-        let row = self.e.select(more, n.row, zero);
-        let (group, line) = (self.e.op2("arith.divui", at, lines), self.e.op2("arith.remui", at, lines));
-        let (per_line, per_group) = (self.e.i64(64 / n.unit.bytes() as i64), self.e.i64(LINES_PER_STEP));
-        let line = self.e.mul(line, per_line);
-        let group = self.e.mul(group, per_group);
-        let group = self.e.mul(group, row);
-        (self.e.address(n.ptr, n.unit, &[group, line], 0), n.unit, row)
-    }
-
     /// Address of a row of the broadcast operand at K = `from`, and whether the row exists (if not, some row that
     /// does).
     pub(super) fn row_pointer(&mut self, side: &Side<'k>, row: Ix, from: V) -> (V, V) {
@@ -651,15 +474,19 @@ impl<'k> Lower<'k> {
         let vec = Ty::vector(t.kind.lane(), w);
         let lanes: Vec<V> = (0..lane.1)
             .map(|c| {
-                let at = [Coord::at(lane.0.plus((c * w) as i64)), Coord::at(k)];
-                let p = self.address(t.lane.ptr, t.lane.unit, &at, &[t.lane.x, t.lane.k]);
+                if t.unpaired {
+                    // Two vectors of 16 bits are a line.
+                    let ahead = t.fetch.filter(|_| c % 2 == 0);
+                    return self.pair_of_rows(&t.lane, lane.0.plus((c * w) as i64), k, ahead);
+                }
+                let p = self.panel_address(&t.lane, lane.0, c * w, k);
                 if let Some(d) = t.fetch {
                     let q = self.e.address(p, t.lane.unit, &[d], 0);
                     self.e.prefetch(q);
                 }
                 if let Some(s) = t.fetch_odd.filter(|_| c % 2 == 0) {
                     let row = self.e.scale(k, 2).plus(1);
-                    let at = [at[0], Coord::at(row)];
+                    let at = [Coord::at(lane.0.plus((c * w) as i64)), Coord::at(row)];
                     let q = self.address(s.ptr, s.unit, &at, &[s.x, s.k]);
                     self.e.prefetch(q);
                 }

@@ -57,7 +57,7 @@ pub struct Source {
     pub ptr: V,
     /// What distances count.
     pub unit: K,
-    /// Distance between neighbours along M or N.
+    /// Distance between neighbours along M or N; of an operand in strips, between the blocks of lanes that strips begin with.
     pub x: Stride,
     /// Distance along K: between neighbours (f32) or between pairs.
     pub k: Stride,
@@ -82,6 +82,8 @@ pub struct Tiling<'k> {
     pub(super) contract: Option<super::contract::Edges<'k>>,
     /// Whether K lies in the lanes of both operands.
     pub(super) rowwise: bool,
+    /// Whether the operand in lanes is bf16 as it lies in memory, its pairs made when they are read.
+    pub(super) unpaired: bool,
     /// Distance to the data of the next iteration, to be asked for.
     pub(super) fetch: Option<V>,
     /// Where the operand in lanes was copied: what the next iteration's copy reads, of which the product asks for the
@@ -148,16 +150,21 @@ impl<'k> Lower<'k> {
             return Ok(None);
         }
         let next = self.next_lanes(op, n.lane);
+        let (rows, vectors) = (n.shape[1 - n.lane], n.shape[n.lane].div_ceil(self.w()));
+        let unpaired = self.unpaired(lane_value, n.lane, rows, kind);
         // A copy asks for every second row, the product for the others: memory is kept busy all the time.
         self.ahead_by = next.map(|(v, by)| (v, by, kind.depth() as i64));
-        let lane = self.source(lane_value, Role::Lane, n.lane, kind);
+        let lane = match unpaired {
+            Some(lane) => lane,
+            None => self.source(lane_value, Role::Lane, n.lane, kind),
+        };
         self.ahead_by = None;
         // What was copied has been asked for by the copy.
-        let fetch = next.filter(|_| kind == Kind::F32 && !matches!(lane.k, Stride::Known(_))).map(|n| n.1);
+        let in_place = unpaired.is_some() || kind == Kind::F32 && !matches!(lane.k, Stride::Known(_));
+        let fetch = next.filter(|_| in_place).map(|n| n.1);
         let broadcast = self.source(other, Role::Broadcast, 1 - n.lane, kind);
-        let (rows, vectors) = (n.shape[1 - n.lane], n.shape[n.lane].div_ceil(self.w()));
         let (mut mr, mut nv) = self.register_block(rows, vectors);
-        if fetch.is_some() && self.isa.avx512 && vectors <= 8 {
+        if unpaired.is_none() && fetch.is_some() && self.isa.avx512 && vectors <= 8 {
             // Whole rows of what comes from memory, one after another; the other rows' blocks find it in the caches.
             (mr, nv) = ((16 / vectors).min(rows), vectors);
         }
@@ -172,9 +179,10 @@ impl<'k> Lower<'k> {
             steps: Ix::from(k.div_ceil(kind.depth()) as i64),
             contract: None,
             rowwise: false,
+            unpaired: unpaired.is_some(),
             fetch,
             fetch_odd: next
-                .filter(|_| kind == Kind::PairBf16)
+                .filter(|_| kind == Kind::PairBf16 && unpaired.is_none())
                 .and_then(|(base, by)| self.next_source(base, by, lane_value != base, n.lane)),
         }))
     }

@@ -5,7 +5,7 @@ use super::{Lower, Result, Stride};
 use crate::isa::Isa;
 use crate::plan::{Facts, contract, lanes};
 use kcc_compiler::emit::{Emit, K, Ty, V};
-use kcc_dsl::exchange::{ArgSpec, SCRATCH_HEADER};
+use kcc_dsl::exchange::{ArgSpec, Panel, SCRATCH_HEADER};
 use kcc_dsl::ir::{Block, Kernel, LocId, OpKind, ParamKind, TileType, ValueId};
 use std::collections::HashMap;
 
@@ -19,10 +19,14 @@ pub struct Output {
     pub scratch_bytes: u64,
     /// Whether neighbouring programs share packed operands.
     pub contiguous: bool,
+    /// Along which grid axes.
+    pub sharing: Vec<u8>,
     /// Assertions.
     pub asserts: Vec<(String, LocId)>,
     /// Prints.
     pub prints: Vec<(String, Vec<TileType>)>,
+    /// Packed operands that later launches can find again.
+    pub panels: Vec<Panel>,
 }
 
 /// Header slot that holds 1 + the index of the first assertion that failed.
@@ -45,7 +49,8 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result
     let arg = |e: &mut Emit, k| e.fresh(Ty::scalar(k));
     let (argv, grid) = (arg(&mut e, K::Ptr), arg(&mut e, K::Ptr));
     let (begin, end, scratch) = (arg(&mut e, K::I64), arg(&mut e, K::I64), arg(&mut e, K::Ptr));
-    let (order, panel_axis) = program_order(&f, &lane_axes);
+    let (order, used) = program_order(&f, &lane_axes);
+    let panel_axis = order.into_iter().find(|a| used[*a]);
     let mut l = Lower {
         e,
         isa,
@@ -60,6 +65,9 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result
         panels: 0,
         reused: HashMap::new(),
         cleared: Vec::new(),
+        kept: Vec::new(),
+        argv,
+        parameter_slots: 0,
         tiles_ready: false,
         lines,
         scratch,
@@ -74,8 +82,10 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result
         assertions: Vec::new(),
         prints: Vec::new(),
     };
-    l.parameters(argv);
+    l.parameters();
     let contiguous = has_contraction(&f, &kernel.body);
+    let shared = order.into_iter().filter(|a| contiguous && !used[*a]);
+    let sharing = shared.map(|a| a as u8).collect();
     let dims: Vec<V> = (0..3)
         .map(|a| {
             let p = l.e.address(grid, K::I64, &[], a);
@@ -128,19 +138,20 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result
     };
     let symbol = kernel.symbol();
     let cleared = l.clear_tags();
-    let Lower { e, scratch_bytes, assertions, prints, .. } = l;
+    let Lower { e, scratch_bytes, assertions, prints, kept: panels, .. } = l;
     let text = format!(
         "module {{\nfunc.func @{symbol}({argv}: !llvm.ptr, {grid}: !llvm.ptr, {begin}: i64, {end}: i64, \
          {scratch}: !llvm.ptr) -> i64 {{\n{cleared}{}return {status} : i64{place}\n}}{place}\n}}\n",
         e.finish()
     );
-    Ok(Output { text, symbol, scratch_bytes: scratch_bytes as u64, contiguous, asserts: assertions, prints })
+    let scratch_bytes = scratch_bytes as u64;
+    Ok(Output { text, symbol, scratch_bytes, contiguous, sharing, asserts: assertions, prints, panels })
 }
 
 impl Lower<'_> {
     /// Reads the argument block.
-    fn parameters(&mut self, argv: V) {
-        let mut slot = 0i64;
+    fn parameters(&mut self) {
+        let (argv, mut slot) = (self.argv, 0i64);
         for (i, p) in self.f.kernel.params.iter().enumerate() {
             let v = ValueId(i as u32);
             let mut next = |s: &mut Self, ty: Ty| {
@@ -169,6 +180,7 @@ impl Lower<'_> {
                 }
             }
         }
+        self.parameter_slots = slot;
     }
 
     /// Binds every `program_id` and `num_programs`.
@@ -200,8 +212,8 @@ fn has_contraction(f: &Facts<'_>, b: &Block) -> bool {
 }
 
 /// Grid axes, fastest first: an axis that a packed panel does not depend on comes first, so that programs which
-/// share the panel follow each other; and the fastest axis that it does depend on.
-fn program_order(f: &Facts<'_>, lane_axes: &[u8]) -> ([usize; 3], Option<usize>) {
+/// share the panel follow each other; and which axes it does depend on.
+fn program_order(f: &Facts<'_>, lane_axes: &[u8]) -> ([usize; 3], [bool; 3]) {
     fn first(f: &Facts<'_>, b: &Block, lane_axes: &[u8]) -> Option<[bool; 3]> {
         b.ops.iter().find_map(|op| match contract::find(f, op) {
             Some(c) => {
@@ -219,7 +231,7 @@ fn program_order(f: &Facts<'_>, lane_axes: &[u8]) -> ([usize; 3], Option<usize>)
     let used = first(f, &f.kernel.body, lane_axes).unwrap_or([false; 3]);
     let mut order = [0, 1, 2];
     order.sort_by_key(|a| used[*a]);
-    (order, order.into_iter().find(|a| used[*a]))
+    (order, used)
 }
 
 /// Marks the grid axes that a scalar depends on.

@@ -6,9 +6,10 @@
 //! nest       loops over the elements of a shape  dot       register blocks
 //! eval       one element (or vector of elements) of a tile
 //! contract   products over a run-time K          tiles     the same on AMX
+//! panel      their operand in lanes, packed      kept      packed for all launches
 //! memory     views, addresses, masks             buffers   scratch memory
 //! pairs      tiles that products alone read       reuse     packed blocks that later programs find again
-//! serial     operations done element by element (sort, top_k, histogram, …)
+//! unpaired   bf16 that few rows read               serial    operations done element by element (sort, top_k, histogram, …)
 //! ```
 
 mod atomic;
@@ -19,10 +20,12 @@ mod control;
 mod dot;
 mod eval;
 mod function;
+mod kept;
 mod memory;
 mod nest;
 mod pack;
 mod pairs;
+mod panel;
 mod reuse;
 mod rowwise;
 mod scalar;
@@ -30,12 +33,14 @@ mod serial;
 mod stream;
 mod tile_dots;
 mod tiles;
+mod unpaired;
 
 pub use function::{Output, lower};
 
 use crate::plan::Facts;
 use buffers::Buffer;
 use kcc_compiler::emit::{Emit, Ix, V};
+use kcc_dsl::exchange::Panel;
 use kcc_dsl::ir::{LocId, Op, ValueId};
 use memory::View;
 use std::collections::HashMap;
@@ -105,6 +110,11 @@ struct Lower<'k> {
     /// Blocks that programs may find again, and the scratch memory of their tags.
     reused: HashMap<reuse::Form, reuse::Blocks>,
     cleared: Vec<(i64, i64)>,
+    /// Panels of memory that never changes, in the order of their slots behind the parameters'.
+    kept: Vec<Panel>,
+    /// The arguments, and how many of their slots are the parameters'.
+    argv: V,
+    parameter_slots: i64,
     /// Whether matrix tiles have their size all the time.
     tiles_ready: bool,
     scratch: V,

@@ -124,7 +124,7 @@ impl<'k> Lower<'k> {
     }
 
     /// Whether a load reads a block of memory that no program writes, and the same one for programs that follow each other.
-    fn shared_by_programs(&self, load: &Op) -> bool {
+    pub(super) fn shared_by_programs(&self, load: &Op) -> bool {
         let OpKind::Load { .. } = load.kind else { return false };
         let mut used = [false; 3];
         for v in &load.operands {

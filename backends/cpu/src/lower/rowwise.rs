@@ -44,6 +44,7 @@ impl<'k> Lower<'k> {
             steps: Ix::from((k / (self.w() * kind.depth())) as i64),
             contract: None,
             rowwise: true,
+            unpaired: false,
             fetch: self.next_rows(op, &b),
             fetch_odd: None,
         })

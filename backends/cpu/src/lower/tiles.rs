@@ -1,8 +1,8 @@
 //! Contractions on AMX: products of 16 rows by 16 columns, 32 bf16 along K at a time.
 //!
 //! ```text
-//!                      panel [K/2][columns] pairs, as for vectors
-//!                            B0       B1      rows an odd number of lines apart
+//!               strip of the panel [K/2][32] pairs: two tiles from end to end
+//!                            B0       B1
 //! rows [16][K]  A0   ┌────────┬────────┐     four sums in tile registers while K goes by;
 //!                    │ C0     │ C1     │     rows are read in place where 32 divides K and all rows exist,
 //!               A1   ├────────┼────────┤     else from a copy that ends in zeros
@@ -13,6 +13,7 @@
 
 use super::dot::{Kind, Source};
 use super::nest::segments;
+use super::panel::Packing;
 use super::{Buffer, Coord, Lower, Stride};
 use crate::plan::Nest;
 use crate::plan::contract::{Contract, Side};
@@ -35,28 +36,21 @@ const FEWEST_ROWS: usize = 4;
 /// `LDTILECFG`: palette 1; 64 bytes a row and 16 rows for each of the eight tiles.
 const CONFIG: [i64; 8] = [1, 0, 0x0040_0040_0040_0040, 0x0040_0040_0040_0040, 0, 0, 0x1010_1010_1010_1010, 0];
 
-/// Columns of a panel with those that keep its rows an odd number of lines apart: else the lines of a tile, one in each row, share few sets
-/// of the caches.
-pub(super) fn panel_pitch(columns: usize) -> usize {
-    (columns.div_ceil(ROWS) | 1) * ROWS
-}
-
 /// Where a contraction's operands are.
 pub(super) struct TileOperands<'n, 'k> {
     pub n: &'n Nest<'k>,
-    pub lane_side: Side<'k>,
     pub row_side: Side<'k>,
     /// Whether the rows hold bf16, K contiguous.
     pub in_place: bool,
-    /// The panel.
-    pub lane: Source,
+    /// How the other operand is packed.
+    pub packing: Packing<'k>,
     /// Room for a copy of the rows.
     pub converted: Source,
 }
 
 /// A product of tiles.
 pub(super) struct Job {
-    /// Pairs along K, `[K/2][columns]`.
+    /// Pairs along K, `[K/2][columns]`, or in strips of two tiles.
     pub lane: Source,
     /// Address of the first row, bytes between rows.
     pub rows: (V, V),
@@ -76,16 +70,15 @@ impl<'k> Lower<'k> {
         self.isa.amx && kind == Kind::PairBf16 && rows >= FEWEST_ROWS
     }
 
-    /// Writes the whole contraction: K from `first`, `length` of it, in `before` chunks of `size` and a last one. The result
-    /// is in `sums`.
+    /// Writes the whole contraction, in `before` chunks of `size` along K and a last one. The result is in `sums`.
     pub(super) fn contract_on_tiles(
         &mut self,
         c: &Contract<'k>,
         o: &TileOperands<'_, 'k>,
         sums: &Buffer,
-        (first, length): (V, V),
         (before, size): (V, V),
     ) {
+        let (first, length) = o.packing.range;
         let result = Buffer { shape: o.n.shape.clone(), ..sums.clone() };
         self.fill(&result, c.loop_op.operands[3]);
         let (zero, one) = (self.e.i64(0), self.e.i64(1));
@@ -98,14 +91,15 @@ impl<'k> Lower<'k> {
             let from = s.e.op2("arith.addi", first, start);
             let left = s.e.op2("arith.subi", length, start);
             let left = s.e.op2("arith.minsi", left, size);
-            s.panel_of_tiles(o, from, left, some);
+            let panel = s.panel(&o.packing, from, left, Some(some));
+            s.fill_panel(&o.packing, &panel, from, left);
             let rows = s.rows_of_tiles(o, from, left);
             let round = s.e.i64(DEPTH - 1);
             let steps = s.e.op2("arith.addi", left, round);
             let depth = s.e.i64(DEPTH);
             let steps = s.e.op2("arith.divui", steps, depth);
-            let job =
-                Job { lane: o.lane, rows, steps, known_steps: None, lane_axis: o.n.lane, from_zero: false };
+            let (lane, lane_axis) = (panel.source, o.n.lane);
+            let job = Job { lane, rows, steps, known_steps: None, lane_axis, from_zero: false };
             s.multiply_tiles(&job, sums);
             s.floor = floor;
             s.e.end_for(open, &[]);
@@ -135,34 +129,6 @@ impl<'k> Lower<'k> {
             self.e.store(word, p);
         }
         self.e.line(format!("llvm.call_intrinsic \"llvm.x86.ldtilecfg\"({at}) : (!llvm.ptr) -> ()"));
-    }
-
-    /// Packs the panel unless it holds this block, with zeros up to a whole tile.
-    fn panel_of_tiles(&mut self, o: &TileOperands<'_, 'k>, from: V, length: V, chunks: V) {
-        let cols = o.n.shape[o.n.lane];
-        let packed = match o.lane_side.load.kind {
-            OpKind::Load { .. } => self.panel_tag(&o.lane_side, (from, length), chunks, cols).0,
-            _ => None,
-        };
-        self.unless(packed, |s| {
-            s.pack_panel(&o.lane_side, Kind::PairBf16, &o.lane, cols, from, length);
-            let (one, round) = (s.e.i64(1), s.e.i64(DEPTH - 1));
-            let steps = s.e.op2("arith.addi", length, one);
-            let steps = s.e.op2("arith.shrui", steps, one);
-            let whole = s.e.op2("arith.addi", length, round);
-            let mask = s.e.i64(-DEPTH);
-            let whole = s.e.op2("arith.andi", whole, mask);
-            let whole = s.e.op2("arith.shrui", whole, one);
-            let (open, k, _) = s.e.begin_for(steps, whole, one, &[]);
-            let zero = s.e.int_like(Ty::vector(K::I32, ROWS), 0);
-            for col in (0..cols.next_multiple_of(ROWS)).step_by(ROWS) {
-                let at = [Coord::at(col as i64), Coord::at(k)];
-                let p = s.address(o.lane.ptr, K::I32, &at, &[o.lane.x, o.lane.k]);
-                s.e.store(zero, p);
-            }
-            s.e.end_for(open, &[]);
-            s.settle();
-        });
     }
 
     /// Asks for the lines that packing reads some rows of K further on, where rows are contiguous. No register block does that
@@ -315,8 +281,8 @@ impl<'k> Lower<'k> {
                     s.move_tile("tileloadd64", 4 + r, p, job.rows.1);
                 }
                 for c in 0..ls {
-                    let at = [lane.plus(c as i64 * unit), s.e.scale(k, unit)].map(Coord::at);
-                    let p = s.address(job.lane.ptr, K::I32, &at, &[job.lane.x, job.lane.k]);
+                    let row = s.e.scale(k, unit);
+                    let p = s.panel_address(&job.lane, lane, c * ROWS, row);
                     s.move_tile("tileloadd64", 6 + c, p, lane_line);
                 }
                 for (r, c) in &blocks {

@@ -23,6 +23,7 @@ pub struct Loaded {
     library: libloading::Library,
     symbol: String,
     scratch: usize,
+    panels: usize,
     /// Assertion messages.
     pub asserts: Vec<String>,
 }
@@ -79,6 +80,7 @@ pub fn compile(kernel: &Kernel, specs: &[ArgSpec], target: &str) -> Result<Loade
         library,
         symbol: lowered.symbol,
         scratch: lowered.cpu.scratch_bytes as usize,
+        panels: lowered.cpu.panels.len(),
         asserts: lowered.cpu.asserts.into_iter().map(|a| a.0).collect(),
     })
 }
@@ -99,6 +101,8 @@ impl Loaded {
                 EagerArg::Scalar(bits) => block.push(*bits as i64),
             }
         }
+        // Nothing is kept of memory that may change.
+        block.extend(vec![0; 3 * self.panels]);
         let grid64: Vec<i64> = grid.iter().map(|g| i64::from(*g)).collect();
         // Poisoned, so that reading what was never written shows.
         let mut scratch = vec![0xA5u8; self.scratch + 64];

@@ -1,0 +1,330 @@
+//! Panels: the operand in lanes of a contraction, packed for the blocks of rows that read it.
+//!
+//! ```text
+//! strip 0 [rows][strip]   strip 1   …      a register block (a pair of matrix tiles) reads one strip from end to end:
+//!                                          one run of memory, which the processor fetches ahead
+//! ```
+//! A panel is in scratch memory under a tag that says which block it holds, or kept for all launches (`kept.rs`).
+
+use super::dot::{Kind, Source};
+use super::kept::Slots;
+use super::nest::lane_segments;
+use super::{Coord, Lower, Stride};
+use crate::plan::contract::Side;
+use kcc_compiler::emit::{Emit, Ix, K, Ty, V};
+use kcc_dsl::exchange::{PanelForm, SCRATCH_HEADER};
+use kcc_dsl::ir::OpKind;
+
+/// Steps along K per iteration of a register block's loop.
+pub(super) const UNROLL: i64 = 4;
+/// Lines of the next panel that an iteration asks for.
+pub(super) const LINES_PER_STEP: i64 = 2;
+/// Header slots that say which block a panel holds, and how much of the next one has been asked for.
+const TAG_SLOTS: u64 = 4;
+
+/// How the operand in lanes is packed.
+pub(super) struct Packing<'k> {
+    pub side: Side<'k>,
+    pub kind: Kind,
+    pub form: PanelForm,
+    /// First K, and number of K.
+    pub range: (V, V),
+    /// Room for one panel.
+    scratch: V,
+    /// Where panels are kept, if the operand's memory never changes.
+    kept: Option<Slots>,
+}
+
+/// One panel of a block and a part of K.
+pub(super) struct Panel {
+    /// How it is read.
+    pub source: Source,
+    /// What to ask for meanwhile.
+    pub next: Option<NextPanel>,
+    /// Whether it is packed already.
+    packed: Option<V>,
+    /// The word to be set once it is packed, and whether to.
+    announce: Option<(V, V)>,
+}
+
+/// The block that will be read next. While blocks of this one are multiplied, its lines come into the caches: each
+/// register block asks for one column of lines, in as many of its rows as it has steps, until all have been asked for.
+#[derive(Clone, Copy)]
+pub(super) struct NextPanel {
+    /// Its first element.
+    ptr: V,
+    unit: K,
+    /// Elements between its rows.
+    row: V,
+    /// Where the count of register blocks since the last packing is kept.
+    count: V,
+    /// Lines in a row.
+    lines: i64,
+}
+
+impl<'k> Lower<'k> {
+    /// Plans the packing of `columns` columns in strips of so many vectors, at most `chunk` along K at a time, rows in multiples of
+    /// `whole`.
+    pub(super) fn packing(
+        &mut self,
+        side: Side<'k>,
+        kind: Kind,
+        (columns, chunk): (usize, usize),
+        (vectors, whole): (usize, usize),
+        range: (V, V),
+    ) -> Packing<'k> {
+        let strip = vectors * self.w();
+        let form = PanelForm {
+            k_axis: side.k_axis as u8,
+            depth: kind.depth() as u8,
+            whole: whole as u8,
+            strip: strip as u32,
+            width: columns.next_multiple_of(strip) as u32,
+            columns: columns as u32,
+            chunk: chunk as u32,
+        };
+        let lanes = form.rows(chunk as u64) as usize * form.width as usize + self.w();
+        let scratch = self.reserve((lanes * kind.lane().bytes()) as i64);
+        let kept = self.kept_slots(&side, form);
+        Packing { side, kind, form, range, scratch, kept }
+    }
+
+    /// Where `length` of K from `from` on is packed. With `earlier`, the panel is left for programs that follow; it says whether
+    /// other parts of K were packed to the same place before.
+    pub(super) fn panel(&mut self, p: &Packing<'k>, from: V, length: V, earlier: Option<V>) -> Panel {
+        let rows = self.panel_rows(&p.form, length);
+        let kept = p.kept.as_ref().and_then(|slots| self.kept_panel(p, slots, from));
+        let used = kept.as_ref().map(|k| k.used);
+        let (same, first, count) = match earlier {
+            Some(earlier) => self.panel_tag(p, (from, length), earlier, used),
+            None => (None, None, None),
+        };
+        let (mut ptr, mut packed) = (p.scratch, same);
+        if let Some(k) = &kept {
+            ptr = self.e.select(k.used, k.ptr, ptr);
+            packed = Some(match same {
+                Some(same) => self.e.select(k.used, k.there, same),
+                None => k.there,
+            });
+        }
+        let next = match (first, count) {
+            (Some(first), Some(count)) => {
+                self.next_panel(p, (first, count), kept.as_ref().map(|k| (k.used, k.after)))
+            }
+            _ => None,
+        };
+        if let (Some(same), Some(count), Some(_)) = (same, count, &next) {
+            let here = self.e.level();
+            let (was, zero) = (self.e.load(here, count, Ty::i64()), self.e.i64(0));
+            let now = self.e.select(same, was, zero);
+            self.e.store(now, count);
+        }
+        let strip = Stride::Known(i64::from(p.form.strip));
+        let source = Source { ptr, unit: p.kind.lane(), x: Stride::Value(rows), k: strip };
+        Panel { source, next, packed, announce: kept.map(|k| (k.word, k.mine)) }
+    }
+
+    /// Packs a panel unless it is there.
+    pub(super) fn fill_panel(&mut self, p: &Packing<'k>, panel: &Panel, from: V, length: V) {
+        self.unless(panel.packed, |s| {
+            s.pack_panel(p, &panel.source, from, length);
+            if p.form.whole > 1 {
+                s.end_in_zeros(p, &panel.source, length);
+            }
+            if let Some((word, mine)) = panel.announce {
+                s.announce(word, mine);
+            }
+        });
+    }
+
+    /// [`PanelForm::rows`] of a length known at run time.
+    fn panel_rows(&mut self, form: &PanelForm, length: V) -> V {
+        let mut rows = length;
+        if form.depth > 1 || form.whole > 1 {
+            rows = self.whole_rows(form, length);
+        }
+        let one = self.e.i64(1);
+        self.e.op2("arith.ori", rows, one)
+    }
+
+    /// Rows that hold something, in whole tiles.
+    fn whole_rows(&mut self, form: &PanelForm, length: V) -> V {
+        let (depth, whole) = (i64::from(form.depth), i64::from(form.whole));
+        let unit = self.e.i64(depth * whole);
+        let round = self.e.i64(depth * whole - 1);
+        let units = self.e.op2("arith.addi", length, round);
+        let units = self.e.op2("arith.divui", units, unit);
+        let whole = self.e.i64(whole);
+        self.e.mul(units, whole)
+    }
+
+    /// Whether the tag says that the panel holds this block (it is renewed if not), the block's first element in memory, and
+    /// where register blocks are counted. Where panels are kept (`used`), the tag says whether the last program had the same.
+    fn panel_tag(
+        &mut self,
+        p: &Packing<'k>,
+        (from, length): (V, V),
+        earlier: V,
+        used: Option<V>,
+    ) -> (Option<V>, Option<V>, Option<V>) {
+        let slot = 2 + TAG_SLOTS * self.panels;
+        let OpKind::Load { .. } = p.side.load.kind else { return (None, None, None) };
+        if (slot + TAG_SLOTS) * 8 > SCRATCH_HEADER {
+            return (None, None, None);
+        }
+        self.panels += 1;
+        let (side, view) = (&p.side, self.view(p.side.load.operands[0]));
+        let off = self.index(side.load.operands[2 - side.k_axis]);
+        let at = [Coord::at(off)];
+        let first = self.address(view.ptr, Emit::mem(view.elem), &at, &[view.strides[1 - side.k_axis]]);
+        let address = self.e.pure(Ty::i64(), format!("llvm.ptrtoint {first} : !llvm.ptr to i64"), &[first]);
+        let no = self.e.int(K::I1, 0);
+        let mut same = vec![self.e.cmpi("eq", earlier, no)];
+        let here = self.e.level();
+        let mut slots = Vec::new();
+        // One more than the length, so that a fresh header never matches; negative for a panel that is kept.
+        let (zero, one) = (self.e.i64(0), self.e.i64(1));
+        let mut mark = self.e.op2("arith.addi", length, one);
+        if let Some(used) = used {
+            let other = self.e.op2("arith.subi", zero, mark);
+            mark = self.e.select(used, other, mark);
+        }
+        for (i, now) in [address, from, mark].into_iter().enumerate() {
+            let at = self.e.address(self.scratch, K::I64, &[], (slot + i as u64) as i64);
+            let was = self.e.load(here, at, Ty::i64());
+            same.push(self.e.cmpi("eq", was, now));
+            slots.push((at, now));
+        }
+        let same = self.all(&same);
+        for (at, now) in slots {
+            self.e.store(now, at);
+        }
+        let count = self.e.address(self.scratch, K::I64, &[], (slot + TAG_SLOTS - 1) as i64);
+        (same, Some(first), Some(count))
+    }
+
+    /// The block that programs will read next, if it is known and its rows are contiguous: in memory, or, where panels are kept, the
+    /// one behind this.
+    fn next_panel(
+        &mut self,
+        p: &Packing<'k>,
+        (first, count): (V, V),
+        kept: Option<(V, V)>,
+    ) -> Option<NextPanel> {
+        let view = self.view(p.side.load.operands[0]);
+        let Stride::Value(mut row) = view.strides[p.side.k_axis] else { return None };
+        if view.strides[1 - p.side.k_axis] != Stride::Known(1) {
+            return None;
+        }
+        let distance = self.block_along(p.side.load, self.panel_axis?)?;
+        let unit = Emit::mem(view.elem);
+        let mut ptr = self.e.address(first, unit, &[distance], 0);
+        let lines = (p.form.columns as usize * unit.bytes()).div_ceil(64) as i64;
+        if let Some((used, after)) = kept {
+            ptr = self.e.select(used, after, ptr);
+            // All of its lines follow each other.
+            let close = self.e.i64(lines * 64 / unit.bytes() as i64);
+            row = self.e.select(used, close, row);
+        }
+        Some(NextPanel { ptr, unit, row, count, lines })
+    }
+
+    /// The column of lines of the next panel that this register block asks for: address, unit, elements between rows
+    /// (0 when all have been asked for).
+    pub(super) fn next_lines(&mut self, n: NextPanel, kind: Kind) -> (V, K, V) {
+        let level = self.e.level();
+        let was = self.e.load(level, n.count, Ty::i64());
+        let one = self.e.i64(1);
+        let now = self.e.op2("arith.addi", was, one);
+        self.e.store(now, n.count);
+        let groups = UNROLL * kind.depth() as i64 / LINES_PER_STEP;
+        let (lines, all) = (self.e.i64(n.lines), self.e.i64(n.lines * groups));
+        let more = self.e.cmpi("ult", was, all);
+        let zero = self.e.i64(0);
+        let at = self.e.select(more, was, zero);
+        let row = self.e.select(more, n.row, zero);
+        let (group, line) = (self.e.op2("arith.divui", at, lines), self.e.op2("arith.remui", at, lines));
+        let (per_line, per_group) = (self.e.i64(64 / n.unit.bytes() as i64), self.e.i64(LINES_PER_STEP));
+        let line = self.e.mul(line, per_line);
+        let group = self.e.mul(group, per_group);
+        let group = self.e.mul(group, row);
+        (self.e.address(n.ptr, n.unit, &[group, line], 0), n.unit, row)
+    }
+
+    /// Packs `length` of K from `from` on, lanes along the other axis.
+    fn pack_panel(&mut self, p: &Packing<'k>, to: &Source, from: V, length: V) {
+        let (side, kind, cols) = (&p.side, p.kind, p.form.columns as usize);
+        let full = self.other_axis_inside(side, cols);
+        self.checked(full, &mut |s| {
+            let (w, strip) = (s.w(), p.form.strip as usize);
+            let (zero, one) = (s.e.i64(0), s.e.i64(1));
+            let signed = s.f.tile(side.value).elem.is_signed();
+            let ahead = kind == Kind::PairBf16 && s.isa.amx;
+            let row = |s: &mut Self, k: V, pair: bool| {
+                let depth = s.e.i64(kind.depth() as i64);
+                let first = s.e.mul(k, depth);
+                let first = s.e.op2("arith.addi", first, from);
+                // Whole strips, so that it is known where in its strip a vector lies.
+                let segs = lane_segments(cols, w, s.vectors_at_once().next_multiple_of(strip / w));
+                s.over(&segs, w as i64, Vec::new(), &mut |s, ix, size, _| {
+                    if ahead && pair {
+                        s.ask_for_rows(side, ix, first, kind.depth());
+                    }
+                    for c in 0..size {
+                        let at = c * w;
+                        let x = Coord::lanes(ix.plus(at as i64));
+                        let a = s.side_at(side, x, Coord::at(first));
+                        let packed = if kind == Kind::F32 {
+                            a
+                        } else {
+                            let b = pair.then(|| s.side_at(side, x, Coord::at(Ix::from(first).plus(1))));
+                            s.e.pair(kind == Kind::PairBf16, signed, a, b)
+                        };
+                        let block = ix.plus((at / strip * strip) as i64);
+                        let p = s.panel_address(to, block, at % strip, k.into());
+                        s.e.store(packed, p);
+                    }
+                    Vec::new()
+                });
+            };
+            let steps = if kind == Kind::F32 { length } else { s.e.op2("arith.shrui", length, one) };
+            let (open, k, _) = s.e.begin_for(zero, steps, one, &[]);
+            row(s, k, true);
+            s.e.end_for(open, &[]);
+            s.settle();
+            if kind != Kind::F32 {
+                let bit = s.e.op2("arith.andi", length, one);
+                let odd = s.e.cmpi("eq", bit, one);
+                let mut open = s.e.begin_if(odd, &[]);
+                row(s, steps, false);
+                s.e.begin_else(&mut open, &[]);
+                s.e.end_if(open, &[]);
+                s.settle();
+            }
+        });
+    }
+
+    /// Zeros from the end of K up to a whole tile.
+    fn end_in_zeros(&mut self, p: &Packing<'k>, to: &Source, length: V) {
+        let depth = i64::from(p.form.depth);
+        let (one, unit, round) = (self.e.i64(1), self.e.i64(depth), self.e.i64(depth - 1));
+        let steps = self.e.op2("arith.addi", length, round);
+        let steps = self.e.op2("arith.divui", steps, unit);
+        let whole = self.whole_rows(&p.form, length);
+        let (w, strip) = (self.w(), p.form.strip as usize);
+        let (open, k, _) = self.e.begin_for(steps, whole, one, &[]);
+        let zero = self.e.int_like(Ty::vector(K::I32, w), 0);
+        for col in (0..(p.form.columns as usize).next_multiple_of(w)).step_by(w) {
+            let at = self.panel_address(to, Ix::from((col / strip * strip) as i64), col % strip, k.into());
+            self.e.store(zero, at);
+        }
+        self.e.end_for(open, &[]);
+        self.settle();
+    }
+
+    /// Address of a lane of a packed operand: the strip that begins at column `block`, and the lane in it.
+    pub(super) fn panel_address(&mut self, s: &Source, block: Ix, lane: usize, k: Ix) -> V {
+        let at = [Coord::at(block), Coord::at(lane as i64), Coord::at(k)];
+        self.address(s.ptr, s.unit, &at, &[s.x, Stride::Known(1), s.k])
+    }
+}
