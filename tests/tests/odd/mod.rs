@@ -6,6 +6,7 @@ mod chains;
 mod control;
 mod memory;
 mod operands;
+mod sorts;
 mod special;
 mod windows;
 

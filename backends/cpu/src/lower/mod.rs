@@ -9,7 +9,8 @@
 //! panel      their operand in lanes, packed      kept      packed for all launches
 //! memory     views, addresses, masks             buffers   scratch memory
 //! pairs      tiles that products alone read       reuse     packed blocks that later programs find again
-//! unpaired   bf16 that few rows read               serial    operations done element by element (sort, top_k, histogram, …)
+//! unpaired   bf16 that few rows read               serial    operations done element by element (scans, histogram, …)
+//! sort       sort, top_k
 //! ```
 
 mod atomic;
@@ -30,6 +31,7 @@ mod reuse;
 mod rowwise;
 mod scalar;
 mod serial;
+mod sort;
 mod stream;
 mod tile_dots;
 mod tiles;

@@ -5,7 +5,7 @@ use kcc_compiler::emit::{Ix, K, Ty, V};
 use kcc_dsl::ir::{CmpOp, Elem, Op, OpKind, ReduceOp, TileType, ValueId};
 
 /// One step along an axis: its index and the carried values.
-type Step<'a, 'k> = &'a mut dyn FnMut(&mut Lower<'k>, Ix, Vec<V>) -> Vec<V>;
+pub(super) type Step<'a, 'k> = &'a mut dyn FnMut(&mut Lower<'k>, Ix, Vec<V>) -> Vec<V>;
 
 impl<'k> Lower<'k> {
     /// Writes one such operation.
@@ -16,8 +16,8 @@ impl<'k> Lower<'k> {
             OpKind::ArgReduce { axis, max } => self.arg_reduce(op, *axis as usize, *max),
             OpKind::ReduceWith { axis } => self.fold_with(op, *axis as usize, false, false)?,
             OpKind::ScanWith { axis, reverse } => self.fold_with(op, *axis as usize, true, *reverse)?,
-            OpKind::Sort { descending } => self.rank_sort(op, *descending, None),
-            OpKind::TopK { k } => self.rank_sort(op, true, Some(*k)),
+            OpKind::Sort { descending } => self.merge_sort(op, *descending),
+            OpKind::TopK { .. } => self.merge_sort(op, true),
             OpKind::Histogram { bins } => self.histogram(op, *bins),
             OpKind::Reshape if self.f.rank(op.results[0]) == 0 => {
                 let at = vec![Coord::at(0); self.f.rank(op.operands[0])];
@@ -71,17 +71,31 @@ impl<'k> Lower<'k> {
     }
 
     /// Loops over an axis with carried values; gives them after it.
-    fn along(&mut self, from: i64, extent: usize, reverse: bool, carried: Vec<V>, f: Step<'_, 'k>) -> Vec<V> {
-        let (lo, hi, one) = (self.e.i64(from), self.e.i64(extent as i64), self.e.i64(1));
-        let (open, iv, args) = self.e.begin_for(lo, hi, one, &carried);
-        let at = if reverse {
-            let last = self.e.i64(extent as i64 - 1);
-            self.e.op2("arith.subi", last, iv)
-        } else {
-            iv
-        };
+    pub(super) fn along(
+        &mut self,
+        from: i64,
+        extent: usize,
+        reverse: bool,
+        carried: Vec<V>,
+        f: Step<'_, 'k>,
+    ) -> Vec<V> {
+        let bounds = [self.e.i64(from), self.e.i64(extent as i64), self.e.i64(1)];
+        self.stepping(bounds, carried, &mut |s, i, carried| {
+            if !reverse {
+                return f(s, i, carried);
+            }
+            let (i, last) = (s.e.ix(i), s.e.i64(extent as i64 - 1));
+            let at = s.e.op2("arith.subi", last, i);
+            f(s, at.into(), carried)
+        })
+    }
+
+    /// A loop with run-time bounds (from, to, step) and carried values; gives them after it.
+    pub(super) fn stepping(&mut self, bounds: [V; 3], carried: Vec<V>, f: Step<'_, 'k>) -> Vec<V> {
+        let [from, to, step] = bounds;
+        let (open, iv, args) = self.e.begin_for(from, to, step, &carried);
         let floor = std::mem::replace(&mut self.floor, self.e.level());
-        let out = f(self, at.into(), args);
+        let out = f(self, iv.into(), args);
         self.floor = floor;
         let out = self.e.end_for(open, &out);
         self.settle();
@@ -89,7 +103,7 @@ impl<'k> Lower<'k> {
     }
 
     /// Visits the points of a shape with `axis` left out; vectors along the value's lane axis unless that is `axis`.
-    fn across(
+    pub(super) fn across(
         &mut self,
         v: ValueId,
         axis: usize,
@@ -218,66 +232,6 @@ impl<'k> Lower<'k> {
             }
         });
         failed.map_or(Ok(()), Err)
-    }
-
-    /// `a` stands before `b` in the order, NaN last.
-    fn before(&mut self, elem: Elem, descending: bool, a: V, b: V) -> V {
-        let less = self.e.compare(if descending { CmpOp::Gt } else { CmpOp::Lt }, elem, a, b);
-        if !elem.is_float() {
-            return less;
-        }
-        let b_nan = self.e.compare(CmpOp::Ne, elem, b, b);
-        let a_ok = self.e.compare(CmpOp::Eq, elem, a, a);
-        let last = self.e.op2("arith.andi", b_nan, a_ok);
-        self.e.op2("arith.ori", less, last)
-    }
-
-    /// Sorts along the last axis by counting, for each element, those that come before it.
-    fn rank_sort(&mut self, op: &'k Op, descending: bool, top: Option<usize>) {
-        let v = op.operands[0];
-        let elem = self.f.tile(v).elem;
-        let axis = self.f.rank(v) - 1;
-        let extent = self.f.shape(v)[axis];
-        let (values, indices) = (self.buffer(op.results[0]), self.buffer(op.results[1]));
-        self.across(v, axis, false, &mut |s, rest, _| {
-            let at = |i: Ix| {
-                let mut pt = rest.to_vec();
-                pt.push(Coord::at(i));
-                pt
-            };
-            s.along(0, extent, false, Vec::new(), &mut |s, i, _| {
-                let x = s.eval(v, &at(i));
-                let zero = s.e.i64(0);
-                let iv = s.e.ix(i);
-                let rank = s.along(0, extent, false, vec![zero], &mut |s, j, c| {
-                    let y = s.eval(v, &at(j));
-                    let jv = s.e.ix(j);
-                    let first = s.before(elem, descending, y, x);
-                    let later = s.before(elem, descending, x, y);
-                    let yes = s.truth();
-                    let tie = s.e.op2("arith.xori", later, yes);
-                    let earlier = s.e.cmpi("slt", jv, iv);
-                    let tie = s.e.op2("arith.andi", tie, earlier);
-                    let counts = s.e.op2("arith.ori", first, tie);
-                    let one = s.e.conv("arith.extui", counts, K::I64);
-                    vec![s.e.op2("arith.addi", c[0], one)]
-                });
-                let keep = top.map(|k| {
-                    let k = s.e.i64(k as i64);
-                    s.e.cmpi("slt", rank[0], k)
-                });
-                let open = keep.map(|k| s.e.begin_if(k, &[]));
-                s.write_buffer(&values, &at(rank[0].into()), x);
-                let i32i = s.e.conv("arith.trunci", iv, K::I32);
-                s.write_buffer(&indices, &at(rank[0].into()), i32i);
-                if let Some(mut open) = open {
-                    s.e.begin_else(&mut open, &[]);
-                    s.e.end_if(open, &[]);
-                    s.settle();
-                }
-                Vec::new()
-            });
-        });
     }
 
     fn histogram(&mut self, op: &'k Op, bins: usize) {
