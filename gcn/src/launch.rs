@@ -42,6 +42,8 @@ pub(crate) struct Group<'g, 'm> {
 const MOST_STEPS: u64 = 50_000_000;
 /// Instructions that a wave runs before another one takes its turn; one of these.
 const TURNS: [u32; 4] = [7, 50, 400, 5000];
+/// What the counter of vector memory (six bits) can say.
+const MOST_UNDER_WAY: usize = 63;
 /// Arguments begin at a multiple of 64 bytes, and whole lines of 16 may be read.
 const ARGUMENT_LINE: usize = 16;
 
@@ -230,6 +232,10 @@ fn take_turn(object: &Object, wave: &mut Wave, group: &mut Group<'_, '_>, turn: 
         wave.pc += 1;
         wave.steps += 1;
         instruction.code.as_ref().map_err(Clone::clone)?.execute(wave, group)?;
+        // A counter that is full holds the next operation back until the oldest is done; LLVM counts on it.
+        if wave.vector_memory.len() > MOST_UNDER_WAY {
+            wave.wait_vector_memory(MOST_UNDER_WAY, &mut group.lds);
+        }
         if wave.state != State::Ready {
             return Ok(());
         }

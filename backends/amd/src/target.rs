@@ -221,7 +221,15 @@ impl GpuTarget for Amd {
     }
 
     /// All threads of the workgroup: there are no roles of waves on these chips.
+    ///
+    /// LLVM 22 sinks loads over barriers and fences into a branch behind them, since neither counts as a store (`MachineInstr::isSafeToMove`): the
+    /// next writes of LDS then meet them. Assembly without a text that may write memory does count, and costs nothing.
     fn block_barrier(&self, e: &mut Emit, _: u32, _: u32) {
+        if self.device {
+            e.line(
+                "llvm.inline_asm has_side_effects asm_dialect = att \"\", \"~{memory}\" : () -> ()".into(),
+            );
+        }
         e.line("rocdl.barrier".into());
     }
 

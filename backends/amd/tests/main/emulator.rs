@@ -39,6 +39,14 @@ fn products_agree_with_eager_mode_as_modules_and_as_machine_code() {
     }
 }
 
+#[test]
+fn reads_of_lds_stay_before_the_barrier_that_ends_them() {
+    // The first of two products is read by warps that then write, in a branch, where all of them have read.
+    for chip in ["gfx90a", "gfx942", "gfx950", "gfx1100"] {
+        products::check(56..57, &open(&format!("amd:{chip}")));
+    }
+}
+
 /// Waits and barriers of a product's code, dropped one at a time: those that neither a fault nor another result shows.
 fn unnoticed(chip: &str) -> (usize, Vec<String>) {
     let target = open(&format!("amd:{chip}"));

@@ -55,6 +55,24 @@ fn numbers(text: &str, name: &str) -> Vec<u32> {
 }
 
 #[test]
+fn registers_can_be_limited() {
+    let kernel = matmul(Elem::F16, 64, 64, 64);
+    for chip in CHIPS {
+        let target = open(&format!("amd:{}", chip.name));
+        let compiled = |n: &str| compile_ideal(&kernel, &target, &[("warps", "4"), ("registers", n)]);
+        let count = |n: &str| {
+            let artifact = compiled(n).unwrap_or_else(|e| panic!("{} {n}: {e}", chip.name));
+            note(&artifact.bytes, ".vgpr_count").expect("a count")
+        };
+        // LLVM takes no limit by which no more waves would run, where LDS leaves room for so few.
+        let (all, few) = (count("0"), count("64"));
+        assert!(few <= all && (chip.lds_kib < 160 || few <= 64), "{}: {few} of {all}", chip.name);
+        let message = compiled("48").expect_err("a product takes more");
+        assert!(message.contains("64 registers") && message.contains("registers=48"), "{message}");
+    }
+}
+
+#[test]
 fn code_objects_say_what_a_launch_does() {
     let kernels: [Kernel; 3] = [
         matmul(Elem::F16, 64, 64, 32),
