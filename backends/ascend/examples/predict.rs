@@ -154,6 +154,8 @@ fn main() {
         gemm(6144),
         attention::<64, 256>("attention 8k D128", 8192, 4, None),
         attention::<64, 256>("attention 32k D128", 32768, 1, Some(168.0)),
+        attention::<128, 256>("blocks of 128 x 256", 8192, 4, None),
+        attention::<128, 512>("blocks of 128 x 512", 8192, 4, None),
     ];
     for row in &rows {
         if wanted.iter().any(|w| w != "--all") && !wanted.iter().any(|w| row.name.starts_with(w.as_str())) {

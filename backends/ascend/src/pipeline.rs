@@ -1,5 +1,6 @@
 //! The stages from a kernel to the program of the chip's cores, each of which can be shown, and replaced by an edited one.
 
+use crate::passes::order::Hints;
 use crate::{lower, passes};
 use kcc_compiler::{Error, Timings};
 use kcc_davinci::Chip;
@@ -32,7 +33,7 @@ pub fn compile_by(
 ) -> Result<Program, Error> {
     let mut args = args.to_vec();
     args.resize(kernel.params.len(), ArgSpec::default());
-    let (mut program, hints) = clock.time("lower", || lower::lower(kernel, &args, chip.name))?;
+    let (mut program, hints) = clock.time("lower", || lowered(kernel, &args, chip))?;
     if let Some(new) = watch(0, &program)? {
         program = new;
     }
@@ -58,13 +59,37 @@ pub fn compile_by(
     Ok(program)
 }
 
+/// Into how many parts rows may go.
+const PARTS: [usize; 4] = [2, 4, 8, 16];
+
+/// The program of a kernel; where tiles take too much room, with rows in parts.
+fn lowered(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<(Program, Hints), Error> {
+    let whole = lower::lower(kernel, args, chip.name)?;
+    if fits(&whole.0, chip) {
+        return Ok(whole);
+    }
+    for parts in PARTS {
+        let Some(k) = lower::row_parts::run(kernel, parts) else { break };
+        let program = lower::lower(&k, args, chip.name)?;
+        if fits(&program.0, chip) {
+            return Ok(program);
+        }
+    }
+    Ok(whole)
+}
+
+/// Whether there is room for a program's buffers.
+fn fits(program: &Program, chip: &Chip) -> bool {
+    let mut trial = program.clone();
+    let mut slots = passes::double_buffer::choose(&trial);
+    place(&mut trial, &mut slots, chip).is_ok()
+}
+
 /// Groups vector instructions, if there is room: side by side they need more than one after another.
 fn group(program: &mut Program, chip: &Chip) {
     let mut grouped = program.clone();
     passes::group_vectors::run(&mut grouped);
-    let mut trial = grouped.clone();
-    let mut slots = passes::double_buffer::choose(&trial);
-    if place(&mut trial, &mut slots, chip).is_ok() {
+    if fits(&grouped, chip) {
         *program = grouped;
     }
 }

@@ -7,7 +7,7 @@
 //! dot ─▶ anything                     the cube core writes it to the workspace, vector cores read it there
 //! ```
 //! Both kinds of cores walk through the same control flow. Scalars that come out of tiles are known to vector cores alone:
-//! they are *far* from the cube core.
+//! they are *far* from the cube core. Those that decide about products are told to it ([`super::tell`]).
 
 use super::skew::{self, Skew};
 use kcc_compiler::{Error, at};
@@ -65,6 +65,8 @@ pub(crate) struct Cores {
     pub near: HashSet<ValueId>,
     /// Parameters that the kernel both writes and reads: vector cores alone do that, in step.
     pub reread: HashSet<u32>,
+    /// Far scalars that the cube core is told, with their places in the workspace.
+    pub told: HashMap<ValueId, u64>,
     /// Skewed loops, by their counters.
     pub skews: HashMap<ValueId, Skew>,
     /// Bytes of workspace for each block.
@@ -99,6 +101,21 @@ pub(super) fn has_product(b: &Block) -> bool {
     b.ops.iter().any(|o| matches!(o.kind, OpKind::Dot { .. }) || o.regions.iter().any(has_product))
 }
 
+/// What decides how often, or which of, an operation's blocks run.
+pub(super) fn decisions(op: &Op) -> &[ValueId] {
+    match op.kind {
+        OpKind::For { .. } => &op.operands[..3],
+        OpKind::While => &op.regions[0].yields[..1],
+        OpKind::If => &op.operands[..1],
+        _ => &[],
+    }
+}
+
+/// Whether the cube core must know how an operation's blocks run.
+fn has_told(op: &Op) -> bool {
+    op.regions.iter().any(has_product)
+}
+
 /// Single elements: loads of one, and what only gives them another shape.
 fn single(kernel: &Kernel) -> HashSet<ValueId> {
     let mut near = HashSet::new();
@@ -124,6 +141,13 @@ pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Er
     let near = single(kernel);
     let facts = Facts::of(kernel, args, &near);
     let mut cores = Cores { far: facts.far.clone(), near, reread: facts.reread.clone(), ..Cores::default() };
+    kernel.walk(&mut |op| {
+        for v in decisions(op).iter().filter(|v| has_told(op) && facts.far.contains(v)) {
+            let at = cores.workspace;
+            cores.told.insert(*v, at);
+            cores.workspace += 512;
+        }
+    });
     facts.chains(&kernel.body, &mut cores);
     facts.products(&kernel.body, &mut cores)?;
     facts.skews(&kernel.body, &mut cores);
@@ -210,7 +234,7 @@ impl<'k> Facts<'k> {
             match op.kind {
                 OpKind::For { .. } => {
                     let region = &op.regions[0];
-                    let bounds = op.operands[..3].iter().any(|v| far.contains(v));
+                    let bounds = !has_told(op) && decisions(op).iter().any(|v| far.contains(v));
                     if bounds {
                         far.insert(region.args[0]);
                     }
@@ -223,7 +247,7 @@ impl<'k> Facts<'k> {
                 }
                 OpKind::While => {
                     let (head, body) = (&op.regions[0], &op.regions[1]);
-                    let condition = far.contains(&head.yields[0]);
+                    let condition = !has_told(op) && far.contains(&head.yields[0]);
                     for (i, r) in op.results.iter().enumerate() {
                         let all =
                             [op.operands[i], head.args[i], head.yields[1 + i], body.args[i], body.yields[i]];
@@ -233,7 +257,7 @@ impl<'k> Facts<'k> {
                     }
                 }
                 OpKind::If => {
-                    let condition = far.contains(&op.operands[0]);
+                    let condition = !has_told(op) && far.contains(&op.operands[0]);
                     for (i, r) in op.results.iter().enumerate() {
                         if condition || op.regions.iter().any(|b| far.contains(&b.yields[i])) {
                             far.insert(*r);

@@ -1,7 +1,7 @@
 //! Loops and branches. Carried values have a home of their own, written before the first turn and at the end of each.
 
 use super::Lower;
-use super::assign_cores::Chain;
+use super::assign_cores::{self, Chain};
 use super::values::Held;
 use kcc_compiler::Error;
 use kcc_davinci::ir::*;
@@ -28,6 +28,9 @@ impl Home {
 
 impl Lower<'_> {
     pub(super) fn control(&mut self, op: &Op) -> Result<(), Error> {
+        if !matches!(op.kind, OpKind::While) {
+            self.tell(assign_cores::decisions(op))?;
+        }
         let outer = std::mem::take(&mut self.carried);
         let done = match op.kind {
             OpKind::For { .. } => self.loop_for(op),
@@ -145,14 +148,15 @@ impl Lower<'_> {
         let body = self.close();
         self.push(Stmt::For { counter, from, to, step, body });
         self.dwell(&op.results, &homes);
-        for (r, c) in chains {
-            if self.core == CoreKind::Cube {
-                self.end_chain(r, c.out)?;
-            } else {
-                self.receive(r, c.out, c.init)?;
-            }
+        if chains.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        // They leave together: one pair of flags says it of all.
+        if self.core == CoreKind::Cube {
+            return self.end_chains(&chains);
+        }
+        self.await_results();
+        chains.into_iter().try_for_each(|(r, c)| self.fetch(r, c.out, c.init))
     }
 
     fn loop_while(&mut self, op: &Op) -> Result<(), Error> {
@@ -163,6 +167,7 @@ impl Lower<'_> {
         self.dwell(&head.args, &homes);
         self.block(head)?;
         self.loc = op.loc;
+        self.tell(&head.yields[..1])?;
         let condition = self.reg();
         let value = self.scalar(head.yields[0])?;
         self.assign(condition, Scalar::Move { value });

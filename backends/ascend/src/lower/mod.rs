@@ -25,10 +25,12 @@ mod orient;
 mod periods;
 mod products;
 mod reduce;
+pub(crate) mod row_parts;
 mod scans;
 mod shape;
 mod skew;
 mod split_rows;
+mod tell;
 mod uses;
 mod values;
 mod widen;
@@ -433,20 +435,10 @@ impl Lower<'_> {
                 return Ok(());
             }
             OpKind::For { .. } | OpKind::While | OpKind::If => {
-                let decides = match op.kind {
-                    OpKind::For { .. } => op.operands[..3].iter().any(far),
-                    OpKind::While => far(&op.regions[0].yields[0]),
-                    _ => far(&op.operands[0]),
-                };
-                if !decides {
-                    return self.control(op);
-                }
-                if op.regions.iter().any(assign_cores::has_product) {
-                    let help = "bound the loop by dims or by numbers read from memory that this kernel does not write, \
-                                and mask what is not needed";
-                    return Err(self.unsupported("a product in control flow that a tile decides", help));
-                }
-                return Ok(());
+                let decides = assign_cores::decisions(op).iter().any(far);
+                // What a tile decides and has no products is of no interest here.
+                let skip = decides && !op.regions.iter().any(assign_cores::has_product);
+                return if skip { Ok(()) } else { self.control(op) };
             }
             k if k.has_side_effect() => return Ok(()),
             _ => {}

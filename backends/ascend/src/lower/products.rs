@@ -9,7 +9,7 @@
 //! Products wider than half the accumulators are computed and go out some columns at a time. Extents are padded to whole fractals with zeros, so that a product is always of whole fractals: one row is never taken for a
 //! vector, and a depth that is no multiple of a fractal's adds zeros.
 
-use super::assign_cores::{Operand, Product};
+use super::assign_cores::{Chain, Operand, Product};
 use super::values::{Held, ViewValue};
 use super::{Lower, pitch, rows, width};
 use crate::passes::order::Answer;
@@ -18,11 +18,11 @@ use kcc_davinci::ir::*;
 use kcc_dsl::ir::{Elem, Op, TileType, ValueId};
 
 /// Operands are in the workspace, and earlier results were read.
-const READY: u8 = 0;
+pub(super) const READY: u8 = 0;
 /// The result is in the workspace.
 const DONE: u8 = 1;
-/// Operands of an accumulating product were read.
-const TAKEN: u8 = 2;
+/// Operands of an accumulating product, or a number, were read.
+pub(super) const TAKEN: u8 = 2;
 
 /// Between the vector cores of a group: what one wrote may be read by the other.
 pub(super) const PAIR: u8 = 10;
@@ -95,13 +95,13 @@ impl Lower<'_> {
     }
 
     /// A place in the workspace of this block.
-    fn shared(&mut self, offset: u64, slot: Val) -> Global {
+    pub(super) fn shared(&mut self, offset: u64, slot: Val) -> Global {
         let at = self.int(IntOp::Add, self.base, slot);
         let at = self.int(IntOp::Add, at, (offset as i64).into());
         Global::workspace(at)
     }
 
-    fn raise(&mut self, pipe: Pipe, flag: u8) {
+    pub(super) fn raise(&mut self, pipe: Pipe, flag: u8) {
         self.issue(CrossSet { mode: Mode::Group, pipe, flag });
     }
 
@@ -146,7 +146,7 @@ impl Lower<'_> {
                 self.send(o.source, at, slot)?;
             }
         }
-        if let Some(flag) = self.exchange(v).and_then(|e| e.ready) {
+        if let Some(flag) = self.exchange(v).filter(|e| e.closes).and_then(|e| e.ready) {
             self.raise(Pipe::Mte3, flag);
         }
         Ok(())
@@ -196,16 +196,25 @@ impl Lower<'_> {
         self.push(Stmt::If { condition: self.first_core, then, otherwise: Vec::new() });
     }
 
-    /// Reads a result from the workspace and adds what it was to be added to.
+    /// Waits for a result, and reads it.
     pub(super) fn receive(&mut self, v: ValueId, at: u64, acc: Option<ValueId>) -> Result<(), Error> {
-        let t = self.tile(v)?.clone();
         match self.exchange(v) {
-            Some(e) => self.issue(CrossWait { flag: e.done }),
-            None => {
-                self.raise(Pipe::Mte3, READY);
-                self.issue(CrossWait { flag: DONE });
-            }
+            Some(e) if e.opens => self.issue(CrossWait { flag: e.done }),
+            Some(_) => {}
+            None => self.await_results(),
         }
+        self.fetch(v, at, acc)
+    }
+
+    /// Says that earlier results were read, and waits for the next.
+    pub(super) fn await_results(&mut self) {
+        self.raise(Pipe::Mte3, READY);
+        self.issue(CrossWait { flag: DONE });
+    }
+
+    /// Reads a result from the workspace and adds what it was to be added to.
+    pub(super) fn fetch(&mut self, v: ValueId, at: u64, acc: Option<ValueId>) -> Result<(), Error> {
+        let t = self.tile(v)?.clone();
         let slot = self.slot_of(v, true);
         let (dst, src) = (self.buffer(&t), self.shared_rows(v, at, slot)?);
         let bytes = width(&t) * 4;
@@ -253,7 +262,9 @@ impl Lower<'_> {
         let (p, x) = (self.product(v)?, self.extents(op)?);
         let sent = p.a.workspace.is_some() || p.b.workspace.is_some();
         let exchange = self.exchange(v);
-        match exchange {
+        match &exchange {
+            // It comes with the last one of its group.
+            Some(e) if !e.closes => return Ok(()),
             Some(e) => {
                 if let Some(flag) = e.ready {
                     self.issue(CrossWait { flag });
@@ -262,27 +273,40 @@ impl Lower<'_> {
             None if sent || p.chain.is_none() => self.issue(CrossWait { flag: READY }),
             None => {}
         }
-        let (taken, given) = (self.slot_of(v, false), self.slot_of(v, true));
-        let a = self.matrices(&p.a, x, taken)?;
-        let b = self.matrices(&p.b, x, taken)?;
+        let b_slot = self.slot_of(v, false);
+        let b = self.matrices(&p.b, x, b_slot)?;
         if let Some(chain) = p.chain {
+            let a = self.matrices(&p.a, x, 0.into())?;
             if sent {
                 self.raise(Pipe::Mte2, TAKEN);
             }
             let c = self.accumulators.get(&chain).copied();
             let c = c.ok_or_else(|| self.bug("no accumulators"))?;
-            self.multiply(a[0], b[0], x, (c, 0, x.n), false);
+            self.multiply(&[(a[0], x.m, c)], b[0], x, (0, x.n), false);
             return Ok(());
         }
-        let columns = (SUMS / (up(x.m, 16) * 4) / 16 * 16).max(16);
-        for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+        // Rows of several products by the same right operand, or one product's matrices.
+        let group = exchange.as_ref().map_or(vec![v], |e| e.group.clone());
+        let mut parts = Vec::new();
+        for member in group {
+            let (q, m) = (self.product(member)?, self.tile(member)?.shape.iter().rev().nth(1).copied());
+            let y = Extents { m: m.unwrap_or(1) as i64, ..x };
+            let (taken, given) = (self.slot_of(member, false), self.slot_of(member, true));
+            parts.push((self.matrices(&q.a, y, taken)?, y.m, q.out, given));
+        }
+        let all: i64 = parts.iter().map(|p| up(p.1, 16)).sum();
+        let columns = (SUMS / (all * 4) / 16 * 16).max(16);
+        for (i, b) in b.iter().enumerate() {
             let mut first = 0;
             while first < x.n {
                 let n = columns.min(x.n - first);
-                let c = self.accumulator(x.m, n, x.elem);
-                self.multiply(*a, *b, x, (c, first, n), true);
-                let at = p.out + ((i as i64 * x.m * x.n + first) * 4) as u64;
-                self.out(c, (at, given), (x.m, n, x.n), x.elem);
+                let left: Vec<(Fractals, i64, u32)> =
+                    parts.iter().map(|p| (p.0[i], p.1, self.accumulator(p.1, n, x.elem))).collect();
+                self.multiply(&left, *b, x, (first, n), true);
+                for ((_, m, out, given), (_, _, c)) in parts.iter().zip(&left) {
+                    let at = out + ((i as i64 * m * x.n + first) * 4) as u64;
+                    self.out(*c, (at, *given), (*m, n, x.n), x.elem);
+                }
                 first += n;
             }
         }
@@ -333,13 +357,15 @@ impl Lower<'_> {
     }
 
     /// What accumulators of a loop hold, to the workspace.
-    pub(super) fn end_chain(&mut self, result: ValueId, at: u64) -> Result<(), Error> {
-        let t = self.tile(result)?.clone();
-        let c = self.accumulators.get(&result).copied().ok_or_else(|| self.bug("no accumulators"))?;
+    pub(super) fn end_chains(&mut self, chains: &[(ValueId, Chain)]) -> Result<(), Error> {
         self.issue(CrossWait { flag: READY });
-        let elem = if t.elem == Elem::I32 { Elem::I8 } else { Elem::F16 };
-        let (m, n) = (t.shape[0] as i64, t.shape[1] as i64);
-        self.out(c, (at, 0.into()), (m, n, n), elem);
+        for (result, chain) in chains {
+            let t = self.tile(*result)?.clone();
+            let c = self.accumulators.get(result).copied().ok_or_else(|| self.bug("no accumulators"))?;
+            let elem = if t.elem == Elem::I32 { Elem::I8 } else { Elem::F16 };
+            let (m, n) = (t.shape[0] as i64, t.shape[1] as i64);
+            self.out(c, (chain.out, 0.into()), (m, n, n), elem);
+        }
         self.raise(Pipe::Fix, DONE);
         Ok(())
     }
@@ -463,40 +489,48 @@ impl Lower<'_> {
         Ok(Fractals { buffer, offset: 0, swapped })
     }
 
-    /// `c (+)= a · b`, `n` columns of it from a multiple of 16 on, a piece of the depth at a time.
+    /// `c (+)= a · b` for each of the left operands, `n` columns of it from a multiple of 16 on, a piece of the depth at a time: a
+    /// piece of the right operand is brought once.
     fn multiply(
         &mut self,
-        a: Fractals,
+        parts: &[(Fractals, i64, u32)],
         b: Fractals,
         x: Extents,
-        (c, column, n): (u32, i64, i64),
+        (column, n): (i64, i64),
         init: bool,
     ) {
-        let (m, n, d) = (up(x.m, 16), up(n, 16), x.depth());
+        let (n, d) = (up(n, 16), x.depth());
         let (all_columns, column) = (up(x.n, 16) / 16, column / 16);
         let w = x.elem.bytes() as i64;
         let all = up(x.k, d) / d;
-        let most = (PIECE / (m.max(n) * d * w)).clamp(1, 255);
-        let (fm, fnn) = (m / 16, n / 16);
+        let rows: i64 = parts.iter().map(|p| up(p.1, 16)).sum();
+        let most = (PIECE / (rows.max(n) * d * w)).clamp(1, 255);
+        let fnn = n / 16;
         let mut first = 0;
         while first < all {
             let k = most.min(all - first);
-            let left = self.cube_buffer(Space::L0a, Layout::Zz, x.elem, fm * k * FRACTAL);
-            let right = self.cube_buffer(Space::L0b, Layout::Zn, x.elem, fnn * k * FRACTAL);
-            for i in 0..fm {
-                // Rows of fractals; a swapped matrix has its fractals the other way round and each transposed.
-                let (start, step) = if a.swapped { (i * all + first, 1) } else { (first * fm + i, fm) };
-                self.fractals(left, (i * k, start, k, step), a, x.elem, a.swapped);
+            let mut right = 0;
+            for (at, (a, m, c)) in parts.iter().enumerate() {
+                let (m, fm) = (up(*m, 16), up(*m, 16) / 16);
+                let left = self.cube_buffer(Space::L0a, Layout::Zz, x.elem, fm * k * FRACTAL);
+                if at == 0 {
+                    right = self.cube_buffer(Space::L0b, Layout::Zn, x.elem, fnn * k * FRACTAL);
+                }
+                for i in 0..fm {
+                    // Rows of fractals; a swapped matrix has its fractals the other way round and each transposed.
+                    let (start, step) = if a.swapped { (i * all + first, 1) } else { (first * fm + i, fm) };
+                    self.fractals(left, (i * k, start, k, step), *a, x.elem, a.swapped);
+                }
+                for i in 0..if at == 0 { k } else { 0 } {
+                    let (start, step) = if b.swapped {
+                        ((first + i) * all_columns + column, 1)
+                    } else {
+                        (column * all + first + i, all)
+                    };
+                    self.fractals(right, (i * fnn, start, fnn, step), b, x.elem, !b.swapped);
+                }
+                self.mmad(*c, (left, right), (m, n, k * d), x.elem, init && first == 0);
             }
-            for i in 0..k {
-                let (start, step) = if b.swapped {
-                    ((first + i) * all_columns + column, 1)
-                } else {
-                    (column * all + first + i, all)
-                };
-                self.fractals(right, (i * fnn, start, fnn, step), b, x.elem, !b.swapped);
-            }
-            self.mmad(c, (left, right), (m, n, k * d), x.elem, init && first == 0);
             first += k;
         }
     }

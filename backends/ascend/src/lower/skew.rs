@@ -31,7 +31,7 @@ const FIRST_FLAG: u8 = 3;
 const FLAGS: u8 = super::products::PAIR;
 
 /// How a skewed loop's products are exchanged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     /// Raised by vector cores: operands are there.
     pub ready: Option<u8>,
@@ -39,6 +39,12 @@ pub(crate) struct Exchange {
     pub done: u8,
     /// Bytes from an operand's slot to the next, from a result's to the next.
     pub step: (u64, u64),
+    /// Products that are done together.
+    pub group: Vec<ValueId>,
+    /// It is the first of its group: its result is waited for.
+    pub opens: bool,
+    /// It is the last: flags are raised.
+    pub closes: bool,
 }
 
 /// A skewed loop.
@@ -46,6 +52,8 @@ pub(crate) struct Exchange {
 pub(crate) struct Skew {
     early: HashSet<ValueId>,
     late: HashSet<ValueId>,
+    /// Groups of each, in the order of their operations.
+    groups: Vec<Vec<ValueId>>,
     /// Operations of the tail, by index.
     tail: HashSet<usize>,
     /// What the head computes and the tail uses.
@@ -91,7 +99,7 @@ pub(super) fn find(kernel: &Kernel, cores: &Cores, op: &Op) -> Option<Skew> {
             let p = product(&r)?;
             let batched = kernel.ty(r).tile().is_none_or(|t| t.rank() != 2);
             let through = p.a.workspace.is_some() || p.b.workspace.is_some();
-            if batched || !through && !s.late.is_empty() {
+            if batched {
                 return None;
             }
             if through {
@@ -113,7 +121,25 @@ pub(super) fn find(kernel: &Kernel, cores: &Cores, op: &Op) -> Option<Skew> {
     let inside: HashSet<ValueId> = region.ops.iter().flat_map(|o| o.results.iter().copied()).collect();
     s.early_loads.retain(|v| inside.contains(v));
     s.late_loads.retain(|v| inside.contains(v));
-    let flags = s.early.len() + 2 * s.late.len();
+    let mut last = Vec::new();
+    for r in region.ops.iter().filter(|o| matches!(o.kind, OpKind::Dot { .. })).map(|o| o.results[0]) {
+        let b = &product(&r)?.b;
+        let key = (b.source, b.swapped, s.late.contains(&r), b.workspace);
+        match last.iter().position(|k| *k == key && b.workspace.is_none()) {
+            Some(i) => s.groups[i].push(r),
+            None => {
+                last.push(key);
+                s.groups.push(vec![r]);
+            }
+        }
+    }
+    // That a late operand is there says that early results were read, if those are read first.
+    let place = |v: &ValueId| region.ops.iter().position(|o| o.results.first() == Some(v));
+    let read = s.early.iter().filter_map(place).max();
+    if s.groups.iter().any(|g| s.late.contains(&g[0]) && g.last().and_then(place) < read) {
+        return None;
+    }
+    let flags: usize = s.groups.iter().map(|g| if s.late.contains(&g[0]) { 2 } else { 1 }).sum();
     if s.early.is_empty() || s.late.is_empty() || !s.early_loads.is_disjoint(&s.late_loads) {
         return None;
     }
@@ -202,35 +228,29 @@ pub(super) fn exchange(
     space: &mut dyn FnMut(u64) -> u64,
 ) {
     let mut flag = FIRST_FLAG;
-    let sorted = |set: &HashSet<ValueId>| {
-        let mut v: Vec<ValueId> = set.iter().copied().collect();
-        v.sort_unstable();
-        v
-    };
-    for v in sorted(&s.early) {
-        let Some(p) = products.get_mut(&v) else { continue };
-        let step = bytes(v).next_multiple_of(512);
-        p.out = space(step * (AHEAD as u64 + 1));
-        s.exchange.insert(v, Exchange { ready: None, done: flag, step: (0, step) });
-        flag += 1;
-    }
-    for v in sorted(&s.late) {
-        let Some(p) = products.get_mut(&v) else { continue };
-        let step = bytes(v).next_multiple_of(512);
-        p.out = space((BEHIND as u64 + 1) * step);
-        let mut most = 0;
-        for side in [&mut p.a, &mut p.b] {
-            if side.workspace.is_some() {
-                most = most.max(bytes(side.source).next_multiple_of(512));
+    for group in &s.groups {
+        let late = s.late.contains(&group[0]);
+        let (ready, done) = if late { (Some(flag), flag + 1) } else { (None, flag) };
+        flag = done + 1;
+        for (i, v) in group.iter().enumerate() {
+            let Some(p) = products.get_mut(v) else { continue };
+            let step = bytes(*v).next_multiple_of(512);
+            let slots = if late { BEHIND } else { AHEAD } as u64 + 1;
+            p.out = space(step * slots);
+            let mut most = 0;
+            for side in [&mut p.a, &mut p.b] {
+                if side.workspace.is_some() {
+                    most = most.max(bytes(side.source).next_multiple_of(512));
+                }
             }
-        }
-        for side in [&mut p.a, &mut p.b] {
-            if let Some(at) = &mut side.workspace {
-                *at = space((BEHIND as u64 + 1) * most);
+            for side in [&mut p.a, &mut p.b] {
+                if let Some(at) = &mut side.workspace {
+                    *at = space(slots * most);
+                }
             }
+            let (opens, closes, group) = (i == 0, i + 1 == group.len(), group.clone());
+            s.exchange.insert(*v, Exchange { ready, done, step: (most, step), group, opens, closes });
         }
-        s.exchange.insert(v, Exchange { ready: Some(flag), done: flag + 1, step: (most, step) });
-        flag += 2;
     }
 }
 
@@ -248,6 +268,7 @@ pub(super) fn answers(s: &Skew) -> Vec<(CoreKind, Answer)> {
         }
     }
     all.sort_by_key(|(k, a)| (*k, a.waits, a.raises));
+    all.dedup();
     all
 }
 
@@ -302,7 +323,7 @@ impl Lower<'_> {
 
     /// How a product of a skewed loop is exchanged.
     pub(super) fn exchange(&self, product: ValueId) -> Option<Exchange> {
-        self.cores?.skews.values().find_map(|s| s.exchange.get(&product)).copied()
+        self.cores?.skews.values().find_map(|s| s.exchange.get(&product)).cloned()
     }
 
     fn lane(&mut self, turn: Val, behind: i64) -> Lane {

@@ -12,29 +12,43 @@ use std::collections::HashMap;
 /// Classes of values, as a forest.
 struct Classes<'k> {
     kernel: &'k Kernel,
+    /// A product's left operand goes with its result.
+    left: bool,
     parent: Vec<usize>,
     whole: Vec<bool>,
 }
 
 /// The types of half a tile, for values that are shared out.
 pub(super) fn run(kernel: &Kernel) -> HashMap<ValueId, TileType> {
+    shares(kernel, false, 2, 0).into_iter().map(|(v, t)| (v, fewer_rows(&t, 2))).collect()
+}
+
+/// A tile with that part of the rows.
+pub(super) fn fewer_rows(t: &TileType, by: usize) -> TileType {
+    let mut part = t.clone();
+    part.shape[0] /= by;
+    part
+}
+
+/// Values whose rows may be shared out, with their types: rows are a multiple of `by`, and a tile of the class has at least so many
+/// bytes. With `left`, rows of a product's left operand are those of its result.
+pub(super) fn shares(kernel: &Kernel, left: bool, by: usize, least: usize) -> HashMap<ValueId, TileType> {
     let n = kernel.values.len();
-    let mut c = Classes { kernel, parent: (0..n).collect(), whole: vec![false; n] };
+    let mut c = Classes { kernel, left, parent: (0..n).collect(), whole: vec![false; n] };
     c.block(&kernel.body);
+    let mut large = vec![0; n];
     for v in 0..n {
-        let odd = c.tile(ValueId(v as u32)).is_none_or(|t| t.rank() == 0 || t.shape[0] % 2 != 0);
-        if odd {
-            let r = c.root(v);
+        let (t, r) = (c.tile(ValueId(v as u32)), c.root(v));
+        if t.is_none_or(|t| t.rank() == 0 || t.shape[0] % by != 0) {
             c.whole[r] = true;
         }
+        large[r] = large[r].max(t.map_or(0, |t| t.len() * t.elem.bytes()));
     }
     let mut out = HashMap::new();
     for v in 0..n {
         let (id, r) = (ValueId(v as u32), c.root(v));
-        if let (Some(t), false) = (c.tile(id), c.whole[r]) {
-            let mut half = t.clone();
-            half.shape[0] /= 2;
-            out.insert(id, half);
+        if let (Some(t), false) = (c.tile(id), c.whole[r] || large[r] < least) {
+            out.insert(id, t.clone());
         }
     }
     out
@@ -90,6 +104,11 @@ impl<'k> Classes<'k> {
         let linked_if = |c: &mut Self, ok: bool| if ok { c.link(&all) } else { c.keep_whole(&all) };
         match &op.kind {
             k if k.is_elementwise() => self.link(&all),
+            OpKind::Dot { .. } if self.left => {
+                let batched = self.tile(op.results[0]).is_some_and(|t| t.rank() > 2);
+                self.link(&[op.operands[0], op.operands[2], op.results[0]]);
+                if batched { self.link(&all) } else { self.keep_whole(&all[1..2]) }
+            }
             OpKind::Dot { .. } => self.link(&[op.operands[2], op.results[0]]),
             OpKind::Broadcast { axes } => {
                 let (x, r) = (op.operands[0], op.results[0]);

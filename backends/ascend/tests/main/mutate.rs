@@ -5,13 +5,14 @@
 //! swapped   a set or a flag is raised before the work that it announces; a wait or a barrier comes after the work that it guards
 //! doubled   a set, wait or flag twice in a row (a barrier twice is a barrier)
 //! ```
-//! A mutant is noticed if one of the launches is a fault, or has another result. The share is pinned. What is left, three in grouped
-//! products, changes no order: each accumulating product has a flag before its result goes out, so that flags stay in balance, and of two such
-//! products the other's flag says the same; and a branch of several pipes begins with nothing under way, whatever the branch does.
+//! A mutant is noticed if one of the launches is a fault, or has another result. The share is pinned. What is left changes no order. In
+//! grouped products, three: each accumulating product has a flag before its result goes out, so that flags stay in balance, and of two such
+//! products the other's flag says the same; and a barrier behind elements that the scalar unit wrote, which the simulator takes for seen. Where the cube core is told how often to go on, three: the exchange orders what barriers of
+//! all pipes at the ends of a `while` loop's blocks order once more.
 
 use super::harness::{execute, program};
 use super::shipped::Args;
-use kcc_davinci::ir::{Barrier, CoreKind, Instr, Pipe, Pipes, Program, Scalar, Stmt};
+use kcc_davinci::ir::{Barrier, CoreKind, Instr, Pipe, Pipes, Program, Scalar as Computed, Stmt};
 use kcc_dsl::KernelFn;
 use kcc_dsl::eager::EagerBuffer;
 use kcc_dsl::ir::{Elem, Kernel};
@@ -35,7 +36,7 @@ fn sync(s: &Stmt) -> Option<&Instr> {
 /// Whether a statement has work of that pipe (none: any access to the workspace).
 fn works(s: &Stmt, pipe: Option<Pipe>) -> bool {
     let own = match s {
-        Stmt::Let { value: Scalar::LoadLocal { .. } | Scalar::LoadGlobal { .. }, .. } => {
+        Stmt::Let { value: Computed::LoadLocal { .. } | Computed::LoadGlobal { .. }, .. } => {
             pipe == Some(Pipe::S)
         }
         Stmt::Issue { instr, .. } => match pipe {
@@ -228,6 +229,29 @@ fn attention() {
         ),
         0,
     );
+}
+
+/// A product as often as its results want: the cube core is told each turn.
+#[kernel]
+fn told(x: &View<f16, 2>, y: &mut View<f32, 2>, enough: Scalar<f32>) {
+    let a = x.load::<16, 16>((0, 0));
+    let mut r = a.to::<f32>();
+    let mut turns = 0.to_scalar();
+    while r.abs().sum() < enough && turns < 4 {
+        r = dot(a, r.to::<f16>());
+        turns += 1;
+    }
+    y.store((program_id(0) * 16, 0), r);
+}
+
+#[test]
+fn told_numbers() {
+    let of = |n: i64, enough: f32| {
+        let a = Args::default().floats(Elem::F16, &[n, n], 1.0).out(Elem::F32, &[48, 16]).float(enough);
+        ([3, 1, 1], a)
+    };
+    let runs = vec![of(16, 400.0), of(13, 0.0), of(16, 1e9)];
+    pinned("told numbers", &Subject::new(told::kernel().erased(), runs), 3);
 }
 
 #[test]

@@ -14,15 +14,16 @@ pub fn check(def: &KernelFn, grid: [u32; 3], a: Args, relative: f64, absolute: f
     let kernel = def.trace().map_err(|e| format!("{e:?}"))?;
     let name = format!("{} {grid:?}", kernel.symbol());
     let mut want = a.buffers.clone();
-    interpret(&kernel, grid, &mut want, &a.args, &mut Options::default())
-        .map_err(|e| format!("{name}: {e}"))?;
+    let mut options = Options { strict: false, ..Options::default() };
+    interpret(&kernel, grid, &mut want, &a.args, &mut options).map_err(|e| format!("{name}: {e}"))?;
     let p = program(&kernel, &a.args).map_err(|e| format!("{name}: {e}"))?;
     for seed in 0..2 {
         let mut got = a.buffers.clone();
         let run = if seed == 0 {
             execute(&p, &kernel, grid, &mut got, &a.args, 2, seed)
         } else {
-            execute_inexact(&p, &kernel, grid, &mut got, &a.args, (2, seed))
+            // More blocks than programs, as many as the smallest chip has groups.
+            execute_inexact(&p, &kernel, grid, &mut got, &a.args, (20, seed))
         };
         run.map_err(|e| format!("{name}: {e}"))?;
         for (i, (w, g)) in want.iter().zip(&got).enumerate() {

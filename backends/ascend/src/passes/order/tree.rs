@@ -128,7 +128,8 @@ impl Builder<'_> {
     fn rests(&self, n: usize) -> bool {
         let n = &self.nodes[n];
         match n.kind {
-            Kind::Leaf => n.accesses.is_empty() && n.hands_over.is_none(),
+            // What the scalar unit reads it has when it goes on; a flag hurts nobody.
+            Kind::Leaf => n.accesses.iter().all(|a| a.pipe == Pipe::S && !a.write),
             Kind::Turns(..) => false,
             Kind::Fence(_) => true,
         }

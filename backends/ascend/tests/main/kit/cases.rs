@@ -135,11 +135,48 @@ fn products(out: &mut Vec<Case>) {
     out.push(case("grouped-swiglu-bf16", def.erased(), [2, 3, 1], a, F32, SUM));
 }
 
+/// A product as often as its results want: the cube core is told, turn by turn.
+#[kernel]
+fn powers(x: &View<f16, 2>, y: &mut View<f32, 2>, enough: Scalar<f32>) {
+    let a = x.load::<24, 24>((0, 0));
+    let mut r = a.to::<f32>();
+    let mut turns = 0.to_scalar();
+    while r.abs().sum() < enough && turns < 6 {
+        r = dot(a, r.to::<f16>());
+        if r.reduce_max() > 9.0 {
+            r = dot_acc(a, a, r * 0.125);
+        }
+        turns += 1;
+    }
+    y.store((program_id(0) * 24, 0), r + turns.to::<f32>());
+}
+
+/// Rows of 256 KB, which are computed in parts, and a product of them.
+#[kernel]
+fn distances(x: &View<f32, 2>, y: &mut View<f32, 2>) {
+    let at = program_id(0) * 256;
+    let t = x.load::<256, 256>((at, 0));
+    let near = (t - t.max_rows().col()).exp2();
+    let rows = at + arange::<256>();
+    y.store((at, 0), dot(near.to::<f16>(), x.load::<256, 16>((0, 0)).to::<f16>()) + rows.to::<f32>().col());
+}
+
+fn unusual(out: &mut Vec<Case>) {
+    for (n, enough) in [(24i64, 150.0), (17, 0.0), (24, 1e9)] {
+        let a = Args::default().floats(Elem::F16, &[n, n], 0.5).out(Elem::F32, &[48, 24]).float(enough);
+        let name = format!("powers-f16-{n}-{enough}");
+        out.push(case(&name, powers::kernel().erased(), [2, 1, 1], a, 1e-2, 1e-2));
+    }
+    let a = Args::default().floats(Elem::F32, &[300, 250], 1.0).out(Elem::F32, &[300, 16]);
+    out.push(case("distances-f32-300", distances::kernel().erased(), [2, 1, 1], a, 1e-2, 1e-2));
+}
+
 /// All of them.
 pub fn all() -> Vec<Case> {
     let mut out = Vec::new();
     rows(&mut out);
     lookups(&mut out);
     products(&mut out);
+    unusual(&mut out);
     out
 }

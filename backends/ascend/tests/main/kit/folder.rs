@@ -6,7 +6,7 @@ use kcc_ascend::emit::{Lines, Use, emit, slots, symbol};
 use kcc_davinci::ir::Program;
 use kcc_dsl::eager::{EagerArg, Options, interpret};
 use kcc_dsl::ir::{Elem, ParamKind};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,13 @@ pub fn write_with(
     change: &dyn Fn(&Case, String) -> String,
 ) -> Result<(), String> {
     if dir.exists() {
+        let ours = dir.join("kernels.inc").is_file();
+        if !ours && fs::read_dir(dir).is_ok_and(|mut d| d.next().is_some()) {
+            return Err(format!(
+                "{} holds something else: name a new folder, or empty this one",
+                dir.display()
+            ));
+        }
         fs::remove_dir_all(dir).map_err(|e| format!("cannot remove {}: {e}", dir.display()))?;
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -59,16 +66,21 @@ pub fn write_with(
         }
     }
     copy(&here.join("standin/acl/acl.h"), &dir.join("stand-in/acl/acl.h"))?;
-    let mut kernels = BTreeSet::new();
+    let mut kernels: BTreeMap<String, Program> = BTreeMap::new();
     for c in cases {
         let p = program(&c.kernel, &c.args.args).map_err(|e| format!("{}: {e}", c.name))?;
         let symbol = symbol(&p);
-        if kernels.insert(symbol.clone()) {
-            put(&dir.join(format!("kernels/{symbol}.asc")), change(c, source(&p)?))?;
+        match kernels.get(&symbol) {
+            Some(other) if *other != p => return Err(format!("{}: two sources named {symbol}", c.name)),
+            Some(_) => {}
+            None => {
+                put(&dir.join(format!("kernels/{symbol}.asc")), change(c, source(&p)?))?;
+                kernels.insert(symbol, p.clone());
+            }
         }
         case(&dir.join("cases").join(&c.name), c, &p).map_err(|e| format!("{}: {e}", c.name))?;
     }
-    let list: String = kernels.iter().map(|k| format!("KERNEL({k})\n")).collect();
+    let list: String = kernels.keys().map(|k| format!("KERNEL({k})\n")).collect();
     put(&dir.join("kernels.inc"), list)
 }
 

@@ -95,6 +95,9 @@ fn run<T: Float + DotElem>() -> Vec<Result<(), String>> {
     let a =
         Args::default().floats(Elem::F32, &[5], 1.0).floats(e, &[5, 12, 10], 0.5).floats(e, &[9, 12], 0.5);
     r.push(check(chosen::kernel::<T, 12>().erased(), [1, 1, 1], a.out(Elem::F32, &[12, 24]), 1e-2, 1e-2));
+    // A number that it wrote: only vector cores read it back, the cube core is told.
+    let a = Args::default().floats(e, &[12, 12], 0.7).out(Elem::I32, &[1]).out(Elem::F32, &[12, 12]);
+    r.push(check(numbers::kernel::<T, 12>().erased(), [1, 1, 1], a, 1e-2, 3e-2));
     let a = Args::default().floats(e, &[9, 12], 0.5).floats(e, &[5, 12, 10], 0.5);
     let a = a.ints(&[3, 0, 4], &[3]).out(Elem::F32, &[12, 12]);
     r.push(check(paged::kernel::<T, 12>().erased(), [1, 1, 1], a, 1e-2, 1e-2));
@@ -106,13 +109,6 @@ fn memory_that_a_product_reads_back() {
     all(run::<f32>());
     all(run::<f16>());
     all(run::<bf16>());
-}
-
-#[test]
-fn only_vector_cores_know_a_number_that_the_kernel_wrote() {
-    let a = Args::default().floats(Elem::F16, &[12, 12], 0.7).out(Elem::I32, &[1]).out(Elem::F32, &[12, 12]);
-    let e = check(numbers::kernel::<f16, 12>().erased(), [1, 1, 1], a, 0.0, 0.0).expect_err("refused");
-    assert!(e.contains("a product in control flow that a tile decides") && e.contains("memory.rs"), "{e}");
 }
 
 #[test]

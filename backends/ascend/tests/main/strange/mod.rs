@@ -2,8 +2,11 @@
 //! them, each axis of each reduction, and memory that a kernel reads back.
 
 mod control;
+mod large;
 mod memory;
 mod products;
 mod rows;
+mod tangles;
+mod views;
 
 pub use super::shipped::{Args, all, check};
