@@ -14,5 +14,5 @@ mod random;
 mod refused;
 mod shapes;
 mod shipped;
-#[allow(clippy::assign_op_pattern, clippy::eq_op)]
+#[allow(clippy::assign_op_pattern, clippy::eq_op, clippy::needless_range_loop)]
 mod strange;
