@@ -1,6 +1,6 @@
 //! Products whose results are operands of others.
 
-use super::{CHIPS, PLAIN, agree, results, whole};
+use super::{CHIPS, PLAIN, agree, agree_on, results, whole};
 use kcc::prelude::*;
 use kcc::{Launch, Tensor};
 
@@ -155,7 +155,7 @@ fn a_scaled_product_feeds_one_of_8_bits() {
     let (a, b) = (whole::<F8E4M3>(&[32, 64], 1, 2), whole::<F8E5M2>(&[64, 32], 2, 2));
     let scales = |dims: &[usize]| Tensor::from_fn(dims, |i| 126 + (i % 3) as u8).unwrap();
     let (sa, sb) = (scales(&[32, 2]), scales(&[2, 32]));
-    agree(&CHIPS, PLAIN, |device, options| {
+    agree_on(&CHIPS, PLAIN, |device, options| {
         let mut y = Tensor::zeros(&[32, 64]).unwrap();
         scaled_twice::kernel().launch_with(device, 1, (&a, &b, &sa, &sb, &mut y), options).unwrap();
         results(&[&y])

@@ -1,4 +1,5 @@
-//! Kernels around matrix products that no shipped kernel looks like, on simulated NVIDIA GPUs against eager mode.
+//! Kernels around matrix products that no shipped kernel looks like, on simulated NVIDIA GPUs, a simulated NPU and the CPU against
+//! eager mode.
 //!
 //! Operands are small whole numbers, and every sum is below 2²⁴: results are equal, whatever order sums take.
 
@@ -16,6 +17,9 @@ use kcc::{Builder, Device, LaunchOptions, Tensor};
 /// `mma.sync`; the same with 8-bit floats; `wgmma` and TMA.
 const CHIPS: [&str; 3] = ["sim:sm_80", "sim:sm_89", "sim:sm_90a"];
 
+/// What takes no options of GPUs: run once each, beside the chips above.
+const PLAIN_DEVICES: [&str; 2] = ["sim:ascend910b", "cpu"];
+
 /// Whole numbers from -`most` to `most` that look random.
 fn whole<T: Num>(dims: &[usize], seed: usize, most: usize) -> Tensor<T> {
     let hash = |i: usize| (i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_mul(2 * seed + 3) >> 40;
@@ -32,9 +36,19 @@ fn results<T: Num>(tensors: &[&Tensor<T>]) -> Vec<Vec<f32>> {
     tensors.iter().map(|t| t.as_slice().iter().map(|v| v.to_f32()).collect()).collect()
 }
 
-/// Runs in eager mode, which takes no options, and on each chip with each set of options.
+/// Runs in eager mode, which takes no options, on the CPU and an NPU, and on each chip with each set of options.
 fn agree(chips: &[&str], sets: &[&[(&str, &str)]], run: impl Fn(&Device, &LaunchOptions) -> Vec<Vec<f32>>) {
-    agree_as(chips, sets, |got, wanted| got == wanted, run);
+    agree_on(&PLAIN_DEVICES, PLAIN, &run);
+    agree_on(chips, sets, &run);
+}
+
+/// The same on these devices alone.
+fn agree_on(
+    devices: &[&str],
+    sets: &[&[(&str, &str)]],
+    run: impl Fn(&Device, &LaunchOptions) -> Vec<Vec<f32>>,
+) {
+    agree_as(devices, sets, |got, wanted| got == wanted, run);
 }
 
 /// The same, where results may be `same` without being equal.
