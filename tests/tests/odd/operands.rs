@@ -109,7 +109,9 @@ fn pieces(a: &View<f16, 2>, y: &mut View<f32, 2>, z: &mut View<f32, 2>) {
 #[test]
 fn tiles_that_are_cut_and_put_together() {
     let a = whole::<f16>(&[64, 64], 1, 2);
-    agree(&CHIPS, PLAIN, |device, options| {
+    // On an NPU each pair of `[64, 32, 2]` takes 32 bytes: too much for a core.
+    let devices = ["cpu", CHIPS[0], CHIPS[1], CHIPS[2]];
+    agree_on(&devices, PLAIN, |device, options| {
         let (mut y, mut z) = (Tensor::zeros(&[60, 59]).unwrap(), Tensor::zeros(&[64, 64]).unwrap());
         pieces::kernel().launch_with(device, 1, (&a, &mut y, &mut z), options).unwrap();
         results(&[&y, &z])
