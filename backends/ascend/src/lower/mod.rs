@@ -33,6 +33,7 @@ mod split_rows;
 mod tell;
 mod uses;
 mod values;
+pub(crate) mod weave;
 mod widen;
 
 use crate::passes::order::{Answer, Hints};

@@ -67,6 +67,30 @@ fn wide<const M: usize, const N: usize>(
     m.store(0, top);
 }
 
+/// Halves of bytes whose rows alternate, as an operand; pairs that stay pairs beside it.
+#[kernel]
+fn halves(x: &View<f16, 2>, w: &View<i32, 2>, y: &mut View<f32, 2>, z: &mut View<i32, 3>) {
+    let bytes = w.load::<32, 64>((0, 0));
+    let pairs = (bytes & 15).join((bytes >> 4) & 15);
+    let weights = (pairs.t().reshape::<D2<64, 64>>() - 8).to::<f16>();
+    y.store((0, 0), dot(x.load::<32, 64>((0, 0)), weights));
+    let few = bytes.slice::<0, 0, 4, 8>();
+    let both = few.join(few * 2);
+    z.store((0, 0, 0), both.t());
+    z.store((4, 0, 0), both.reshape::<D3<4, 2, 8>>());
+    let (first, second) =
+        (bytes.slice::<0, 0, 1, 8>().flatten::<8>(), bytes.slice::<1, 0, 1, 8>().flatten::<8>());
+    z.store((8, 0, 0), first.join(second).t().expand());
+}
+
+#[test]
+fn pairs_are_put_together_where_they_go() {
+    let bytes: Vec<i32> = (0..2048).map(|i| (i * 37) % 251).collect();
+    let a = Args::default().floats(E::F16, &[32, 64], 1.0).ints(&bytes, &[32, 64]);
+    let a = a.out(E::F32, &[32, 64]).out(E::I32, &[9, 2, 8]);
+    all(vec![check(halves::kernel().erased(), [1, 1, 1], a, 1e-3, 1e-3)]);
+}
+
 #[test]
 fn rows_in_parts() {
     let mut r = Vec::new();
