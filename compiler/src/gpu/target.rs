@@ -152,6 +152,11 @@ pub trait GpuTarget: Send + Sync {
         &[]
     }
 
+    /// The row of that name.
+    fn mma_named(&self, instr: &str) -> Option<&MmaRow> {
+        self.mma_table().iter().find(|r| r.name == instr)
+    }
+
     /// Registers that a thread must have for this product, or (`None`) for any code, so that the target's assembler takes it; 0
     /// where that is never the matter.
     fn fewest_registers(&self, product: Option<&MmaRow>) -> u32 {

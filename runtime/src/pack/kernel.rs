@@ -50,16 +50,21 @@ pub(super) fn load(
     formulas: &[Formulas],
     device: &Device,
 ) -> Result<PackKernel> {
-    let rank = |index: &usize| device.rank(&entry.variants[*index].backend.target);
-    let (mut runnable, others): (Vec<usize>, Vec<usize>) =
-        (0..entry.variants.len()).partition(|index| rank(index).is_some());
+    let (mut runnable, mut others) = (Vec::new(), Vec::new());
+    for (index, variant) in entry.variants.iter().enumerate() {
+        let target = variant.backend.target.as_str();
+        match device.rank(target) {
+            Some(rank) => runnable.push((rank, index)),
+            None => others.push(target),
+        }
+    }
     // Of code for several chips that this device runs, the most capable chip's: it comes first, and the first of equal
     // costs is chosen.
-    runnable.sort_by_key(rank);
+    runnable.sort_unstable();
     let mut variants: Vec<Ready> = Vec::new();
     let mut refused = None;
-    for index in runnable {
-        let (variant, (tier, _)) = (&entry.variants[index], rank(&index).unwrap_or_default());
+    for ((tier, _), index) in runnable {
+        let variant = &entry.variants[index];
         let same = |v: &Ready| {
             let loaded = &entry.variants[v.index];
             v.tier < tier && loaded.generics == variant.generics && loaded.dtypes == variant.dtypes
@@ -84,8 +89,6 @@ pub(super) fn load(
         if let Some(e) = refused {
             return Err(e);
         }
-        let mut others: Vec<&str> =
-            others.iter().map(|index| entry.variants[*index].backend.target.as_str()).collect();
         others.sort_unstable();
         others.dedup();
         return Err(Error::Load {

@@ -73,61 +73,11 @@ pub enum Fp8Formats {
 /// CUDA C++ Programming Guide, table of technical specifications per compute capability; ISA guides of MI200, MI300, MI350
 /// and RDNA3.
 const CHIPS: [Chip; 9] = [
-    Chip {
-        name: "sm_80",
-        warp: 32,
-        shared: 163 << 10,
-        threads: 1024,
-        cluster: 1,
-        bulk: false,
-        wgmma: false,
-        fp8: false,
-        waves: None,
-    },
-    Chip {
-        name: "sm_86",
-        warp: 32,
-        shared: 99 << 10,
-        threads: 1024,
-        cluster: 1,
-        bulk: false,
-        wgmma: false,
-        fp8: false,
-        waves: None,
-    },
-    Chip {
-        name: "sm_89",
-        warp: 32,
-        shared: 99 << 10,
-        threads: 1024,
-        cluster: 1,
-        bulk: false,
-        wgmma: false,
-        fp8: true,
-        waves: None,
-    },
-    Chip {
-        name: "sm_90a",
-        warp: 32,
-        shared: 227 << 10,
-        threads: 1024,
-        cluster: 16,
-        bulk: true,
-        wgmma: true,
-        fp8: true,
-        waves: None,
-    },
-    Chip {
-        name: "sm_100a",
-        warp: 32,
-        shared: 227 << 10,
-        threads: 1024,
-        cluster: 16,
-        bulk: true,
-        wgmma: false,
-        fp8: true,
-        waves: None,
-    },
+    plain("sm_80", 32, 163),
+    plain("sm_86", 32, 99),
+    Chip { fp8: true, ..plain("sm_89", 32, 99) },
+    Chip { wgmma: true, ..with_clusters("sm_90a", 227) },
+    with_clusters("sm_100a", 227),
     amd("gfx90a", 64, 64, CDNA2),
     amd(
         "gfx942",
@@ -176,7 +126,8 @@ const CDNA2: Waves = Waves {
     banks: 32,
 };
 
-const fn amd(name: &'static str, warp: u32, shared_kib: u64, waves: Waves) -> Chip {
+/// What all have: no more than `mma.sync` and `cp.async`, or what [`Waves`] adds.
+const fn plain(name: &'static str, warp: u32, shared_kib: u64) -> Chip {
     Chip {
         name,
         warp,
@@ -185,8 +136,22 @@ const fn amd(name: &'static str, warp: u32, shared_kib: u64, waves: Waves) -> Ch
         cluster: 1,
         bulk: false,
         wgmma: false,
+        fp8: false,
+        waves: None,
+    }
+}
+
+/// Those with TMA and clusters.
+const fn with_clusters(name: &'static str, shared_kib: u64) -> Chip {
+    Chip { cluster: 16, bulk: true, fp8: true, ..plain(name, 32, shared_kib) }
+}
+
+const fn amd(name: &'static str, warp: u32, shared_kib: u64, waves: Waves) -> Chip {
+    Chip {
+        warp,
         fp8: !matches!(waves.fp8, Fp8Formats::None),
         waves: Some(waves),
+        ..plain(name, 32, shared_kib)
     }
 }
 

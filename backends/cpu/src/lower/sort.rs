@@ -44,9 +44,7 @@ impl<'k> Lower<'k> {
                 let to = s.e.op2("arith.xori", from, one);
                 let bounds = [s.e.i64(0), s.e.i64(extent as i64), s.e.op2("arith.addi", run, run)];
                 s.stepping(bounds, Vec::new(), &mut |s, begin, _| {
-                    s.merge(&scratch, extent, (begin, run), (from, to), &|s, a, b| {
-                        s.before(elem, descending, a, b)
-                    });
+                    s.merge(&scratch, (extent, descending), (begin, run), (from, to));
                     Vec::new()
                 });
                 Vec::new()
@@ -66,10 +64,9 @@ impl<'k> Lower<'k> {
     fn merge(
         &mut self,
         scratch: &[Buffer; 2],
-        extent: usize,
+        (extent, descending): (usize, bool),
         (begin, run): (Ix, V),
         (from, to): (V, V),
-        before: &dyn Fn(&mut Self, V, V) -> V,
     ) {
         let (begin, most, one) = (self.e.ix(begin), self.e.i64(extent as i64), self.e.i64(1));
         let behind = |s: &mut Self, start: V| {
@@ -85,7 +82,7 @@ impl<'k> Lower<'k> {
             let [left, right] = [heads[0], heads[1]].map(|h| s.e.op2("arith.minsi", h, last));
             let (at_left, at_right) = (place(from, left), place(from, right));
             let (a, b) = (s.read_buffer(&scratch[0], &at_left), s.read_buffer(&scratch[0], &at_right));
-            let first = before(s, b, a);
+            let first = s.before(scratch[0].elem, descending, b, a);
             let used_up = s.e.cmpi("sge", heads[0], middle);
             let there = s.e.cmpi("slt", heads[1], end);
             let wins = s.e.op2("arith.ori", first, used_up);

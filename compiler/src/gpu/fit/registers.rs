@@ -63,9 +63,7 @@ pub fn at_least(func: &Func, target: &dyn GpuTarget) -> Held {
     };
     func.walk(&mut |op| {
         let row = match &op.kind {
-            Kind::Gpu(GpuOp::Mma { instr, .. }) => {
-                target.mma_table().iter().find(|r| r.name == *instr).cloned()
-            }
+            Kind::Gpu(GpuOp::Mma { instr, .. }) => target.mma_named(instr).cloned(),
             Kind::Gpu(GpuOp::MmaAsync { instr }) => target.wide().and_then(|w| w.named(instr)),
             _ => None,
         };

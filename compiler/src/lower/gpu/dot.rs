@@ -68,8 +68,7 @@ pub(super) struct Read {
 }
 
 fn row_of<'t>(target: &'t dyn GpuTarget, instr: &str) -> Result<&'t MmaRow, Error> {
-    let row = target.mma_table().iter().find(|r| r.name == instr);
-    row.ok_or_else(|| bug(format!("`{instr}` is in no table")))
+    target.mma_named(instr).ok_or_else(|| bug(format!("`{instr}` is in no table")))
 }
 
 fn in_layout(e: impl std::fmt::Display) -> Error {

@@ -135,7 +135,7 @@ fn split(func: &Func, target: &dyn GpuTarget, body: &Block) -> Option<(usize, u3
     let at = only_product(body)?;
     let product = &body.ops[at];
     let Kind::Gpu(GpuOp::Mma { instr, .. }) = &product.kind else { return None };
-    let row = target.mma_table().iter().find(|r| r.name == *instr)?;
+    let row = target.mma_named(instr)?;
     let views = Views::of(func);
     let quiet = body.ops.iter().enumerate().all(|(i, op)| {
         let shared = match &op.kind {
@@ -216,7 +216,7 @@ fn serve_first(func: &Func, target: &dyn GpuTarget, interleave: bool, body: &mut
 /// Instructions of a warp in a product, and reads of 16 bytes of a thread for them.
 fn size(func: &Func, target: &dyn GpuTarget, op: &Op) -> Option<(u32, u32)> {
     let Kind::Gpu(GpuOp::Mma { instr, .. }) = &op.kind else { return None };
-    let row = target.mma_table().iter().find(|r| r.name == *instr)?;
+    let row = target.mma_named(instr)?;
     let acc = func.ty(*op.results.first()?).layout()?.registers();
     let shape = |v: ValueId| {
         let ty = func.ty(v);
