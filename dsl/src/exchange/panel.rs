@@ -3,7 +3,7 @@
 //! ```text
 //! view [.., K, N] or [.., N, K]      panel = `columns` of N by up to `chunk` of K, for every leading index
 //!
-//! panel    strip 0 [rows][strip] | strip 1 | …      four bytes a lane, `depth` elements along K in each
+//! panel    strip 0 [rows][lanes] | strip 1 | …      four bytes a lane, `depth` elements along K in each
 //! ```
 //! Compiler and runtime must agree on every number here: the one writes panels, the other makes room for them.
 
@@ -29,7 +29,7 @@ pub struct PanelForm {
     pub depth: u8,
     /// The rows of a strip that hold something come in multiples of this; the rest of the last are zeros.
     pub whole: u8,
-    /// Lanes of a strip.
+    /// Lanes of the widest strip.
     pub strip: u32,
     /// Lanes of all strips.
     pub width: u32,

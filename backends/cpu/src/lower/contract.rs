@@ -9,7 +9,7 @@
 //! ```
 
 use super::dot::{Kind, Source, Tiling};
-use super::nest::segments;
+use super::nest::{even_segments, segments};
 use super::panel::{LINES_PER_STEP, NextPanel, Packing, Panel, UNROLL};
 use super::tiles::{self, TileOperands};
 use super::{Buffer, Coord, Lower, Result, Stride};
@@ -311,9 +311,9 @@ impl<'k> Lower<'k> {
         rows: usize,
     ) {
         let w = self.w();
-        let lanes = segments(vectors, t.nv);
+        let lanes = even_segments(vectors, t.nv);
         self.over(&lanes, w as i64, Vec::new(), &mut |s, lane, ls, _| {
-            s.over(&segments(rows, t.mr), 1, Vec::new(), &mut |s, row, rs, _| {
+            s.over(&even_segments(rows, t.mr), 1, Vec::new(), &mut |s, row, rs, _| {
                 let mut points = Vec::new();
                 for r in 0..rs {
                     for c in 0..ls {
@@ -343,6 +343,7 @@ impl<'k> Lower<'k> {
         points: &[Vec<Coord>],
         inits: Vec<V>,
     ) -> Vec<V> {
+        let t = &Tiling { lane: t.lane.strip(lane.1 * self.w()), ..t.clone() };
         let (partial, some) = &edges.partial;
         let floor = std::mem::replace(&mut self.floor, self.e.level());
         // A branch, not a choice: masked loads of pages that were never written are very slow.

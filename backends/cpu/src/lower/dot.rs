@@ -13,6 +13,11 @@ use crate::plan::lanes::through_transposes;
 use kcc_compiler::emit::{Emit, Ix, K, V};
 use kcc_dsl::ir::{Block, Elem, Op, OpKind, ValueId};
 
+/// Sums that a block of a product with a packed panel keeps in registers.
+const PANEL_SUMS: usize = 24;
+/// Most rows of such a block.
+const PANEL_ROWS: usize = 8;
+
 /// How an operand takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -61,6 +66,13 @@ pub struct Source {
     pub x: Stride,
     /// Distance along K: between neighbours (f32) or between pairs.
     pub k: Stride,
+}
+
+impl Source {
+    /// The strip of a packed operand that has so many lanes.
+    pub(super) fn strip(self, lanes: usize) -> Source {
+        Source { k: Stride::Known(lanes as i64), ..self }
+    }
 }
 
 /// A product ready to be written block by block.
@@ -116,13 +128,18 @@ impl<'k> Lower<'k> {
         (mr, nv)
     }
 
-    /// The same for a product with a packed panel, which comes from the second-level cache for every block of rows: the more rows, the less
-    /// often (1024³ in f32, one core of a Xeon, best of three: 8 × 32 158 GFLOP/s, 4 × 64 136, 6 × 64 126, 14 × 32 149).
+    /// The most rows and vectors of a block of a product with a packed panel. More sums than latency asks for hide the second-level
+    /// cache that a panel comes from (1024³ in f32 beside each other, one core of a Xeon, medians in GFLOP/s: 4 × 4 vectors 168, 8 × 2
+    /// 174, 6 × 4 182, 8 × 3 186); with more than eight rows, those 4 KiB apart push each other out of the first-level cache (11 × 2 172).
     pub(super) fn panel_block(&self, rows: usize, vectors: usize) -> (usize, usize) {
-        if self.isa.avx512 && rows.is_multiple_of(8) && vectors.is_multiple_of(2) {
-            return (8, 2);
+        if !self.isa.avx512 || vectors < 2 {
+            return self.register_block(rows, vectors);
         }
-        self.register_block(rows, vectors)
+        let block = |nv: usize| ((PANEL_SUMS / nv).min(PANEL_ROWS).min(rows.max(1)), nv);
+        let blocks = |nv: usize| rows.max(1).div_ceil(block(nv).0) * vectors.div_ceil(nv);
+        let nv = (2..=4).min_by_key(|nv| blocks(*nv)).unwrap_or(2);
+        // Strips are as even as can be: no wider than that.
+        block(vectors.div_ceil(vectors.div_ceil(nv)))
     }
 
     /// Prepares the operands of a nest's product, whose result may be written at once where it is to be kept.

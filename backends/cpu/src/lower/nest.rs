@@ -33,10 +33,28 @@ pub(super) fn segments(extent: usize, block: usize) -> Vec<Segment> {
     out
 }
 
+/// Cuts `0..extent` into as few blocks of at most `block`, none of them much smaller than the others.
+pub(super) fn even_segments(extent: usize, block: usize) -> Vec<Segment> {
+    let count = extent.div_ceil(block.max(1)).max(1);
+    let (size, larger) = (extent / count, extent % count);
+    let first = Segment { start: 0, blocks: larger as i64, size: size + 1 };
+    let start = (larger * (size + 1)) as i64;
+    let rest = Segment { start, blocks: (count - larger) as i64, size };
+    [first, rest].into_iter().filter(|s| s.blocks > 0 && s.size > 0).collect()
+}
+
 /// Cuts the vectors of a lane axis into blocks; the last block stands alone (its index is known) when its last
 /// vector is partial.
 pub(super) fn lane_segments(extent: usize, w: usize, block: usize) -> Vec<Segment> {
-    let mut out = segments(extent.div_ceil(w), block);
+    partial_alone(segments(extent.div_ceil(w), block), extent, w)
+}
+
+/// The same in the strips of a panel, of at most `block` vectors.
+pub(super) fn lane_strips(extent: usize, w: usize, block: usize) -> Vec<Segment> {
+    partial_alone(even_segments(extent.div_ceil(w), block), extent, w)
+}
+
+fn partial_alone(mut out: Vec<Segment>, extent: usize, w: usize) -> Vec<Segment> {
     if !extent.is_multiple_of(w)
         && let Some(last) = out.last_mut()
         && last.blocks > 1
@@ -288,7 +306,10 @@ impl<'k> Lower<'k> {
             None if vectors == 1 && out.reduces.is_empty() => (4.min(rows), 1),
             None => (1, vectors.min(if vectors <= 8 { 8 } else { 4 })),
         };
-        let (row_segs, lane_segs) = (segments(rows, mr), lane_segments(extent, w, nv));
+        let (row_segs, lane_segs) = match tiling {
+            Some(t) if t.contract.is_some() => (even_segments(rows, mr), lane_strips(extent, w, nv)),
+            _ => (segments(rows, mr), lane_segments(extent, w, nv)),
+        };
         let per = out.reduces.len();
         if along_lanes {
             let width = if tiling.is_some() { 1 } else { nv };
@@ -511,5 +532,35 @@ impl<'k> Lower<'k> {
             todo.extend(&op.operands);
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cuts(list: Vec<Segment>) -> Vec<(i64, i64, usize)> {
+        list.into_iter().map(|s| (s.start, s.blocks, s.size)).collect()
+    }
+
+    #[test]
+    fn even_blocks_cover_everything_in_as_few_as_can_be() {
+        assert_eq!(cuts(even_segments(64, 6)), [(0, 9, 6), (54, 2, 5)]);
+        assert_eq!(cuts(even_segments(8, 3)), [(0, 2, 3), (6, 1, 2)]);
+        assert_eq!(cuts(even_segments(4, 3)), [(0, 2, 2)]);
+        assert_eq!(cuts(even_segments(5, 9)), [(0, 1, 5)]);
+        assert!(even_segments(0, 4).is_empty());
+        for (extent, block) in (1..40).flat_map(|e| (1..9).map(move |b| (e, b))) {
+            let list = even_segments(extent, block);
+            let blocks: i64 = list.iter().map(|s| s.blocks).sum();
+            assert_eq!(blocks as usize, extent.div_ceil(block));
+            assert_eq!(list.iter().map(|s| s.blocks as usize * s.size).sum::<usize>(), extent);
+        }
+    }
+
+    #[test]
+    fn a_partial_vector_is_in_a_block_whose_index_is_known() {
+        assert_eq!(cuts(lane_strips(60, 16, 2)), [(0, 1, 2), (2, 1, 2)]);
+        assert_eq!(cuts(lane_strips(64, 16, 2)), [(0, 2, 2)]);
     }
 }

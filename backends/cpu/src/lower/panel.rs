@@ -1,14 +1,14 @@
 //! Panels: the operand in lanes of a contraction, packed for the blocks of rows that read it.
 //!
 //! ```text
-//! strip 0 [rows][strip]   strip 1   …      a register block (a pair of matrix tiles) reads one strip from end to end:
+//! strip 0 [rows][lanes]   strip 1   …      a register block (a pair of matrix tiles) reads one strip from end to end:
 //!                                          one run of memory, which the processor fetches ahead
 //! ```
 //! A panel is in scratch memory under a tag that says which block it holds, or kept for all launches (`kept.rs`).
 
 use super::dot::{Kind, Source};
 use super::kept::Slots;
-use super::nest::lane_segments;
+use super::nest::{lane_segments, lane_strips};
 use super::{Coord, Lower, Stride};
 use crate::plan::contract::Side;
 use kcc_compiler::emit::{Emit, Ix, K, Ty, V};
@@ -63,7 +63,7 @@ pub(super) struct NextPanel {
 }
 
 impl<'k> Lower<'k> {
-    /// Plans the packing of `columns` columns in strips of so many vectors, at most `chunk` along K at a time, rows in multiples of
+    /// Plans the packing of `columns` columns in strips of at most so many vectors, at most `chunk` along K at a time, rows in multiples of
     /// `whole`.
     pub(super) fn packing(
         &mut self,
@@ -74,12 +74,14 @@ impl<'k> Lower<'k> {
         range: (V, V),
     ) -> Packing<'k> {
         let strip = vectors * self.w();
+        // Tiles are read in whole pairs; vectors' strips are cut evenly.
+        let unit = if whole > 1 { strip } else { self.w() };
         let form = PanelForm {
             k_axis: side.k_axis as u8,
             depth: kind.depth() as u8,
             whole: whole as u8,
             strip: strip as u32,
-            width: columns.next_multiple_of(strip) as u32,
+            width: columns.next_multiple_of(unit) as u32,
             columns: columns as u32,
             chunk: chunk as u32,
         };
@@ -265,11 +267,16 @@ impl<'k> Lower<'k> {
                 let first = s.e.mul(k, depth);
                 let first = s.e.op2("arith.addi", first, from);
                 // Whole strips, so that it is known where in its strip a vector lies.
-                let segs = lane_segments(cols, w, s.vectors_at_once().next_multiple_of(strip / w));
+                let segs = if p.form.whole > 1 {
+                    lane_segments(cols, w, s.vectors_at_once().next_multiple_of(strip / w))
+                } else {
+                    lane_strips(cols, w, strip / w)
+                };
                 s.over(&segs, w as i64, Vec::new(), &mut |s, ix, size, _| {
                     if ahead && pair {
                         s.ask_for_rows(side, ix, first, kind.depth());
                     }
+                    let lanes = if p.form.whole > 1 { strip } else { size * w };
                     for c in 0..size {
                         let at = c * w;
                         let x = Coord::lanes(ix.plus(at as i64));
@@ -280,8 +287,8 @@ impl<'k> Lower<'k> {
                             let b = pair.then(|| s.side_at(side, x, Coord::at(Ix::from(first).plus(1))));
                             s.e.pair(kind == Kind::PairBf16, signed, a, b)
                         };
-                        let block = ix.plus((at / strip * strip) as i64);
-                        let p = s.panel_address(to, block, at % strip, k.into());
+                        let block = ix.plus((at / lanes * lanes) as i64);
+                        let p = s.panel_address(&to.strip(lanes), block, at % lanes, k.into());
                         s.e.store(packed, p);
                     }
                     Vec::new()

@@ -143,6 +143,9 @@ fn matmul_of_every_operand_type() {
             // Rows that are read where they lie, whole; and, for more than one block of rows, more K than a panel holds.
             (64, 64, 64, 64, 64, 1088, false),
             (16, 16, 64, 18, 16, 4200, false),
+            // Strips and blocks of rows that are not all alike: 5 and 7 vectors, 13 rows.
+            (13, 80, 16, 27, 150, 40, false),
+            (8, 100, 16, 9, 100, 71, true),
         ] {
             let kernel = matmul(elem, bm, bn, bk, t);
             let ints = |n, s| numbers(n, s).iter().map(|x| (x * 100.0) as i64).collect::<Vec<_>>();
