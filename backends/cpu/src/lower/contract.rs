@@ -10,7 +10,7 @@
 
 use super::dot::{Kind, Source, Tiling};
 use super::nest::{even_segments, segments};
-use super::panel::{LINES_PER_STEP, NextPanel, Packing, Panel, UNROLL};
+use super::panel::{NextPanel, Packing, Panel, UNROLL};
 use super::tiles::{self, TileOperands};
 use super::{Buffer, Coord, Lower, Result, Stride};
 use crate::plan::Nest;
@@ -377,18 +377,15 @@ impl<'k> Lower<'k> {
         }
         let unit = t.kind.unit();
         let rows = RowPointers { ptrs, unit, step };
-        let ask = edges.next.map(|n| self.next_lines(n, t.kind));
+        let ask = edges.next.map(|n| self.next_lines(n, t.kind, edges.steps));
         let (zero, four, one) = (self.e.i64(0), self.e.i64(UNROLL), self.e.i64(1));
         let mask = self.e.i64(-UNROLL);
         let main = self.e.op2("arith.andi", edges.steps, mask);
         let (open, iv, args) = self.e.begin_for(zero, main, four, &accs);
         accs = args;
-        if let Some((p, unit, row)) = ask {
-            for u in 0..LINES_PER_STEP {
-                let k = self.e.scale(Ix::from(iv), t.kind.depth() as i64);
-                let q = self.address(p, unit, &[Coord::at(k.plus(u))], &[Stride::Value(row)]);
-                self.e.prefetch(q);
-            }
+        if let Some(ask) = ask {
+            let k = self.e.scale(Ix::from(iv), t.kind.depth() as i64);
+            self.ask(ask, k);
         }
         for u in 0..UNROLL {
             self.multiply_rows(t, &rows, lane, Ix::from(iv).plus(u), &mut accs, false);

@@ -30,7 +30,8 @@ const MINE: i64 = 3;
 pub(super) struct Slots {
     words: V,
     panels: V,
-    stride: V,
+    /// Bytes from one panel to the next.
+    pub stride: V,
 }
 
 /// A panel among those that are kept.

@@ -17,8 +17,8 @@ use kcc_dsl::ir::OpKind;
 
 /// Steps along K per iteration of a register block's loop.
 pub(super) const UNROLL: i64 = 4;
-/// Lines of the next panel that an iteration asks for.
-pub(super) const LINES_PER_STEP: i64 = 2;
+/// Bytes of a line.
+const LINE: i64 = 64;
 /// Header slots that say which block a panel holds, and how much of the next one has been asked for.
 const TAG_SLOTS: u64 = 4;
 
@@ -47,19 +47,33 @@ pub(super) struct Panel {
     announce: Option<(V, V)>,
 }
 
-/// The block that will be read next. While blocks of this one are multiplied, its lines come into the caches: each
-/// register block asks for one column of lines, in as many of its rows as it has steps, until all have been asked for.
+/// The block that will be read next. While blocks of this one are multiplied, its lines come into the caches, until all have been
+/// asked for: in memory, each register block asks for one column of lines, in as many of its rows as it has steps; of a panel that is
+/// kept, for the lines that follow those of the register block before.
 #[derive(Clone, Copy)]
 pub(super) struct NextPanel {
-    /// Its first element.
+    /// Its first element in memory.
     ptr: V,
-    unit: K,
-    /// Elements between its rows.
+    /// Bytes between its rows.
     row: V,
     /// Where the count of register blocks since the last packing is kept.
     count: V,
     /// Lines in a row.
     lines: i64,
+    /// Where panels are kept: whether this one is, the one behind it, its bytes.
+    kept: Option<(V, V, V)>,
+    /// Lines that an iteration asks for: as few as let eight blocks of rows bring all of a panel. Twice as many at once keep the
+    /// panel that is being read waiting (experts of 64 rows in a loop of its own: 132 and 166 GFLOP/s).
+    at_once: i64,
+}
+
+/// What the iterations of a register block's loop ask for: lines from `ptr + k · per_k` on, `per_line` bytes apart.
+#[derive(Clone, Copy)]
+pub(super) struct Ask {
+    ptr: V,
+    per_k: V,
+    per_line: V,
+    at_once: i64,
 }
 
 impl<'k> Lower<'k> {
@@ -111,7 +125,8 @@ impl<'k> Lower<'k> {
         }
         let next = match (first, count) {
             (Some(first), Some(count)) => {
-                self.next_panel(p, (first, count), kept.as_ref().map(|k| (k.used, k.after)))
+                let kept = kept.as_ref().zip(p.kept).map(|(k, slots)| (k.used, k.after, slots.stride));
+                self.next_panel(p, (first, count), kept)
             }
             _ => None,
         };
@@ -211,46 +226,67 @@ impl<'k> Lower<'k> {
         &mut self,
         p: &Packing<'k>,
         (first, count): (V, V),
-        kept: Option<(V, V)>,
+        kept: Option<(V, V, V)>,
     ) -> Option<NextPanel> {
         let view = self.view(p.side.load.operands[0]);
-        let Stride::Value(mut row) = view.strides[p.side.k_axis] else { return None };
+        let Stride::Value(row) = view.strides[p.side.k_axis] else { return None };
         if view.strides[1 - p.side.k_axis] != Stride::Known(1) {
             return None;
         }
         let distance = self.block_along(p.side.load, self.panel_axis?)?;
         let unit = Emit::mem(view.elem);
-        let mut ptr = self.e.address(first, unit, &[distance], 0);
+        let ptr = self.e.address(first, unit, &[distance], 0);
+        let bytes = self.e.i64(unit.bytes() as i64);
+        let row = self.e.mul(row, bytes);
         let lines = (p.form.columns as usize * unit.bytes()).div_ceil(64) as i64;
-        if let Some((used, after)) = kept {
-            ptr = self.e.select(used, after, ptr);
-            // All of its lines follow each other.
-            let close = self.e.i64(lines * 64 / unit.bytes() as i64);
-            row = self.e.select(used, close, row);
-        }
-        Some(NextPanel { ptr, unit, row, count, lines })
+        let at_once = if p.form.strip as usize > 2 * self.w() { 2 } else { 1 };
+        Some(NextPanel { ptr, row, count, lines, kept, at_once })
     }
 
-    /// The column of lines of the next panel that this register block asks for: address, unit, elements between rows
-    /// (0 when all have been asked for).
-    pub(super) fn next_lines(&mut self, n: NextPanel, kind: Kind) -> (V, K, V) {
+    /// What a register block of so many steps along K asks for.
+    pub(super) fn next_lines(&mut self, n: NextPanel, kind: Kind, steps: V) -> Ask {
         let level = self.e.level();
         let was = self.e.load(level, n.count, Ty::i64());
         let one = self.e.i64(1);
         let now = self.e.op2("arith.addi", was, one);
         self.e.store(now, n.count);
-        let groups = UNROLL * kind.depth() as i64 / LINES_PER_STEP;
-        let (lines, all) = (self.e.i64(n.lines), self.e.i64(n.lines * groups));
-        let more = self.e.cmpi("ult", was, all);
+        let depth = kind.depth() as i64;
+        let groups = UNROLL * depth / n.at_once;
+        let (lines, all, line) = (self.e.i64(n.lines), self.e.i64(n.lines * groups), self.e.i64(LINE));
+        let mut more = self.e.cmpi("ult", was, all);
+        let (group, column) = (self.e.op2("arith.divui", was, lines), self.e.op2("arith.remui", was, lines));
+        let per_group = self.e.i64(n.at_once);
+        let (group, column) = (self.e.mul(group, per_group), self.e.mul(column, line));
+        let group = self.e.mul(group, n.row);
+        let mut ptr = self.e.address(n.ptr, K::I8, &[group, column], 0);
+        let (mut per_k, mut per_line) = (n.row, n.row);
+        if let Some((used, after, bytes)) = n.kept {
+            let per_step = self.e.i64(LINE * n.at_once / UNROLL);
+            let start = self.e.mul(was, steps);
+            let start = self.e.mul(start, per_step);
+            let left = self.e.cmpi("ult", start, bytes);
+            let close = self.e.i64(LINE * n.at_once / (UNROLL * depth));
+            let behind = self.e.address(after, K::I8, &[start], 0);
+            more = self.e.select(used, left, more);
+            ptr = self.e.select(used, behind, ptr);
+            per_k = self.e.select(used, close, per_k);
+            per_line = self.e.select(used, line, per_line);
+        }
+        // When all have been asked for: a line that is in the first-level cache.
         let zero = self.e.i64(0);
-        let at = self.e.select(more, was, zero);
-        let row = self.e.select(more, n.row, zero);
-        let (group, line) = (self.e.op2("arith.divui", at, lines), self.e.op2("arith.remui", at, lines));
-        let (per_line, per_group) = (self.e.i64(64 / n.unit.bytes() as i64), self.e.i64(LINES_PER_STEP));
-        let line = self.e.mul(line, per_line);
-        let group = self.e.mul(group, per_group);
-        let group = self.e.mul(group, row);
-        (self.e.address(n.ptr, n.unit, &[group, line], 0), n.unit, row)
+        ptr = self.e.select(more, ptr, n.count);
+        per_k = self.e.select(more, per_k, zero);
+        per_line = self.e.select(more, per_line, zero);
+        Ask { ptr, per_k, per_line, at_once: n.at_once }
+    }
+
+    /// Asks for the lines of the iteration that begins at this element of K.
+    pub(super) fn ask(&mut self, a: Ask, k: Ix) {
+        for u in 0..a.at_once {
+            let at = [Coord::at(k), Coord::at(u)];
+            let q = self.address(a.ptr, K::I8, &at, &[Stride::Value(a.per_k), Stride::Value(a.per_line)]);
+            self.e.prefetch(q);
+        }
     }
 
     /// Packs `length` of K from `from` on, lanes along the other axis.
