@@ -303,6 +303,7 @@ fn stages(
     }
     watch.end(Ok(()))?;
     let machine = target.machine(&lowered.text);
+    crate::llvm::options::set(target.generator_options());
     let mlir_passes = format!("{}{}", target.mlir_passes(), target.option_passes(knobs));
     let way = Way {
         mlir_passes: &mlir_passes,

@@ -113,6 +113,11 @@ pub trait Target: Send + Sync {
         Machine::default()
     }
 
+    /// Options of LLVM's command line that concern code for this target alone: they hold for the whole process.
+    fn generator_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// What is loaded, from the object that was generated.
     ///
     /// # Errors

@@ -55,6 +55,8 @@ pub struct Chip {
     pub buffer_word: u32,
     /// Two `f32` become bf16 by one instruction (`v_cvt_pk_bf16_f32`).
     pub packs_bf16: bool,
+    /// One instruction computes on two `f32` (`v_pk_fma_f32`, `v_pk_mul_f32`, `v_pk_add_f32`).
+    pub pairs_f32: bool,
     /// LDS gives columns of what lies in rows (`ds_read_b64_tr_b16`).
     pub column_loads: bool,
     /// How lanes of different rows exchange words.
@@ -81,6 +83,7 @@ pub const CHIPS: &[Chip] = &[
         matrix: Matrix::Cdna2,
         buffer_word: CDNA_WORD,
         packs_bf16: false,
+        pairs_f32: true,
         column_loads: false,
         rows: Rows::Crossbar,
         direct_copy: 0,
@@ -97,6 +100,7 @@ pub const CHIPS: &[Chip] = &[
         matrix: Matrix::Cdna3,
         buffer_word: CDNA_WORD,
         packs_bf16: false,
+        pairs_f32: true,
         column_loads: false,
         rows: Rows::Crossbar,
         direct_copy: 0,
@@ -113,6 +117,7 @@ pub const CHIPS: &[Chip] = &[
         matrix: Matrix::Cdna4,
         buffer_word: CDNA_WORD,
         packs_bf16: true,
+        pairs_f32: true,
         column_loads: true,
         rows: Rows::Swap,
         direct_copy: 16,
@@ -129,6 +134,7 @@ pub const CHIPS: &[Chip] = &[
         matrix: Matrix::Wmma,
         buffer_word: RDNA_WORD,
         packs_bf16: false,
+        pairs_f32: false,
         column_loads: false,
         rows: Rows::Cross,
         direct_copy: 0,
@@ -161,6 +167,7 @@ impl Chip {
             schedulers: self.simds,
             clusters: false,
             bulk_copy: false,
+            pairs_f32: self.pairs_f32,
         }
     }
 }

@@ -71,23 +71,34 @@ pub(crate) fn exchange(e: &mut Emit, chip: &Chip, v: V, by: u32) -> Option<V> {
             Some(e.bits(read, v.ty.k))
         }
         (16 | 32, Rows::Swap) => {
-            let word = e.bits(v, K::I32);
-            let pair = "!llvm.struct<(i32, i32)>";
-            let text = format!("rocdl.permlane{by}.swap {word}, {word}, false, false : (i32, i32) -> {pair}");
-            // The pair has no type among the writer's; its parts have.
-            let both = e.here(Ty::scalar(K::I32), text);
-            let mut part =
-                |i: u32| e.here(Ty::scalar(K::I32), format!("llvm.extractvalue {both}[{i}] : {pair}"));
-            let (below, above) = (part(0), part(1));
+            let [below, above] = swap(e, v, by);
             let own = lane(e, chip.lanes);
             let (bit, zero) = (e.int(K::I32, i64::from(by)), e.int(K::I32, 0));
             let bit = e.op2("arith.andi", own, bit);
             let is_above = e.cmpi("ne", bit, zero);
-            let read = e.select(is_above, below, above);
-            Some(e.bits(read, v.ty.k))
+            Some(e.select(is_above, below, above))
         }
         _ => None,
     }
+}
+
+/// What the lower and what the upper of lanes `own` and `own ^ by` holds, in both, where one instruction gives them.
+pub(crate) fn exchange_both(e: &mut Emit, chip: &Chip, v: V, by: u32) -> Option<[V; 2]> {
+    (matches!(by, 16 | 32) && chip.rows == Rows::Swap).then(|| swap(e, v, by))
+}
+
+/// `v_permlane16_swap` or `v_permlane32_swap` of a value with itself: rows whose lanes have bit `by` of one trade places with those that
+/// have not of the other.
+fn swap(e: &mut Emit, v: V, by: u32) -> [V; 2] {
+    let word = e.bits(v, K::I32);
+    let pair = "!llvm.struct<(i32, i32)>";
+    let text = format!("rocdl.permlane{by}.swap {word}, {word}, false, false : (i32, i32) -> {pair}");
+    // The pair has no type among the writer's; its parts have.
+    let both = e.here(Ty::scalar(K::I32), text);
+    [0, 1].map(|i| {
+        let part = e.here(Ty::scalar(K::I32), format!("llvm.extractvalue {both}[{i}] : {pair}"));
+        e.bits(part, v.ty.k)
+    })
 }
 
 /// `old` where a row or a bank of four lanes is not in the masks, `v` of another lane elsewhere. With whole masks every

@@ -34,8 +34,8 @@ pub struct Product {
     pub operands: (Elem, Elem),
     /// Depth of all.
     pub k: u32,
-    /// How many there are: where a lane gives less than four elements to one, the elements that it holds side by side go to
-    /// one after another, and are read at once.
+    /// How many there are: where a lane gives less than 16 bytes to one, the elements that it holds side by side go to one after
+    /// another, and are read at once.
     pub times: u32,
     /// Whether operands lose mantissa.
     pub reduced: bool,
@@ -70,6 +70,14 @@ const RDNA3: &[Matrix] = &[Matrix::Wmma];
 /// All of them, best first among those that fit a use. CDNA3's 8-bit floats are in other formats (FNUZ) than the DSL's:
 /// there the compiler widens operands to f16, which holds each of them.
 pub const TABLE: &[Product] = &[
+    Product {
+        times: 2,
+        ..product("mfma.f32.16x16x16f16/2", (Elem::F16, Elem::F16), 32, (K::F16, 4), BEFORE_4)
+    },
+    Product {
+        times: 2,
+        ..product("mfma.f32.16x16x16bf16.1k/2", (Elem::BF16, Elem::BF16), 32, (K::I16, 4), BEFORE_4)
+    },
     product("mfma.f32.16x16x16f16", (Elem::F16, Elem::F16), 16, (K::F16, 4), BEFORE_4),
     product("mfma.f32.16x16x16bf16.1k", (Elem::BF16, Elem::BF16), 16, (K::I16, 4), BEFORE_4),
     product("mfma.f32.16x16x32.f16", (Elem::F16, Elem::F16), 32, (K::F16, 8), CDNA4),
@@ -158,6 +166,7 @@ impl Product {
         Ok(MmaRow {
             name: format!("{}{}", self.name, if sums { IN_ORDER_OF_SUMS } else { "" }),
             kind: MmaKind::Sync,
+            issues: self.times,
             warps: 1,
             a,
             b,

@@ -22,10 +22,14 @@ convert-cf-to-llvm,reconcile-unrealized-casts";
 const DEVICE: &str = "convert-vector-to-llvm,convert-scf-to-cf,convert-arith-to-llvm,convert-math-to-llvm,\
 convert-cf-to-llvm,reconcile-unrealized-casts,ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}";
 
-/// Loops are turned to end in their condition: in those that begin with it the generator copies each sum from turn to turn. The
+/// Lowering writes pairs of `f32` as such, so that no pass has to look for them. Loops are turned to end in their condition: in those that begin with it the generator copies each sum from turn to turn. The
 /// last pass finds which of the launch's hidden arguments the kernel needs: none, or the number of blocks.
 const OPTIMISE: &str = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),\
-early-cse,slp-vectorizer,dce),amdgpu-attributor";
+early-cse,dce),amdgpu-attributor";
+
+/// The generator's passes over addresses (`SeparateConstOffsetFromGEP`, `StraightLineStrengthReduce`, `NaryReassociate`) take a tenth of its
+/// time and find nothing: lowering shares what addresses have in common.
+const GENERATOR: &[&str] = &["-amdgpu-scalar-ir-passes=0"];
 
 /// Code objects of version 5: the newest that every supported release of HIP loads.
 const ABI: &str =
@@ -102,6 +106,10 @@ impl Target for Amd {
             cpu: self.chip.name.into(),
             features: "-unaligned-access-mode".into(),
         }
+    }
+
+    fn generator_options(&self) -> &'static [&'static str] {
+        GENERATOR
     }
 
     fn link(&self, object: Vec<u8>) -> Result<Vec<u8>, Error> {
@@ -193,6 +201,12 @@ impl GpuTarget for Amd {
         lanes::first(e, v)
     }
 
+    /// Read from a lane, which costs nothing where it is in a scalar register. LLVM's `LoopStrengthReduce` otherwise turns each address that
+    /// follows from it into a variable of the loop, in vector registers that tiles need.
+    fn counter(&self, e: &mut Emit, v: V) -> V {
+        lanes::first(e, v)
+    }
+
     fn shuffle(&self, e: &mut Emit, how: Shuffle, v: V, by: V) -> V {
         lanes::shuffle(e, self.facts.lanes, how, v, by)
     }
@@ -203,6 +217,10 @@ impl GpuTarget for Amd {
         }
         let by = e.int(K::I32, i64::from(by));
         self.shuffle(e, how, v, by)
+    }
+
+    fn exchange_both(&self, e: &mut Emit, v: V, by: u32) -> Option<[V; 2]> {
+        lanes::exchange_both(e, self.chip, v, by)
     }
 
     fn buffers(&self) -> Option<&dyn Buffers> {

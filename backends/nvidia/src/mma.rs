@@ -87,6 +87,7 @@ impl Mma {
             acc: self.acc,
             reduced: self.a == Elem::F32,
             kind: MmaKind::Sync,
+            issues: 1,
             warps: 1,
             a_layout: Arc::new(self.fragment_a()?),
             b_layout: Arc::new(self.fragment_b()?),

@@ -38,6 +38,7 @@ fn make(kinds: Kinds, acc: Elem, n: u32) -> Option<MmaRow> {
         acc,
         reduced: kinds.a == Elem::F32,
         kind: MmaKind::Async,
+        issues: 1,
         warps: 4,
         a_layout: Arc::new(wgmma::a_layout(bytes).ok()?),
         b_layout: Arc::new(b),

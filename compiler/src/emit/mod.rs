@@ -18,9 +18,11 @@ mod math;
 mod native;
 mod ops;
 mod pairs;
+mod prune;
 mod reduce;
 mod round;
 mod ty;
+mod vectors;
 
 pub use hooks::{Hooks, Portable};
 pub use ops::Ix;
@@ -54,6 +56,9 @@ pub struct Emit {
     /// Operations of inner scopes that a scope takes.
     most_raised: usize,
     next: u32,
+    /// Which values pure operations define, by number.
+    pure: Vec<bool>,
+    vectors: vectors::Vectors,
     /// ` loc("k.rs":3:9)`, or nothing: ends every operation that is written.
     place: String,
 }
@@ -61,7 +66,15 @@ pub struct Emit {
 impl Emit {
     /// A writer with one scope: the function's body.
     pub fn new(hooks: &'static dyn Hooks) -> Self {
-        Emit { hooks, scopes: vec![Scope::default()], most_raised: usize::MAX, next: 0, place: String::new() }
+        Emit {
+            hooks,
+            scopes: vec![Scope::default()],
+            most_raised: usize::MAX,
+            next: 0,
+            pure: Vec::new(),
+            vectors: Default::default(),
+            place: String::new(),
+        }
     }
 
     /// Lets a scope take so many operations of scopes inside it, constants apart. Code that is unrolled far would put thousands of values
@@ -122,6 +135,8 @@ impl Emit {
         let scope = &mut self.scopes[level as usize];
         let _ = writeln!(scope.text, "{v} = {rhs}{}", self.place);
         scope.shared.insert(rhs, v);
+        self.pure.resize(v.id as usize + 1, false);
+        self.pure[v.id as usize] = true;
         v
     }
 
@@ -295,6 +310,12 @@ impl Emit {
             out.push(V { id: first.unwrap_or(0), part: i as u16 + 1, level, ty: v.ty });
         }
         out
+    }
+
+    /// The text of the outermost scope, without pure operations that nothing in it uses.
+    pub fn finish_used(mut self) -> String {
+        let pure = std::mem::take(&mut self.pure);
+        prune::prune(&self.finish(), &pure)
     }
 
     /// The text of the outermost scope.

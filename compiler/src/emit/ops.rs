@@ -130,6 +130,11 @@ impl Emit {
         self.pure(a.ty, format!("vector.fma {a}, {b}, {c} : {}", a.ty), &[a, b, c])
     }
 
+    /// `a * b + c` of vectors of one type, with one rounding whatever the machine: [`Emit::fma`] of vectors leaves that to it.
+    pub fn fma_exact(&mut self, a: V, b: V, c: V) -> V {
+        self.pure(a.ty, format!("math.fma {a}, {b}, {c} : {}", a.ty), &[a, b, c])
+    }
+
     /// Integer comparison.
     pub fn cmpi(&mut self, pred: &str, a: V, b: V) -> V {
         let (a, b) = self.unify(a, b);
@@ -281,12 +286,6 @@ impl Emit {
         self.line(format!(
             "\"llvm.intr.prefetch\"({p}) <{{rw = 0 : i32, hint = 2 : i32, cache = 1 : i32}}> : (!llvm.ptr) -> ()"
         ));
-    }
-
-    /// One lane of a vector (lane known).
-    pub fn extract(&mut self, v: V, lane: usize) -> V {
-        let ty = Ty::scalar(v.ty.k);
-        self.pure(ty, format!("vector.extract {v}[{lane}] : {} from {}", v.ty.k, v.ty), &[v])
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Facts {
     /// Units that issue instructions, each for its own warps of a block: with twice as many warps each has two, and keeps both its matrix unit
     /// and memory busy where one computes while the other reads. 0: nobody looks after that.
     pub schedulers: u32,
+    /// One instruction adds, multiplies, or both, two `f32` of a thread with two others.
+    pub pairs_f32: bool,
     /// Largest access of global memory by one thread, in bytes.
     pub max_access: u32,
 }
@@ -77,6 +79,8 @@ pub struct MmaRow {
     pub reduced: bool,
     /// How it is issued.
     pub kind: MmaKind,
+    /// Instructions that it is made of.
+    pub issues: u32,
     /// Warps that issue it together.
     pub warps: u32,
     /// Fragment of `a` as a layout of `[m, k]`.
@@ -207,6 +211,13 @@ pub trait GpuTarget: Send + Sync {
         v
     }
 
+    /// The counter of a loop, which all lanes share, in the form to compute with where tiles of several products take most registers: may be
+    /// `v` itself.
+    fn counter(&self, e: &mut Emit, v: V) -> V {
+        let _ = e;
+        v
+    }
+
     // ---- between lanes ------------------------------------------------------------------------------
 
     /// A 32-bit value (`i32` or `f32`) of another lane; all lanes of the warp take part. `by` is an `i32`.
@@ -216,6 +227,12 @@ pub trait GpuTarget: Send + Sync {
     fn shuffle_constant(&self, e: &mut Emit, how: Shuffle, v: V, by: u32) -> V {
         let by = e.int(K::I32, i64::from(by));
         self.shuffle(e, how, v, by)
+    }
+
+    /// A 32-bit value of this lane and that of lane `own ^ by`, in an order that both lanes share, where that is cheaper than the other's alone.
+    fn exchange_both(&self, e: &mut Emit, v: V, by: u32) -> Option<[V; 2]> {
+        let _ = (e, v, by);
+        None
     }
 
     /// Bit `l` of the result is lane `l`'s predicate (`i32` up to 32 lanes, else `i64`); all lanes take part.

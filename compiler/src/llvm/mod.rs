@@ -10,6 +10,7 @@ mod convergent;
 mod diagnostics;
 mod emit;
 mod machine;
+pub(crate) mod options;
 
 pub use emit::{Output, Way, emit, emit_by};
 pub use machine::Machine;

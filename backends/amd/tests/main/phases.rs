@@ -1,6 +1,6 @@
 //! Groups of waves that alternate between products and the rest: results, instructions, barriers.
 
-use super::disassembly::{count, disassemble};
+use super::disassembly::{Instruction, count, disassemble};
 use super::open;
 use kcc_backend_tests::emulate::{self, Run};
 use kcc_backend_tests::kernels::matmul;
@@ -76,6 +76,23 @@ fn large_products_of_eight_waves_alternate_unasked_and_others_are_served_first()
             disassemble(&compile_ideal(&kernel, &open(&format!("amd:{chip}")), &knobs).expect("compiles"));
         let found = (count(&all, "s_setprio"), count(&all, "s_barrier"));
         assert_eq!(found, (priorities, barriers), "{chip} {tile:?} {warps} {options}");
+    }
+}
+
+#[test]
+fn interleaved_products_stand_between_the_reads_of_their_operands() {
+    for (chip, elem) in [("gfx90a", Elem::F16), ("gfx942", Elem::BF16), ("gfx950", Elem::BF16)] {
+        let target = open(&format!("amd:{chip}"));
+        // How often a product of the loop follows a read of LDS.
+        let turns = |knobs: &[(&str, &str)]| {
+            let all =
+                disassemble(&compile_ideal(&matmul(elem, 128, 128, 64), &target, knobs).expect("compiles"));
+            let of = |i: &&Instruction| i.mnemonic.starts_with("v_mfma") || i.mnemonic.starts_with("ds_read");
+            let order: Vec<bool> = all.iter().filter(of).map(|i| i.mnemonic.starts_with("v_mfma")).collect();
+            order.windows(2).filter(|pair| pair == &[false, true]).count()
+        };
+        let (plain, interleaved) = (turns(&[("warps", "4")]), turns(&[("warps", "4"), ("interleave", "1")]));
+        assert!(interleaved > plain, "{chip}: {interleaved} and {plain}");
     }
 }
 

@@ -3,14 +3,23 @@
 use super::{Lower, Val};
 use crate::emit::{Ty, V};
 use crate::error::{Error, bug};
-use crate::ktg::Op;
+use crate::ktg::{GpuOp, Kind, Op};
 use kcc_dsl::ir::{OpKind, ValueId};
 
 /// How a value was packed when it was flattened, so that it comes back in the same form.
 #[derive(Clone, Copy)]
 struct Part {
     count: usize,
-    words: bool,
+    form: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Registers,
+    /// [`Val::Words`].
+    Words,
+    /// Registers two by two, for chips that compute so.
+    Pairs,
 }
 
 impl Lower<'_> {
@@ -19,16 +28,20 @@ impl Lower<'_> {
         let mut all = Vec::new();
         let mut parts = Vec::new();
         for (i, v) in values.iter().enumerate() {
-            let words = match forms {
-                Some(f) => f[i].words,
-                None => matches!(self.val(*v)?, Val::Words(_)),
+            let form = match (forms, self.val(*v)?) {
+                (Some(forms), _) => forms[i].form,
+                (None, Val::Words(_)) => Form::Words,
+                (None, Val::Regs(r)) if r.len().is_multiple_of(2) && self.pairs(self.elem(*v)?) => {
+                    Form::Pairs
+                }
+                _ => Form::Registers,
             };
-            let list = if words {
-                self.words(*v)?.ok_or_else(|| bug("a carried tile lost its packed form"))?
-            } else {
-                self.regs(*v)?
+            let list = match form {
+                Form::Words => self.words(*v)?.ok_or_else(|| bug("a carried tile lost its packed form"))?,
+                Form::Registers => self.regs(*v)?,
+                Form::Pairs => self.regs(*v)?.chunks(2).map(|pair| self.e.vector(pair)).collect(),
             };
-            parts.push(Part { count: list.len(), words });
+            parts.push(Part { count: list.len(), form });
             all.extend(list);
         }
         Ok((all, parts))
@@ -38,7 +51,13 @@ impl Lower<'_> {
         let mut rest = flat;
         for (v, p) in values.iter().zip(parts) {
             let (own, after) = rest.split_at(p.count);
-            let val = if p.words { Val::Words(own.to_vec()) } else { Val::Regs(own.to_vec()) };
+            let val = match p.form {
+                Form::Words => Val::Words(own.to_vec()),
+                Form::Registers => Val::Regs(own.to_vec()),
+                Form::Pairs => {
+                    Val::Regs(own.iter().flat_map(|v| [0, 1].map(|lane| self.e.extract(*v, lane))).collect())
+                }
+            };
             self.set(*v, val);
             rest = after;
         }
@@ -60,6 +79,16 @@ impl Lower<'_> {
         self.enter_loop(op);
         let (mut open, iv, args) = self.e.begin_for(lo, hi, step, &inits);
         self.e.keep_rolled(&mut open);
+        // Parts of one product are one.
+        let product = |op: &&Op| match &op.kind {
+            Kind::Gpu(GpuOp::Mma { depth, .. }) => depth.is_none_or(|[from, _]| from == 0),
+            _ => false,
+        };
+        let iv = if body.ops.iter().filter(product).count() > 1 {
+            self.target.counter(&mut self.e, iv)
+        } else {
+            iv
+        };
         self.set(body.args[0], Val::Regs(vec![iv]));
         self.unflatten(&body.args[1..], &parts, &args);
         self.enter_block();
@@ -102,7 +131,7 @@ impl Lower<'_> {
         for r in &op.results {
             let count = self.func.ty(*r).registers();
             let k = crate::emit::Emit::reg(self.elem(*r)?);
-            parts.push(Part { count, words: false });
+            parts.push(Part { count, form: Form::Registers });
             tys.extend(std::iter::repeat_n(Ty::scalar(k), count));
         }
         let mut open = self.e.begin_if(condition, &tys);

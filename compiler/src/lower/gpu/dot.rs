@@ -291,7 +291,7 @@ impl Lower<'_> {
                 for r in (0..o.layout.registers()).step_by(n as usize).filter(|r| wanted(*r)) {
                     let parts: Option<Vec<V>> = (r..r + n).map(|i| read.get(&i).copied()).collect();
                     let parts = parts.ok_or_else(|| bug("a register that was not read"))?;
-                    let word = if n > 1 { self.e.pack_word(o.elem, &parts) } else { parts[0] };
+                    let word = if n > 1 { self.e.word(&parts) } else { parts[0] };
                     words.insert(o.layout.part(Dim::Register, r), word);
                 }
             }

@@ -1,11 +1,11 @@
-//! Operations that work on one register at a time.
+//! Operations that work on one register at a time, or on two `f32` where the chip has instructions for that.
 
 use super::value::per_word;
 use super::{Lower, Val};
 use crate::emit::V;
 use crate::error::{Error, bug};
 use crate::ktg::Op;
-use kcc_dsl::ir::{Elem, OpKind, ValueId};
+use kcc_dsl::ir::{BinaryOp, Elem, OpKind, ValueId};
 
 impl Lower<'_> {
     pub(super) fn elementwise(&mut self, kind: &OpKind, op: &Op) -> Result<(), Error> {
@@ -13,6 +13,9 @@ impl Lower<'_> {
         let elem = self.elem(result)?;
         let count = self.func.ty(result).registers();
         let regs = match kind {
+            k if two_at_once(k) && self.pairs(elem) && count > 0 && count.is_multiple_of(2) => {
+                self.by_pairs(k, op, count)?
+            }
             OpKind::Constant(c) => {
                 self.consts.insert(result, *c);
                 vec![self.e.constant(elem, *c); count]
@@ -54,6 +57,29 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// Whether the chip computes on two such elements at once.
+    pub(super) fn pairs(&self, elem: Elem) -> bool {
+        elem == Elem::F32 && self.target.facts().pairs_f32
+    }
+
+    fn by_pairs(&mut self, kind: &OpKind, op: &Op, count: usize) -> Result<Vec<V>, Error> {
+        let mut operands = Vec::with_capacity(3);
+        for v in &op.operands {
+            operands.push(self.regs(*v)?);
+        }
+        let mut out = Vec::with_capacity(count);
+        for at in (0..count).step_by(2) {
+            let of: Vec<V> = operands.iter().map(|regs| self.e.vector(&regs[at..at + 2])).collect();
+            let both = match (kind, of.as_slice()) {
+                (OpKind::Fma, &[a, b, c]) => self.e.fma_exact(a, b, c),
+                (OpKind::Binary(b), &[x, y]) => self.e.binary(*b, Elem::F32, x, y, None),
+                _ => return Err(bug(format!("`{}` of {} operands", kind.name(), of.len()))),
+            };
+            out.extend([self.e.extract(both, 0), self.e.extract(both, 1)]);
+        }
+        Ok(out)
+    }
+
     /// A cast to a narrow float stays packed: most often a store or a product comes next.
     fn cast(&mut self, x: ValueId, result: ValueId, to: Elem) -> Result<(), Error> {
         let from = self.elem(x)?;
@@ -71,4 +97,9 @@ impl Lower<'_> {
         self.set(result, Val::Regs(regs));
         Ok(())
     }
+}
+
+/// What some chips compute for two `f32` by one instruction.
+fn two_at_once(kind: &OpKind) -> bool {
+    matches!(kind, OpKind::Fma | OpKind::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul))
 }

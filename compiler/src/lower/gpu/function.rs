@@ -106,7 +106,7 @@ pub fn lower(func: &Func, memory: Memory, target: &dyn GpuTarget) -> Result<Lowe
     l.e.set_place(Some(func.loc(LocId::default())));
     l.e.line("llvm.return".into());
     let reports = std::mem::take(&mut l.reports);
-    let body = l.e.finish();
+    let body = l.e.finish_used();
     let place = func.loc(LocId::default());
     let place = format!("loc({}:{}:{})", crate::import::quoted(&place.file), place.line, place.column);
     let mut text = String::from("module {\n");

@@ -136,7 +136,7 @@ impl Lower<'_> {
         while parts.len() * elem.bytes() < 4 {
             parts.extend_from_within(..);
         }
-        Ok(self.e.pack_word(elem, &parts))
+        Ok(self.e.word(&parts))
     }
 
     /// Conditions under which a register's number changes, each by its move.

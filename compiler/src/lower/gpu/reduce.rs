@@ -1,7 +1,7 @@
 //! Reductions: registers of a thread, then lanes by shuffles, then warps through shared memory.
 //!
 //! ```text
-//! 8 registers ─► 1 ─► 5 shuffles ─► one value per warp ─ shared memory ─► every warp folds the values of all
+//! 8 registers ─► (2 ─►) 1 ─► 5 shuffles ─► one value per warp ─ shared memory ─► every warp folds the values of all
 //! ```
 //! Every thread that wants the result has it afterwards: shuffles are all-to-all, and each warp reads what all wrote.
 
@@ -72,7 +72,7 @@ impl Lower<'_> {
         let identity = self.e.identity(combine, elem);
         let (groups, results) = groups(layout, axis)?;
         let coverage = layout.coverage(&shape.iter().map(|e| *e as u32).collect::<Vec<_>>());
-        let mut partial: Vec<Option<V>> = vec![None; results];
+        let mut members: Vec<Vec<V>> = vec![Vec::new(); results];
         for (r, group) in groups.iter().enumerate() {
             let r = r as u32;
             // A register that repeats another one counts once.
@@ -91,23 +91,26 @@ impl Lower<'_> {
                 let ok = self.e.cmpi("ult", c, extent);
                 x = self.e.select(ok, x, identity);
             }
-            partial[*group] = Some(match partial[*group] {
-                // The identity takes NaN out of minima and maxima.
-                None if elem.is_float() && matches!(combine, ReduceOp::Min | ReduceOp::Max) => {
-                    self.e.combine(combine, elem, identity, x)
-                }
-                None => x,
-                Some(p) => self.e.combine(combine, elem, p, x),
-            });
+            members[*group].push(x);
         }
-        let mut values: Vec<V> = partial.into_iter().map(|p| p.unwrap_or(identity)).collect();
+        let mut values = Vec::with_capacity(results);
+        for own in &members {
+            values.push(self.fold_registers(own, elem, combine, identity));
+        }
         for (bit, v) in layout.basis(Dim::Lane).iter().enumerate() {
             if v[axis] == 0 {
                 continue;
             }
             for x in &mut values {
-                let other = self.shuffle(Shuffle::Xor, *x, 1 << bit);
-                *x = self.e.combine(combine, elem, *x, other);
+                // Every operator here is commutative.
+                let own = *x;
+                let both = if own.ty.k.bytes() == 4 {
+                    self.target.exchange_both(&mut self.e, own, 1 << bit)
+                } else {
+                    None
+                };
+                let [a, b] = both.unwrap_or_else(|| [own, self.shuffle(Shuffle::Xor, own, 1 << bit)]);
+                *x = self.e.combine(combine, elem, a, b);
             }
         }
         if layout.basis(Dim::Warp).iter().any(|v| v[axis] != 0) {
@@ -119,6 +122,32 @@ impl Lower<'_> {
             }
         }
         Ok(values)
+    }
+
+    /// Registers of one thread, two sums side by side where that takes half of the instructions.
+    fn fold_registers(&mut self, all: &[V], elem: Elem, combine: ReduceOp, identity: V) -> V {
+        let sums = matches!(combine, ReduceOp::Sum | ReduceOp::Prod);
+        if sums && self.pairs(elem) && all.len() >= 4 {
+            let (pairs, rest) = all.split_at(all.len() & !1);
+            let mut both: Option<V> = None;
+            for pair in pairs.chunks(2) {
+                let x = self.e.vector(pair);
+                both = Some(both.map_or(x, |sum| self.e.combine(combine, elem, sum, x)));
+            }
+            let both = both.unwrap_or(identity);
+            let halves = [self.e.extract(both, 0), self.e.extract(both, 1)];
+            return halves[1..]
+                .iter()
+                .chain(rest)
+                .fold(halves[0], |p, x| self.e.combine(combine, elem, p, *x));
+        }
+        // The identity takes NaN out of minima and maxima.
+        let extremum = elem.is_float() && matches!(combine, ReduceOp::Min | ReduceOp::Max);
+        let (first, rest) = match all {
+            [first, rest @ ..] if !extremum => (*first, rest),
+            all => (identity, all),
+        };
+        rest.iter().fold(first, |p, x| self.e.combine(combine, elem, p, *x))
     }
 
     /// A value of another lane, whatever its kind.

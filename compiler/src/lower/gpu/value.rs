@@ -6,7 +6,7 @@
 //! ```
 
 use super::Lower;
-use crate::emit::{Emit, K, Ty, V};
+use crate::emit::{Emit, K, V};
 use crate::error::{Error, bug};
 use kcc_dsl::ir::{Elem, ValueId};
 
@@ -64,35 +64,10 @@ pub fn per_word(elem: Elem) -> usize {
 }
 
 impl Emit {
-    /// Packs memory-form elements into a word, lowest first.
-    pub(crate) fn pack_word(&mut self, elem: Elem, parts: &[V]) -> V {
-        let vector = self.vector(parts);
-        let _ = elem;
-        self.word_bits(vector)
-    }
-
-    /// A vector's bits as an `i32` (or as `vector<n x i32>` when it has more).
-    pub(crate) fn word_bits(&mut self, v: V) -> V {
-        let ty = Ty::scalar(K::I32);
-        if v.ty == ty {
-            return v;
-        }
-        self.pure(ty, format!("llvm.bitcast {v} : {} to i32", v.ty), &[v])
-    }
-
-    /// A vector of scalars.
-    pub fn vector(&mut self, parts: &[V]) -> V {
-        let ty = Ty::vector(parts[0].ty.k, parts.len());
-        let names: Vec<String> = parts.iter().map(V::to_string).collect();
-        self.pure(ty, format!("vector.from_elements {} : {ty}", names.join(", ")), parts)
-    }
-
     /// An element of a word, in memory form.
     pub(crate) fn unpack_word(&mut self, elem: Elem, word: V, index: usize) -> V {
-        let k = Emit::mem(elem);
-        let ty = Ty::vector(k, per_word(elem));
-        let vector = self.pure(ty, format!("llvm.bitcast {word} : i32 to {ty}"), &[word]);
-        self.extract(vector, index)
+        let elements = self.unpacked_word(word, Emit::mem(elem));
+        self.extract(elements, index)
     }
 }
 
@@ -146,8 +121,15 @@ impl Lower<'_> {
         if let Some(word) = self.e.hooks.pack(&mut self.e, elem, group) {
             return word;
         }
+        // A bf16 in a register is the upper half of an f32 whose lower half is zero.
+        if let (Elem::BF16, &[low, high]) = (elem, group) {
+            let [low, high] = [low, high].map(|r| self.e.bits(r, K::I32));
+            let sixteen = self.i32(16);
+            let low = self.e.op2("arith.shrui", low, sixteen);
+            return self.e.op2("arith.ori", low, high);
+        }
         let parts: Vec<V> = group.iter().map(|r| self.e.to_mem(*r, elem)).collect();
-        self.e.pack_word(elem, &parts)
+        self.e.word(&parts)
     }
 
     /// The value of a uniform scalar.

@@ -223,7 +223,7 @@ fn size(func: &Func, target: &dyn GpuTarget, op: &Op) -> Option<(u32, u32)> {
         ty.shared().map(|s| &s.shape).or(ty.tile().map(|t| &t.shape)).cloned()
     };
     let depth = *shape(op.operands[0])?.last()? as u32;
-    let products = acc / row.acc_layout.registers().max(1) * depth.div_ceil(row.k);
+    let products = acc / row.acc_layout.registers().max(1) * depth.div_ceil(row.k) * row.issues;
     let read = |side: usize| -> Option<u32> {
         let elem = func.ty(op.operands[side]).shared()?.elem;
         let held = fragments::operand(row, func.ty(op.results[0]).layout()?, depth as usize, side).ok()?;

@@ -28,7 +28,7 @@ pub(super) fn describe(artifact: &Artifact, stem: &str) -> Result<Code, Failure>
     Ok(Code { minimum_driver: gpu.and_then(minimum_driver), ..code })
 }
 
-/// A variant's files by name. With an assembler, machine code comes before PTX.
+/// A variant's files by name, and warnings of what they keep in memory. With an assembler, machine code comes before PTX.
 pub(super) fn files(
     w: &Work<'_>,
     variant: &mut Variant,
@@ -37,15 +37,22 @@ pub(super) fn files(
     warned: &Mutex<Failure>,
 ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let text = (variant.code.file.clone(), bytes);
+    let warn = |warning: Option<Failure>| {
+        if let (Some(warning), Ok(mut all)) = (warning, warned.lock()) {
+            all.also(warning);
+        }
+    };
+    if variant.code.kind == CodeKind::Hsaco {
+        let target = target(w)?;
+        warn(registers::linked(&request(w, &*target), &*target, &text.1));
+    }
     let (Some(ptxas), CodeKind::Ptx, Some(gpu)) = (ptxas, variant.code.kind, &variant.gpu) else {
         return Ok(vec![text]);
     };
     let target = target(w)?;
     let code = (&*String::from_utf8_lossy(&text.1), gpu.arch.as_str());
     let (made, warning) = registers::assemble(&request(w, &*target), &*target, ptxas, code)?;
-    if let (Some(warning), Ok(mut all)) = (warning, warned.lock()) {
-        all.also(warning);
-    }
+    warn(warning);
     let made = made.bytes;
     let stem = text.0.strip_suffix("ptx").unwrap_or(&text.0);
     let code = Code::new(format!("{stem}cubin"), CodeKind::Cubin, variant.code.symbol.as_str(), &made);
