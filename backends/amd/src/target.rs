@@ -27,9 +27,9 @@ convert-cf-to-llvm,reconcile-unrealized-casts,ensure-debug-info-scope-on-llvm-fu
 const OPTIMISE: &str = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),\
 early-cse,dce),amdgpu-attributor";
 
-/// The generator's passes over addresses (`SeparateConstOffsetFromGEP`, `StraightLineStrengthReduce`, `NaryReassociate`) take a tenth of its
-/// time and find nothing: lowering shares what addresses have in common.
-const GENERATOR: &[&str] = &["-amdgpu-scalar-ir-passes=0"];
+/// Lowering makes accesses as wide as they can be: what joins them finds arguments only, and then keeps eight words of them in scalar registers
+/// where one is used.
+const GENERATOR: &[&str] = &["-amdgpu-load-store-vectorizer=0"];
 
 /// Code objects of version 5: the newest that every supported release of HIP loads.
 const ABI: &str =
@@ -202,9 +202,10 @@ impl GpuTarget for Amd {
     }
 
     /// Read from a lane, which costs nothing where it is in a scalar register. LLVM's `LoopStrengthReduce` otherwise turns each address that
-    /// follows from it into a variable of the loop, in vector registers that tiles need.
+    /// follows from it into a variable of the loop, in vector registers that tiles need. With WMMA, whose operands lie in both halves of a
+    /// wave, it is the other way round: what stays within registers does so by these variables.
     fn counter(&self, e: &mut Emit, v: V) -> V {
-        lanes::first(e, v)
+        if self.chip.matrix == chips::Matrix::Wmma { v } else { lanes::first(e, v) }
     }
 
     fn shuffle(&self, e: &mut Emit, how: Shuffle, v: V, by: V) -> V {

@@ -83,6 +83,18 @@ impl Emit {
         self.same_bits(word, Ty::vector(k, 4 / k.bytes()))
     }
 
+    /// The upper 16 bits of two values of 32 bits, those of the first one lowest.
+    pub(crate) fn upper_halves(&mut self, low: V, high: V) -> V {
+        let halves = Ty::vector(K::I16, 2);
+        let [low, high] = [low, high].map(|v| self.same_bits(v, halves));
+        let both = self.pure(
+            halves,
+            format!("vector.shuffle {low}, {high} [1, 3] : {halves}, {halves}"),
+            &[low, high],
+        );
+        self.same_bits(both, Ty::scalar(K::I32))
+    }
+
     fn same_bits(&mut self, v: V, ty: Ty) -> V {
         if v.ty == ty {
             return v;

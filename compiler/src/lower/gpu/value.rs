@@ -6,7 +6,7 @@
 //! ```
 
 use super::Lower;
-use crate::emit::{Emit, K, V};
+use crate::emit::{Emit, V};
 use crate::error::{Error, bug};
 use kcc_dsl::ir::{Elem, ValueId};
 
@@ -123,10 +123,7 @@ impl Lower<'_> {
         }
         // A bf16 in a register is the upper half of an f32 whose lower half is zero.
         if let (Elem::BF16, &[low, high]) = (elem, group) {
-            let [low, high] = [low, high].map(|r| self.e.bits(r, K::I32));
-            let sixteen = self.i32(16);
-            let low = self.e.op2("arith.shrui", low, sixteen);
-            return self.e.op2("arith.ori", low, high);
+            return self.e.upper_halves(low, high);
         }
         let parts: Vec<V> = group.iter().map(|r| self.e.to_mem(*r, elem)).collect();
         self.e.word(&parts)
