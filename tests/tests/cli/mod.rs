@@ -152,29 +152,17 @@ fn registers_kept_in_memory_are_warned_of_at_the_tile() {
     let text = kcc_compiler::import::to_text(&crowded::kernel().trace().unwrap()).unwrap();
     std::fs::write(b.path("crowded.mlir"), text).unwrap();
     // A linked code object says itself what it keeps.
-    let build = |option: &str| {
-        b.kcc(&[
-            "build",
-            "crowded.mlir",
-            "-t",
-            "amd:gfx942",
-            "--option",
-            option,
-            "--option",
-            "warps=1",
-            "-o",
-            "amd",
-        ])
+    let build = |warps: &str| {
+        let options = ["--option", "registers=192", "--option", warps];
+        b.kcc(&[&["build", "crowded.mlir", "-t", "amd:gfx1100", "-o", "amd"][..], &options].concat())
     };
-    let out = build("registers=64");
+    let out = build("warps=1");
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success() && b.path("amd/crowded.hsaco").exists(), "{said}");
-    assert!(said.contains("`crowded` keeps") && said.contains("option registers=64"), "{said}");
-    assert!(
-        said.contains("mod.rs") && said.contains("f32[64, 64]") && said.contains("--option warps="),
-        "{said}"
-    );
-    let out = build("registers=512");
+    assert!(said.contains("`crowded` keeps") && said.contains("with option registers=192"), "{said}");
+    assert!(said.contains("mod.rs") && said.contains("f32[64, 64]"), "{said}");
+    assert!(said.contains("--option warps=2 keeps them all"), "{said}");
+    let out = build("warps=2");
     assert!(out.status.success() && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
     if ptxas().is_none() {
         return;
