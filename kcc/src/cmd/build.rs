@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kcc_compiler::Target;
 use kcc_compiler::link::{shared_object, write_atomically};
 use kcc_compiler::llvm::Output;
-use kcc_compiler::serve::unknown_target;
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::exchange::{ArgSpec, Artifact, CompileRequest};
 use kcc_dsl::ir::Kernel;
@@ -159,7 +158,7 @@ fn folder(target: &dyn Target) -> String {
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let mut targets = Vec::new();
     for name in &args.target {
-        targets.push(serve::target(name).ok_or_else(|| Failure::from(vec![unknown_target(name)]))?);
+        targets.push(serve::target(name)?);
     }
     let kernels = args.input.read(json)?;
     let single = kernels.list.len() == 1 && targets.len() == 1;

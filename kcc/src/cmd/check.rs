@@ -2,7 +2,6 @@
 
 use super::input::{Input, label};
 use super::{Failure, say, serve};
-use kcc_compiler::serve::unknown_target;
 use kcc_compiler::session::Session;
 use kcc_dsl::exchange::Diagnostic;
 
@@ -18,7 +17,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     let mut targets = Vec::new();
     for name in &args.target {
-        targets.push(serve::target(name).ok_or_else(|| Failure::from(vec![unknown_target(name)]))?);
+        targets.push(serve::target(name)?);
     }
     let kernels = args.input.read(json)?;
     let session = Session::new();

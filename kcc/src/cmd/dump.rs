@@ -2,7 +2,6 @@
 
 use super::input::{Input, contiguous};
 use super::{Failure, say, serve};
-use kcc_compiler::serve::unknown_target;
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::exchange::CompileRequest;
 use std::path::PathBuf;
@@ -40,8 +39,7 @@ fn stage_file(text: &str) -> Result<(String, PathBuf), String> {
 }
 
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
-    let target =
-        serve::target(&args.target).ok_or_else(|| Failure::from(vec![unknown_target(&args.target)]))?;
+    let target = serve::target(&args.target)?;
     let (kernel, roots) = args.input.read_one(json)?;
     let request = CompileRequest {
         args: contiguous(&kernel, &*target),

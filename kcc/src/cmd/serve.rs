@@ -1,29 +1,16 @@
 //! `kcc serve`: the runtime's compiler, on standard input and output.
 
 use super::Failure;
-use kcc_amd::Amd;
-use kcc_ascend::Ascend;
 use kcc_compiler::Target;
-use kcc_compiler::serve::serve;
-use kcc_cpu::Cpu;
-use kcc_nvidia::Nvidia;
+use kcc_compiler::serve::{serve, unknown_target};
 use std::io::{BufReader, BufWriter, stdin, stdout};
 
-/// A target by its full name.
-pub(super) fn target(name: &str) -> Option<Box<dyn Target>> {
-    if let Some(cpu) = Cpu::open(name) {
-        return Some(Box::new(cpu));
-    }
-    if let Some(gpu) = Nvidia::open(name) {
-        return Some(Box::new(gpu));
-    }
-    if let Some(gpu) = Amd::open(name) {
-        return Some(Box::new(gpu));
-    }
-    Some(Box::new(Ascend::open(name)?))
+/// A target by its full name, or what to say of the name.
+pub(super) fn target(name: &str) -> Result<Box<dyn Target>, Failure> {
+    kcc_backends::open(name).ok_or_else(|| Failure::from(vec![unknown_target(name)]))
 }
 
 pub(super) fn run() -> Result<(), Failure> {
-    serve(BufReader::new(stdin().lock()), BufWriter::new(stdout().lock()), &target)
+    serve(BufReader::new(stdin().lock()), BufWriter::new(stdout().lock()), &kcc_backends::open)
         .map_err(|e| Failure::input(format!("the other side of the pipe: {e}")))
 }

@@ -8,6 +8,8 @@ use kcc_cpu::chips::{CHIPS, native};
 use kcc_nvidia::chips::CHIPS as GPUS;
 use kcc_runtime::detect;
 
+const SIMULATED: &str = "the same, on the simulator";
+
 pub(super) fn run(json: bool) -> Result<(), Failure> {
     let native = native().map(|c| format!("cpu:{}", c.name));
     let rows: Vec<(String, bool, bool, &str)> = CHIPS
@@ -18,21 +20,23 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
             let chosen = native.as_ref() == Some(&name);
             (name, runs, chosen, c.summary)
         })
-        .chain(
-            GPUS.iter()
-                .map(|c| ("nvidia", c.name, c.summary))
-                .chain(AMDS.iter().map(|c| ("amd", c.name, c.summary)))
-                .flat_map(|(vendor, name, summary)| {
-                    [
-                        (format!("{vendor}:{name}"), false, false, summary),
-                        (format!("sim:{name}"), true, false, "the same, on the simulator"),
-                    ]
-                }),
-        )
+        .chain(GPUS.iter().flat_map(|c| {
+            [
+                (format!("nvidia:{}", c.name), false, false, c.summary),
+                (format!("sim:{}", c.name), true, false, SIMULATED),
+            ]
+        }))
+        .chain(AMDS.iter().flat_map(|c| {
+            [
+                (format!("amd:{}", c.name), false, false, c.summary),
+                (format!("sim:{}", c.name), true, false, SIMULATED),
+                (format!("emu:{}", c.name), true, false, "its machine code, emulated"),
+            ]
+        }))
         .chain(NPUS.iter().flat_map(|c| {
             [
                 (format!("ascend:{}", c.name), false, false, c.summary),
-                (format!("sim:ascend{}", c.name), true, false, "the same, on the simulator"),
+                (format!("sim:ascend{}", c.name), true, false, SIMULATED),
             ]
         }))
         .collect();

@@ -1,14 +1,9 @@
 //! The compiler linked into this program: no child process, and no protection from its death.
 
 use super::{Compiler, DiskCache};
-use kcc_amd::Amd;
-use kcc_ascend::Ascend;
-use kcc_compiler::Target;
 use kcc_compiler::serve::{compiler_version, unknown_target};
 use kcc_compiler::session::{Options, Session};
-use kcc_cpu::Cpu;
 use kcc_dsl::exchange::{CompileRequest, CompileResult};
-use kcc_nvidia::Nvidia;
 use std::sync::{Arc, OnceLock};
 
 /// The linked compiler.
@@ -30,23 +25,9 @@ impl Compiler for InProcess {
     }
 
     fn compile(&self, request: &CompileRequest) -> Result<CompileResult, String> {
-        let Some(target) = target(&request.target) else {
+        let Some(target) = kcc_backends::open(&request.target) else {
             return Ok(Err(vec![unknown_target(&request.target)]));
         };
         Ok(self.session.compile(request, &*target, &Options::default()))
     }
-}
-
-/// A target by its full name.
-fn target(name: &str) -> Option<Box<dyn Target>> {
-    if let Some(cpu) = Cpu::open(name) {
-        return Some(Box::new(cpu));
-    }
-    if let Some(gpu) = Nvidia::open(name) {
-        return Some(Box::new(gpu));
-    }
-    if let Some(gpu) = Amd::open(name) {
-        return Some(Box::new(gpu));
-    }
-    Some(Box::new(Ascend::open(name)?))
 }

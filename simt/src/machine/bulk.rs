@@ -3,6 +3,7 @@
 
 use super::access::Target;
 use super::copies::{Pending, Piece, Work};
+use super::memory::At;
 use super::race::PROXY;
 use super::step::{Flow, Slice};
 use super::tensor_map::TensorMap;
@@ -86,32 +87,55 @@ impl Slice<'_, '_, '_> {
         Ok(lanes(mask).collect())
     }
 
+    fn bulk_size(&self, slot: Slot, lane: usize, inst: &Inst) -> Run<usize> {
+        let bytes = self.lane_value(slot, lane, "the size of a copy", inst)? as u32 as usize;
+        if bytes.is_multiple_of(16) {
+            return Ok(bytes);
+        }
+        let message = format!("a bulk copy of {bytes} bytes, which is not a multiple of 16");
+        self.fail(FaultKind::Misaligned, message, inst, 1 << lane)
+    }
+
+    /// The side of a copy that must be shared memory: which block's, and where.
+    #[allow(clippy::too_many_arguments, reason = "the place, what it is for, and whom to blame")]
+    fn in_shared(
+        &self,
+        way: &str,
+        space: u8,
+        address: u64,
+        bytes: usize,
+        align: u64,
+        lane: usize,
+        inst: &Inst,
+    ) -> Run<(usize, usize)> {
+        match self.locate(space, address, bytes, align, lane, inst)? {
+            Target::Shared(cta, at) => Ok((cta, at)),
+            _ => {
+                let message = format!("a copy {way} other than shared memory");
+                self.fail(FaultKind::OutOfBounds, message, inst, 1 << lane)
+            }
+        }
+    }
+
+    /// The side of a copy that must be global memory.
+    fn in_global(&self, way: &str, address: u64, bytes: usize, lane: usize, inst: &Inst) -> Run<At> {
+        match self.locate(1, address, bytes, 16, lane, inst)? {
+            Target::Global(at) => Ok(at),
+            _ => {
+                let message = format!("a copy {way} other than global memory");
+                self.fail(FaultKind::OutOfBounds, message, inst, 1 << lane)
+            }
+        }
+    }
+
     pub(super) fn bulk_load(&mut self, space: u8, multicast: bool, src: &[Slot], inst: &Inst) -> Run<Flow> {
         self.needs_bulk(inst)?;
         for lane in lanes(self.mask()) {
             let to = self.lane_value(src[0], lane, "an address", inst)?;
             let from = self.lane_value(src[1], lane, "an address", inst)?;
-            let bytes = self.lane_value(src[2], lane, "the size of a copy", inst)? as u32 as usize;
-            if !bytes.is_multiple_of(16) {
-                let message = format!("a bulk copy of {bytes} bytes, which is not a multiple of 16");
-                return self.fail(FaultKind::Misaligned, message, inst, 1 << lane);
-            }
-            let Target::Shared(cta, at) = self.locate(space, to, bytes, 16, lane, inst)? else {
-                return self.fail(
-                    FaultKind::OutOfBounds,
-                    "a copy to other than shared memory",
-                    inst,
-                    1 << lane,
-                );
-            };
-            let Target::Global(global) = self.locate(1, from, bytes, 16, lane, inst)? else {
-                return self.fail(
-                    FaultKind::OutOfBounds,
-                    "a copy from other than global memory",
-                    inst,
-                    1 << lane,
-                );
-            };
+            let bytes = self.bulk_size(src[2], lane, inst)?;
+            let (cta, at) = self.in_shared("to", space, to, bytes, 16, lane, inst)?;
+            let global = self.in_global("from", from, bytes, lane, inst)?;
             let mask = if multicast { Some(self.lane_value(src[4], lane, "a mask", inst)?) } else { None };
             let mbar = self.mbar(7, src[3], lane, inst)?;
             let ctas = self.destinations(cta, mask, lane, inst)?;
@@ -126,27 +150,9 @@ impl Slice<'_, '_, '_> {
         for lane in lanes(self.mask()) {
             let to = self.lane_value(src[0], lane, "an address", inst)?;
             let from = self.lane_value(src[1], lane, "an address", inst)?;
-            let bytes = self.lane_value(src[2], lane, "the size of a copy", inst)? as u32 as usize;
-            if !bytes.is_multiple_of(16) {
-                let message = format!("a bulk copy of {bytes} bytes, which is not a multiple of 16");
-                return self.fail(FaultKind::Misaligned, message, inst, 1 << lane);
-            }
-            let Target::Shared(cta, at) = self.locate(3, from, bytes, 16, lane, inst)? else {
-                return self.fail(
-                    FaultKind::OutOfBounds,
-                    "a copy from other than shared memory",
-                    inst,
-                    1 << lane,
-                );
-            };
-            let Target::Global(global) = self.locate(1, to, bytes, 16, lane, inst)? else {
-                return self.fail(
-                    FaultKind::OutOfBounds,
-                    "a copy to other than global memory",
-                    inst,
-                    1 << lane,
-                );
-            };
+            let bytes = self.bulk_size(src[2], lane, inst)?;
+            let (cta, at) = self.in_shared("from", 3, from, bytes, 16, lane, inst)?;
+            let global = self.in_global("to", to, bytes, lane, inst)?;
             let pieces = vec![Piece { shared: at, global: Some(global), length: bytes }];
             self.start_store(cta, pieces, None, lane, inst)?;
         }
@@ -289,14 +295,7 @@ impl Slice<'_, '_, '_> {
             let coordinates = self.coordinates(&src[2..2 + rank], lane, inst)?;
             let to = self.lane_value(src[0], lane, "an address", inst)?;
             let bytes = map.box_bytes();
-            let Target::Shared(cta, at) = self.locate(space, to, bytes, 128, lane, inst)? else {
-                return self.fail(
-                    FaultKind::OutOfBounds,
-                    "a copy to other than shared memory",
-                    inst,
-                    1 << lane,
-                );
-            };
+            let (cta, at) = self.in_shared("to", space, to, bytes, 128, lane, inst)?;
             let mbar = self.mbar(7, src[2 + rank], lane, inst)?;
             let mask = match mask_slot {
                 Some(slot) => Some(self.lane_value(slot, lane, "a mask", inst)?),
@@ -325,14 +324,7 @@ impl Slice<'_, '_, '_> {
             let map = self.tensor_map(src[0], lane, rank, inst)?;
             let coordinates = self.coordinates(&src[2..2 + rank], lane, inst)?;
             let from = self.lane_value(src[1], lane, "an address", inst)?;
-            let Target::Shared(cta, at) = self.locate(3, from, map.box_bytes(), 128, lane, inst)? else {
-                return self.fail(
-                    FaultKind::OutOfBounds,
-                    "a copy from other than shared memory",
-                    inst,
-                    1 << lane,
-                );
-            };
+            let (cta, at) = self.in_shared("from", 3, from, map.box_bytes(), 128, lane, inst)?;
             let pieces = self.pieces(&map, &coordinates, at, lane, inst)?;
             self.start_store(cta, pieces, reduce.map(|op| (op, map.scalar())), lane, inst)?;
         }

@@ -18,7 +18,7 @@ struct Rule {
     llvm: bool,
 }
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     Rule { package: "kcc-macros", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-dsl", always: &["kcc-macros"], optional: &[], llvm: false },
     Rule { package: "kcc-compiler", always: &["kcc-dsl"], optional: &[], llvm: true },
@@ -31,22 +31,19 @@ const RULES: [Rule; 14] = [
         llvm: true,
     },
     Rule { package: "kcc-nvidia", always: &["kcc-dsl", "kcc-compiler"], optional: &[], llvm: true },
+    Rule {
+        package: "kcc-backends",
+        always: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-amd", "kcc-ascend"],
+        optional: &[],
+        llvm: true,
+    },
     Rule { package: "kcc-simt", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-gcn", always: &[], optional: &[], llvm: false },
     Rule { package: "kcc-davinci", always: &["kcc-dsl"], optional: &[], llvm: false },
     Rule {
         package: "kcc-runtime",
         always: &["kcc-dsl"],
-        optional: &[
-            "kcc-compiler",
-            "kcc-cpu",
-            "kcc-nvidia",
-            "kcc-amd",
-            "kcc-ascend",
-            "kcc-simt",
-            "kcc-davinci",
-            "kcc-gcn",
-        ],
+        optional: &["kcc-compiler", "kcc-backends", "kcc-simt", "kcc-davinci", "kcc-gcn"],
         llvm: false,
     },
     Rule { package: "kcc-capi", always: &["kcc-dsl", "kcc-runtime"], optional: &[], llvm: false },
@@ -59,7 +56,15 @@ const RULES: [Rule; 14] = [
     Rule {
         package: "kcc",
         always: &["kcc-dsl", "kcc-macros", "kcc-runtime"],
-        optional: &["kcc-compiler", "kcc-cpu", "kcc-nvidia", "kcc-amd", "kcc-ascend", "kcc-kernels"],
+        optional: &[
+            "kcc-compiler",
+            "kcc-backends",
+            "kcc-cpu",
+            "kcc-nvidia",
+            "kcc-amd",
+            "kcc-ascend",
+            "kcc-kernels",
+        ],
         llvm: false,
     },
 ];

@@ -7,7 +7,7 @@ use super::{code, list, records, size};
 use indicatif::{ProgressBar, ProgressStyle};
 use kcc_compiler::Target;
 use kcc_compiler::link::write_atomically;
-use kcc_compiler::serve::{compiler_version, unknown_target};
+use kcc_compiler::serve::compiler_version;
 use kcc_compiler::session::{Options, Session};
 use kcc_dsl::exchange::{ArgSpec, CompileRequest, NpuMeta};
 use kcc_dsl::ir::{Elem, Kernel, ParamKind};
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     list.kernels.retain(|k| args.kernel.is_empty() || args.kernel.contains(&k.name));
     let ptxas = if args.cubin { Some(Ptxas::find().map_err(Failure::input)?) } else { None };
     for name in list.pack.targets.iter().chain(&args.target) {
-        serve::target(name).ok_or_else(|| Failure::from(vec![unknown_target(name)]))?;
+        serve::target(name)?;
     }
     let (traced, roots) = driver::trace(&dir, &args.features, json)?;
     let wanted = |name: &str| args.target.is_empty() || args.target.iter().any(|t| t == name);
@@ -243,10 +243,6 @@ fn parameters(kernel: &Kernel) -> impl Iterator<Item = (&str, Kind, usize)> {
     })
 }
 
-pub(super) fn target(w: &Work<'_>) -> Result<Box<dyn Target>, Failure> {
-    serve::target(&w.target).ok_or_else(|| Failure::from(vec![unknown_target(&w.target)]))
-}
-
 /// What the compiler is asked for.
 pub(super) fn request(w: &Work<'_>, target: &dyn Target) -> CompileRequest {
     let args = if w.variant.any_strides {
@@ -263,7 +259,7 @@ pub(super) fn request(w: &Work<'_>, target: &dyn Target) -> CompileRequest {
 }
 
 pub(super) fn compile(w: &Work<'_>) -> Result<(Variant, Vec<u8>), Failure> {
-    let target = target(w)?;
+    let target = serve::target(&w.target)?;
     let request = request(w, &*target);
     let args = request.args.clone();
     let artifact = Session::new().compile(&request, &*target, &Options::default()).map_err(Failure::from)?;

@@ -1,8 +1,7 @@
 //! The files of a variant: what a target's artefact is, and machine code beside PTX.
 
-use super::super::Failure;
-use super::super::registers;
-use super::build::{Work, request, target};
+use super::super::{Failure, registers, serve};
+use super::build::{Work, request};
 use kcc_dsl::exchange::Artifact;
 use kcc_nvidia::ptxas::Ptxas;
 use kcc_runtime::pack::format::{Code, CodeKind, Variant};
@@ -49,7 +48,7 @@ pub(super) fn files(
     let (Some(ptxas), CodeKind::Ptx, Some(gpu)) = (ptxas, variant.code.kind, &variant.gpu) else {
         return Ok(vec![text]);
     };
-    let target = target(w)?;
+    let target = serve::target(&w.target)?;
     let code = (&*String::from_utf8_lossy(&text.1), gpu.arch.as_str());
     let (made, warning) = registers::assemble(&request(w, &*target), &*target, ptxas, code)?;
     warn(warning);
