@@ -7,7 +7,7 @@ use crate::elem::{Int, Num};
 use crate::ir::{AtomicOp, OpKind, Ordering, Scope};
 use crate::shape::Shape;
 use crate::stage::{emit1, tile_type};
-use crate::tile::{MaskOf, Tile};
+use crate::tile::{Choice, MaskOf, Tile};
 
 /// A memory ordering.
 #[diagnostic::on_unimplemented(
@@ -71,13 +71,13 @@ macro_rules! atomics {
                 &mut self,
                 index: impl IndexTiles<R, S>,
                 mask: impl MaskOf<S>,
-                value: Tile<T, S>,
+                value: impl Choice<T, S>,
                 _ordering: O,
                 _scope: V,
             ) -> Tile<T, S> {
                 let mut operands = vec![self.id()];
                 operands.extend(index.indices());
-                operands.extend([mask.mask(), value.id()]);
+                operands.extend([mask.mask(), value.choice()]);
                 let kind = OpKind::Atomic { op: AtomicOp::$op, ordering: O::ORDER, scope: V::SCOPE };
                 Tile::from_id(emit1(kind, &operands, tile_type::<T, S>()))
             })*
@@ -110,13 +110,13 @@ impl<T: Int, const R: usize> View<T, R> {
         &mut self,
         index: impl IndexTiles<R, S>,
         mask: impl MaskOf<S>,
-        (expected, new): (Tile<T, S>, Tile<T, S>),
+        (expected, new): (impl Choice<T, S>, impl Choice<T, S>),
         _ordering: O,
         _scope: V,
     ) -> Tile<T, S> {
         let mut operands = vec![self.id()];
         operands.extend(index.indices());
-        operands.extend([mask.mask(), expected.id(), new.id()]);
+        operands.extend([mask.mask(), expected.choice(), new.choice()]);
         let kind = OpKind::AtomicCas { ordering: O::ORDER, scope: V::SCOPE };
         Tile::from_id(emit1(kind, &operands, tile_type::<T, S>()))
     }

@@ -2,8 +2,8 @@
 
 use super::View;
 use crate::elem::Elem;
-use crate::ir::{Const, OpKind, ValueId};
-use crate::shape::{D0, D2, Shape};
+use crate::ir::{Const, Elem as ElemKind, OpKind, ValueId};
+use crate::shape::{BlockShape, D0, D2, Shape};
 use crate::stage::fail::fail;
 use crate::stage::{constant, emit1};
 use crate::tile::{Col, Row, Scalar, Staged, Tile, spread};
@@ -148,43 +148,87 @@ impl<A: Index, B: Index, C: Index> Offsets<3> for (A, B, C) {
     }
 }
 
-/// Index tiles of shape `S`: one per axis of a view of rank `R`.
+/// Indices of elements for a result of shape `S`: one per axis of a view of rank `R`.
 #[diagnostic::on_unimplemented(
     message = "these are not index tiles for a view of rank {R}",
     label = "one tile of `i32` per axis is needed",
-    note = "a view of rank 1 takes `Tile<i32, S>`, of rank 2 a pair of them, of rank 3 three; all of one shape; rows and columns of an area are `(rows.col(), cols.row())`"
+    note = "a view of rank 1 takes `Tile<i32, S>`, of rank 2 a pair of them, of rank 3 three; all of one shape; rows and columns of an area are `(rows.col(), cols.row())`; an index that is the same for all elements may be a `Scalar<i32>` or a host integer"
 )]
 pub trait IndexTiles<const R: usize, S: Shape> {
     #[doc(hidden)]
     #[track_caller]
     fn indices(self) -> Vec<ValueId>;
 }
+macro_rules! axes {
+    ($($rank:literal: $($i:ident $n:tt),*;)*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<S: Shape, $($i: AxisIndex<S>),*> IndexTiles<$rank, S> for ($($i,)*) {
+            #[track_caller]
+            fn indices(self) -> Vec<ValueId> {
+                vec![$(self.$n.axis()),*]
+            }
+        }
+    )*};
+}
+axes! {
+    2: A 0, B 1;
+    3: A 0, B 1, C 2;
+}
 #[diagnostic::do_not_recommend]
-impl<const M: usize, const N: usize> IndexTiles<2, D2<M, N>> for (Col<i32, M>, Row<i32, N>) {
+impl<S: Shape, A: AxisIndex<S>> IndexTiles<1, S> for A {
     #[track_caller]
     fn indices(self) -> Vec<ValueId> {
-        let elem = crate::ir::Elem::I32;
-        vec![
-            spread(self.0.value(), elem, D2::<M, N>::DIMS, &[0]),
-            spread(self.1.value(), elem, D2::<M, N>::DIMS, &[1]),
-        ]
+        vec![self.axis()]
+    }
+}
+
+/// Indices along one axis, for a result of shape `S`: a tile of that shape; for a matrix one index per row (`.col()`) or per
+/// column (`.row()`); a `Scalar<i32>` or a host integer for all elements.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no index along an axis for a result of shape `{S}`",
+    label = "a tile of `i32` of that shape, `.col()` or `.row()` of a vector, a `Scalar<i32>` or a host integer"
+)]
+pub trait AxisIndex<S: Shape> {
+    #[doc(hidden)]
+    #[track_caller]
+    fn axis(self) -> ValueId;
+}
+#[diagnostic::do_not_recommend]
+impl<S: Shape> AxisIndex<S> for Tile<i32, S> {
+    fn axis(self) -> ValueId {
+        self.id()
     }
 }
 #[diagnostic::do_not_recommend]
-impl<S: Shape> IndexTiles<1, S> for Tile<i32, S> {
-    fn indices(self) -> Vec<ValueId> {
-        vec![self.id()]
+impl<S: BlockShape> AxisIndex<S> for Scalar<i32> {
+    #[track_caller]
+    fn axis(self) -> ValueId {
+        spread(self.id(), ElemKind::I32, S::DIMS, &[])
+    }
+}
+macro_rules! host_axis {
+    ($($t:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<S: BlockShape> AxisIndex<S> for $t {
+            #[track_caller]
+            fn axis(self) -> ValueId {
+                AxisIndex::<S>::axis(self.staged())
+            }
+        }
+    )*};
+}
+host_axis!(usize, i32);
+#[diagnostic::do_not_recommend]
+impl<const M: usize, const N: usize> AxisIndex<D2<M, N>> for Col<i32, M> {
+    #[track_caller]
+    fn axis(self) -> ValueId {
+        spread(self.value(), ElemKind::I32, D2::<M, N>::DIMS, &[0])
     }
 }
 #[diagnostic::do_not_recommend]
-impl<S: Shape> IndexTiles<2, S> for (Tile<i32, S>, Tile<i32, S>) {
-    fn indices(self) -> Vec<ValueId> {
-        vec![self.0.id(), self.1.id()]
-    }
-}
-#[diagnostic::do_not_recommend]
-impl<S: Shape> IndexTiles<3, S> for (Tile<i32, S>, Tile<i32, S>, Tile<i32, S>) {
-    fn indices(self) -> Vec<ValueId> {
-        vec![self.0.id(), self.1.id(), self.2.id()]
+impl<const M: usize, const N: usize> AxisIndex<D2<M, N>> for Row<i32, N> {
+    #[track_caller]
+    fn axis(self) -> ValueId {
+        spread(self.value(), ElemKind::I32, D2::<M, N>::DIMS, &[1])
     }
 }

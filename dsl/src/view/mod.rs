@@ -14,7 +14,7 @@ mod store;
 pub use atomic::{
     AcqRel, Acquire, BlockScope, DeviceScope, MemoryOrder, Relaxed, Release, SystemScope, Visibility,
 };
-pub use index::{Index, IndexTiles, Leading, Offsets};
+pub use index::{AxisIndex, Index, IndexTiles, Leading, Offsets};
 
 use crate::elem::Elem;
 use crate::ir::{OpKind, Type, ValueId};
