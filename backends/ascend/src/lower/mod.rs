@@ -216,6 +216,14 @@ pub(super) fn width(t: &TileType) -> i64 {
     t.shape.last().copied().unwrap_or(1) as i64
 }
 
+/// How the scalar unit moves an element: an 8-bit float as a byte.
+fn moved(elem: Elem) -> Elem {
+    match elem {
+        Elem::F8E4M3 | Elem::F8E5M2 => Elem::U8,
+        elem => elem,
+    }
+}
+
 impl Lower<'_> {
     fn program(&mut self) -> Result<(), Error> {
         for (i, p) in self.kernel.params.iter().enumerate() {
@@ -303,13 +311,20 @@ impl Lower<'_> {
         to.into()
     }
 
-    pub(super) fn assign(&mut self, to: Reg, value: Scalar) {
+    pub(super) fn assign(&mut self, to: Reg, mut value: Scalar) {
         let loc = self.loc;
+        if let Scalar::LoadGlobal { elem, .. } | Scalar::LoadLocal { elem, .. } = &mut value {
+            *elem = moved(*elem);
+        }
         self.push(Stmt::Let { to, value, loc });
     }
 
     pub(super) fn issue(&mut self, i: impl Into<Instr>) {
         let loc = self.loc;
+        let mut i = i.into();
+        if let Instr::StoreScalar(s) = &mut i {
+            s.elem = moved(s.elem);
+        }
         self.push(Stmt::issue(i, loc));
     }
 
@@ -481,7 +496,19 @@ impl Lower<'_> {
         }
     }
 
+    /// Elements of 8-bit floats are moved in tiles, and nothing else: no unit knows their numbers.
+    fn no_narrow_numbers(&self, op: &Op) -> Result<(), Error> {
+        for r in &op.results {
+            let Some(t) = self.f.ty(*r).tile() else { continue };
+            if t.len() == 1 || matches!(op.kind, OpKind::Constant(_)) {
+                self.no_narrow_floats(t.elem)?;
+            }
+        }
+        Ok(())
+    }
+
     fn op(&mut self, op: &Op) -> Result<(), Error> {
+        self.no_narrow_numbers(op)?;
         let known = |l: &Self, s: Scalar| l.constants.get(&s).copied().unwrap_or(Val::Const(0));
         match &op.kind {
             OpKind::ProgramId(a) => {

@@ -55,6 +55,16 @@ fn messages_name_the_fact_and_the_remedy() {
             Box::new(|b, x| b.cast(x, Elem::F32)),
         ),
         (
+            "tiles of f8e4m3 on Ascend",
+            "this chip has no 8-bit floats: use f16 or bf16",
+            Elem::F8E4M3,
+            Box::new(|b, x| {
+                let one = b.slice(x, &[3, 5], &[1, 1]);
+                let one = b.cast(one, Elem::F32);
+                b.broadcast(one, &[0, 1], &[16, 32])
+            }),
+        ),
+        (
             "`dot_scaled` on Ascend",
             "scale the operands in f32, round them to f16, and use `dot`",
             Elem::U8,

@@ -97,7 +97,7 @@ impl<'k> Lower<'k> {
                 Some((s.ptr, pitch))
             }
             (K::I32, Stride::Known(1), Stride::Known(from)) => {
-                debug_assert_eq!(self.f.tile(v).elem.bytes(), 2);
+                // Whatever the operand's type was, packing made pairs of bf16.
                 let to = self.reserve(rows as i64 * pitch);
                 self.transpose_pairs((s.ptr, from), (to, depth as i64 / 2), (depth / 2, rows));
                 Some((to, self.e.i64(pitch)))

@@ -164,6 +164,32 @@ fn matmul_of_every_operand_type() {
     }
 }
 
+/// One product outside a loop, of tiles that are there as a whole: loaded, loaded and transposed, and the same number everywhere.
+#[test]
+fn products_of_tiles_at_hand_take_operands_of_every_type() {
+    for elem in [Elem::F32, Elem::F16, Elem::BF16, Elem::F8E4M3, Elem::F8E5M2] {
+        for (turned, constant) in [(false, false), (true, false), (false, true)] {
+            let mut b = Builder::new("product");
+            let (x, y, z) = (b.view("a", elem, 2), b.view("b", elem, 2), b.view_mut("c", Elem::F32, 2));
+            let zero = b.i32(0);
+            let p = if constant { b.full(elem, &[32, 32], 1.5) } else { b.load(x, &[zero, zero], &[32, 32]) };
+            let q = b.load(y, &[zero, zero], &[32, 32]);
+            let [p, q] = [p, q].map(|v| if turned { b.transpose(v, &[1, 0]) } else { v });
+            let init = b.full(Elem::F32, &[32, 32], -1.0);
+            let out = b.dot(p, q, init);
+            let out = b.unary(UnaryOp::Abs, out);
+            b.store(z, &[zero, zero], out);
+            let k = b.finish().expect("valid");
+            let make = |seed| EagerBuffer::from_f32(elem, &numbers(32 * 32, seed));
+            let buffers = [make(1), make(2), EagerBuffer::zeros(Elem::F32, 32 * 32)];
+            let d = [32, 32];
+            let args = [view(0, &d, false), view(1, &d, false), view(2, &d, true)];
+            // As for `matmul_of_every_operand_type`, of 32 products.
+            check(&k, [1, 1, 1], &buffers, &args, 8.0 * 32f32.sqrt() * 6e-8);
+        }
+    }
+}
+
 #[test]
 fn bf16_rounding_keeps_denormals_and_ties() {
     // Vectors without a denormal, with one, and of denormals alone; halves of the last place on either side.

@@ -85,6 +85,14 @@ fn scattered(x: &View<f32, 2>, ids: &View<i32, 1>, y: &mut View<f32, 2>, n: &mut
     n.atomic_add(ids, ids >= 0, Vector::<i32, 8>::full(1), Relaxed, DeviceScope);
 }
 
+/// 8-bit floats that are moved one by one, and never looked at.
+#[kernel]
+fn passed_on<T: Num>(x: &View<T, 1>, ids: &View<i32, 1>, y: &mut View<T, 1>) {
+    let i = ids.load_or::<8>(0, -1);
+    let t = x.load::<8>(0);
+    y.scatter(i, i >= 0, x.gather(i + 3, i > 0, t));
+}
+
 fn run<T: Float + DotElem>() -> Vec<Result<(), String>> {
     let e = T::ELEM;
     let mut r = Vec::new();
@@ -109,6 +117,15 @@ fn memory_that_a_product_reads_back() {
     all(run::<f32>());
     all(run::<f16>());
     all(run::<bf16>());
+}
+
+#[test]
+fn memory_of_narrow_floats_is_moved() {
+    let args = |e| Args::default().floats(e, &[11], 1.0).ints(&[3, 0, 7, -1, 5], &[5]).out(e, &[9]);
+    all(vec![
+        check(passed_on::kernel::<F8E4M3>().erased(), [1, 1, 1], args(Elem::F8E4M3), 0.0, 0.0),
+        check(passed_on::kernel::<F8E5M2>().erased(), [1, 1, 1], args(Elem::F8E5M2), 0.0, 0.0),
+    ]);
 }
 
 #[test]
