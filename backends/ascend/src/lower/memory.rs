@@ -6,6 +6,11 @@ use kcc_compiler::Error;
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::{Elem, Op, OpKind, TileType, ValueId};
 
+/// A tile as it lies in memory: a `bool` is a bit here, and a byte there.
+fn in_memory(t: &TileType) -> TileType {
+    if t.elem == Elem::Bool { t.with_elem(Elem::U8) } else { t.clone() }
+}
+
 impl Lower<'_> {
     pub(super) fn memory(&mut self, op: &Op) -> Result<(), Error> {
         match &op.kind {
@@ -44,14 +49,16 @@ impl Lower<'_> {
                     self.upward.insert(col);
                 }
                 let pad = constant(*padding, t.elem);
-                let dst = self.splat(pad, &t)?;
-                let row_type = TileType::new(t.elem, &t.shape[1..]);
+                let there = in_memory(&t);
+                let dst = self.splat(pad, &there)?;
+                let row_type = TileType::new(there.elem, &t.shape[1..]);
                 self.counted(0.into(), (t.shape[0] as i64).into(), |l, r| {
                     let row = l.row_number(ids, r);
-                    let at = l.int(IntOp::Mul, r, (pitch(&t) * t.elem.bytes() as i64).into());
+                    let at = l.int(IntOp::Mul, r, (pitch(&there) * there.elem.bytes() as i64).into());
                     l.rows_in(&view, &[row, col], (dst, at, pad), &row_type)
                 })?;
-                self.set(op.results[0], Held::Tile(dst));
+                let held = self.from_memory(dst, &t)?;
+                self.set(op.results[0], held);
                 Ok(())
             }
             OpKind::StoreRows { .. } => {
@@ -63,6 +70,7 @@ impl Lower<'_> {
                     self.upward.insert(col);
                 }
                 let b = self.in_buffer(value)?;
+                let (b, t) = self.as_in_memory(b, &t)?;
                 self.counted(0.into(), (t.shape[0] as i64).into(), |l, r| {
                     let row = l.row_number(ids, r);
                     let at = l.int(IntOp::Mul, r, (pitch(&t) * t.elem.bytes() as i64).into());
@@ -159,14 +167,26 @@ impl Lower<'_> {
             return self.load_single(view, offsets, t.elem, pad);
         }
         let dst = self.load_block(view, offsets, t, pad)?;
-        if t.elem == Elem::Bool {
-            // One byte each in memory, one bit each here.
-            let bytes = t.with_elem(Elem::U8);
-            let half = self.convert(dst, &bytes, Elem::F16, Rounding::None)?;
-            let halves = t.with_elem(Elem::F16);
-            return Ok(Held::Tile(self.compare_scalar(Compare::Ne, half, 0.into(), &halves)));
+        self.from_memory(dst, t)
+    }
+
+    /// A tile whose elements came as [`in_memory`] says.
+    fn from_memory(&mut self, b: u32, t: &TileType) -> Result<Held, Error> {
+        if t.elem != Elem::Bool {
+            return Ok(Held::Tile(b));
         }
-        Ok(Held::Tile(dst))
+        let half = self.convert(b, &in_memory(t), Elem::F16, Rounding::None)?;
+        Ok(Held::Tile(self.compare_scalar(Compare::Ne, half, 0.into(), &t.with_elem(Elem::F16))))
+    }
+
+    /// A tile as [`in_memory`] says, and its type there. Bits become bytes by way of halves.
+    fn as_in_memory(&mut self, b: u32, t: &TileType) -> Result<(u32, TileType), Error> {
+        if t.elem != Elem::Bool {
+            return Ok((b, t.clone()));
+        }
+        let f = self.ones(b, t)?;
+        let h = self.convert(f, &t.with_elem(Elem::F32), Elem::F16, Rounding::Rint)?;
+        Ok((self.convert(h, &t.with_elem(Elem::F16), Elem::U8, Rounding::Rint)?, in_memory(t)))
     }
 
     /// A block in a new buffer; `bool` as bytes. What is inside is copied, what is not is filled afterwards, so that copies
@@ -178,7 +198,7 @@ impl Lower<'_> {
         t: &TileType,
         pad: Val,
     ) -> Result<u32, Error> {
-        let t = if t.elem == Elem::Bool { t.with_elem(Elem::U8) } else { t.clone() };
+        let t = in_memory(t);
         let lead = view.dims.len() - t.rank();
         let plain = view.strides.last().and_then(|s| s.known()) == Some(1)
             && offsets[lead..].iter().all(|o| o.known().is_some_and(|o| o >= 0) || self.upward.contains(o));
@@ -323,7 +343,7 @@ impl Lower<'_> {
         (dst, at, pad): (u32, Val, Val),
         t: &TileType,
     ) -> Result<(), Error> {
-        let elem = if t.elem == Elem::Bool { Elem::U8 } else { t.elem };
+        let elem = t.elem;
         let w = elem.bytes() as i64;
         let p = pitch(t) * w;
         self.each_row(view, offsets, t, &mut |l, src, row, cols| {
@@ -512,14 +532,7 @@ impl Lower<'_> {
     }
 
     fn store(&mut self, view: &ViewValue, offsets: &[Val], b: u32, t: &TileType) -> Result<(), Error> {
-        let (b, t) = if t.elem == Elem::Bool {
-            // Bits to bytes, by way of halves.
-            let f = self.ones(b, t)?;
-            let h = self.convert(f, &t.with_elem(Elem::F32), Elem::F16, Rounding::Rint)?;
-            (self.convert(h, &t.with_elem(Elem::F16), Elem::U8, Rounding::Rint)?, t.with_elem(Elem::U8))
-        } else {
-            (b, t.clone())
-        };
+        let (b, t) = self.as_in_memory(b, t)?;
         let p = pitch(&t) * t.elem.bytes() as i64;
         let lead = view.dims.len() - t.rank();
         let unit = view.strides.last().and_then(|s| s.known()) == Some(1);

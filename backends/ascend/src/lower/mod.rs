@@ -499,7 +499,7 @@ impl Lower<'_> {
     /// Elements of 8-bit floats are moved in tiles, and nothing else: no unit knows their numbers.
     fn no_narrow_numbers(&self, op: &Op) -> Result<(), Error> {
         for r in &op.results {
-            let Some(t) = self.f.ty(*r).tile() else { continue };
+            let Ok(t) = self.tile(*r) else { continue };
             if t.len() == 1 || matches!(op.kind, OpKind::Constant(_)) {
                 self.no_narrow_floats(t.elem)?;
             }

@@ -93,6 +93,15 @@ fn passed_on<T: Num>(x: &View<T, 1>, ids: &View<i32, 1>, y: &mut View<T, 1>) {
     y.scatter(i, i >= 0, x.gather(i + 3, i > 0, t));
 }
 
+/// Masks, a row for each number, and back to rows of other numbers.
+#[kernel]
+fn masks(x: &View<bool, 2>, ids: &View<i32, 1>, y: &mut View<bool, 2>, n: &mut View<i32, 1>) {
+    let i = ids.load_or::<8>(0, -1);
+    let m = x.load_rows::<8, 40>(i, 1);
+    n.store(0, m.to::<i32>().sum_rows());
+    y.store_rows(select(i >= 0, i + 1, -1), 2, !m);
+}
+
 fn run<T: Float + DotElem>() -> Vec<Result<(), String>> {
     let e = T::ELEM;
     let mut r = Vec::new();
@@ -134,7 +143,13 @@ fn memory_that_rows_read_back() {
     let x = Args::default()
         .floats(Elem::F32, &[21, 13], 1.0)
         .ints(&(0..21).map(|i| (i * 5) % 7 - 1).collect::<Vec<_>>(), &[21]);
+    let m = Args::default()
+        .bytes(Elem::Bool, (0..405).map(|i| u8::from(i % 3 == 1)).collect(), &[9, 45])
+        .ints(&[3, -1, 7, 8, 0, 4], &[6])
+        .out(Elem::Bool, &[9, 45])
+        .out(Elem::I32, &[8]);
     all(vec![
+        check(masks::kernel().erased(), [1, 1, 1], m, 0.0, 0.0),
         check(solve::kernel::<16>().erased(), [1, 1, 1], l, 1e-4, 1e-4),
         check(
             scattered::kernel().erased(),
