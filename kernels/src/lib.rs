@@ -17,6 +17,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod attention_half;
 pub mod decode;
 pub mod elementwise;
 pub mod embedding;

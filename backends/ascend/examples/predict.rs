@@ -50,11 +50,28 @@ fn attention<const BM: usize, const BN: usize>(
     heads: i64,
     published: Option<f64>,
 ) -> Row {
+    let kernel = k::attention::attention_tile::kernel::<f16, BM, BN, 128, false>().trace().expect("traces");
+    attention_row(name, kernel, BM, (n, heads), published)
+}
+
+/// With scores of half precision, and weighted values of a block if `SUMS`.
+fn half<const BM: usize, const BN: usize, const SUMS: bool>(name: &'static str, n: i64, heads: i64) -> Row {
+    let def = k::attention_half::attention_half_tile::kernel::<f16, BM, BN, 128, false, SUMS>();
+    attention_row(name, def.trace().expect("traces"), BM, (n, heads), None)
+}
+
+fn attention_row(
+    name: &'static str,
+    kernel: Kernel,
+    rows: usize,
+    (n, heads): (i64, i64),
+    published: Option<f64>,
+) -> Row {
     let d = || Value::View(vec![1, heads, n, 128]);
     Row {
         name,
-        kernel: k::attention::attention_tile::kernel::<f16, BM, BN, 128, false>().trace().expect("traces"),
-        grid: [(n as usize / BM) as u32, heads as u32, 1],
+        kernel,
+        grid: [(n as usize / rows) as u32, heads as u32, 1],
         args: vec![
             d(),
             d(),
@@ -156,6 +173,12 @@ fn main() {
         attention::<64, 256>("attention 32k D128", 32768, 1, Some(168.0)),
         attention::<128, 256>("blocks of 128 x 256", 8192, 4, None),
         attention::<128, 512>("blocks of 128 x 512", 8192, 4, None),
+        half::<64, 256, false>("half 64 x 256", 8192, 4),
+        half::<128, 256, false>("half 128 x 256", 8192, 4),
+        half::<128, 512, false>("half 128 x 512", 8192, 4),
+        half::<128, 512, true>("half 128 x 512 sums", 8192, 4),
+        half::<256, 256, false>("half 256 x 256", 8192, 4),
+        half::<256, 256, true>("half 256 x 256 sums", 8192, 4),
     ];
     for row in &rows {
         if wanted.iter().any(|w| w != "--all") && !wanted.iter().any(|w| row.name.starts_with(w.as_str())) {

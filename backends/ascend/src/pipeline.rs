@@ -66,6 +66,8 @@ const PARTS: [usize; 4] = [2, 4, 8, 16];
 fn lowered(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<(Program, Hints), Error> {
     let woven = lower::weave::run(kernel);
     let kernel = woven.as_ref().unwrap_or(kernel);
+    let narrow = lower::narrow_products::run(kernel);
+    let kernel = narrow.as_ref().unwrap_or(kernel);
     let whole = lower::lower(kernel, args, chip.name)?;
     if fits(&whole.0, chip) {
         return Ok(whole);

@@ -124,7 +124,7 @@ void Fixpipe(const GlobalTensor<D>& dst, const LocalTensor<S>& src, const Fixpip
                 const S in = standin::Read<S>(src.At(4 * ((c / 16 * p.srcStride + r) * 16 + c % 16), 4));
                 const S v = p.reluEn && in < S(0) ? S(0) : in;
                 if constexpr (std::is_same_v<D, half>) {
-                    row[size_t(c)] = D(std::isfinite(v) ? std::clamp(float(v), -65504.0f, 65504.0f) : float(v));
+                    row[size_t(c)] = D(std::clamp(float(v), -65504.0f, 65504.0f));
                 } else {
                     row[size_t(c)] = D(v);
                 }

@@ -168,7 +168,7 @@ pub(super) fn fixpipe(c: &mut Context<'_>, i: &Fixpipe) -> Result<(), Fault> {
                     let v = float(Elem::F32, e);
                     let v = if i.relu && v < 0.0 { 0.0 } else { v };
                     // Halves saturate on their way out; not-a-number stays.
-                    let v = if out == Elem::F16 && v.is_finite() { v.clamp(-65504.0, 65504.0) } else { v };
+                    let v = if out == Elem::F16 { v.clamp(-65504.0, 65504.0) } else { v };
                     of_float(out, v)
                 };
                 row.extend_from_slice(v.get());

@@ -1,10 +1,12 @@
 //! Who has surely finished what: vector clocks of pipes.
 //!
-//! An agent is a pipe of a core. Its instructions are numbered as they start. `clock[a][b] = n` says that agent `a` knows the first
+//! An agent is a pipe of a core, or its scalar unit's accesses to elements of the core's memories. Its instructions are numbered as they start. `clock[a][b] = n` says that agent `a` knows the first
 //! `n` instructions of agent `b` to be done. Instructions of one pipe start in order but may overlap: an agent knows its own
-//! work to be done only up to its last barrier.
+//! work to be done only up to its last barrier. What the scalar unit computes is done when it goes on; elements that it writes or
+//! reads in a core's memory are not, for other pipes, before an event of the scalar unit's or a barrier of all pipes.
 
 use super::memory::By;
+use crate::ir::Pipe;
 use kcc_dsl::ir::{Loc, LocId};
 use std::rc::Rc;
 
@@ -52,7 +54,16 @@ impl Clocks {
         }
         let mut m = (*self.known[a]).clone();
         m[a] = self.started[a];
+        if a % AGENTS == Pipe::S as usize {
+            let elements = a - Pipe::S as usize + ELEMENTS;
+            m[elements] = self.started[elements];
+        }
         Rc::new(m)
+    }
+
+    /// Elements of a core's memories are accessed by its scalar unit, which knows what it knows.
+    pub fn elements(&mut self, core: usize) {
+        self.known[core * AGENTS + ELEMENTS] = self.known[core * AGENTS + Pipe::S as usize].clone();
     }
 
     /// All that agent `a` has started is done.
@@ -89,7 +100,11 @@ pub(super) struct Epochs {
 }
 
 /// Pipes of a core.
-pub(super) const PIPES: usize = 7;
+pub(super) const PIPES: usize = Pipe::ALL.len();
+/// The agent behind the pipes: elements that the scalar unit reads and writes in the core's memories.
+pub(super) const ELEMENTS: usize = PIPES;
+/// Agents of a core.
+pub(super) const AGENTS: usize = PIPES + 1;
 
 impl Epochs {
     pub fn new(locs: &[Loc]) -> Epochs {
@@ -123,9 +138,9 @@ impl Epochs {
         let all = if earlier & SET == 0 { &one[..] } else { &self.sets[(earlier & !SET) as usize] };
         let e = all.iter().find(|e| !self.done(**e, by, clocks))?;
         let entry = self.entries[*e as usize];
-        let pipe = crate::ir::Pipe::ALL[entry.agent as usize % PIPES].name();
-        let core = entry.agent as usize / PIPES;
-        let here = core == by.agent / PIPES;
+        let pipe = Pipe::ALL.get(entry.agent as usize % AGENTS).unwrap_or(&Pipe::S).name();
+        let core = entry.agent as usize / AGENTS;
+        let here = core == by.agent / AGENTS;
         let name = if here { pipe.to_owned() } else { format!("{pipe} of core {core}") };
         Some((name, self.locs.get(entry.loc.0 as usize).cloned()))
     }

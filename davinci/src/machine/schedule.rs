@@ -5,7 +5,7 @@ use super::context::{Context, Globals};
 use super::core::{Core, Queued, compute};
 use super::cost::{Cycles, Model, Moved};
 use super::memory::{By, Memory};
-use super::race::{Clocks, Epochs, PIPES};
+use super::race::{AGENTS, Clocks, ELEMENTS, Epochs, PIPES};
 use super::trace::Tracer;
 use super::value::{float, int};
 use super::{Arg, Options, Report};
@@ -99,7 +99,7 @@ impl<'p> Machine<'p> {
         let mut touched: Vec<Vec<bool>> =
             params.iter().map(|m| lines(m.as_ref().map_or(0, |m| m.data.len()))).collect();
         touched.push(lines(space));
-        let agents = cores.len() * PIPES;
+        let agents = cores.len() * AGENTS;
         Machine {
             program,
             chip,
@@ -186,10 +186,10 @@ impl<'p> Machine<'p> {
             return Err(self.at(Fault::new(FaultKind::Deadlock, what), loc));
         }
         for (i, core) in self.cores.iter().enumerate() {
-            let known = &self.clocks.known[i * PIPES + Pipe::S as usize];
+            let known = &self.clocks.known[i * AGENTS + Pipe::S as usize];
             let late = Pipe::ALL
                 .iter()
-                .find(|p| known[i * PIPES + **p as usize] < self.clocks.started[i * PIPES + **p as usize]);
+                .find(|p| known[i * AGENTS + **p as usize] < self.clocks.started[i * AGENTS + **p as usize]);
             if let (Some(p), false) = (late, core.steps.is_empty()) {
                 let what = format!(
                     "the core's program may end while pipe {} still works: end it with a barrier of all pipes",
@@ -290,14 +290,14 @@ impl<'p> Machine<'p> {
                 }
                 let w = elem.bytes() as i64;
                 let ((data, defined), _) =
-                    self.with(core, Pipe::S, loc, (false, false), |x| x.fetch(src, 0, w))?;
+                    self.with(core, Pipe::S as usize, loc, (false, false), |x| x.fetch(src, 0, w))?;
                 self.cores[core].times[Pipe::S as usize].free += cost;
                 read(*elem, &data, defined.iter().all(|d| *d))?
             }
             Scalar::LoadLocal { .. } if self.options.timing => 0,
             Scalar::LoadLocal { elem, src } => {
                 let w = elem.bytes();
-                let ((data, good), _) = self.with(core, Pipe::S, loc, (false, false), |x| {
+                let ((data, good), _) = self.with(core, ELEMENTS, loc, (false, false), |x| {
                     let at = x.read(src, 0, w as i64)?;
                     let m = x.memory(src);
                     Ok((m.data[at..at + w].to_vec(), m.all_defined(at, w)))
@@ -317,22 +317,26 @@ impl<'p> Machine<'p> {
         found.map_or(0, |b| read(elem, b, true).unwrap_or(0))
     }
 
-    /// Runs something as an instruction of a pipe, with its accesses noted; says what went from or to global memory.
+    /// Runs something as an instruction of an agent of a core, with its accesses noted; says what went from or to global memory.
     fn with<T>(
         &mut self,
         core: usize,
-        pipe: Pipe,
+        who: usize,
         loc: LocId,
         (in_order, atomic): (bool, bool),
         f: impl FnOnce(&mut Context<'_>) -> Result<T, Fault>,
     ) -> Result<(T, Moved), Fault> {
-        let agent = core * PIPES + pipe as usize;
+        let agent = core * AGENTS + who;
         self.clocks.started[agent] += 1;
         let epoch = self.epochs.open(agent, self.clocks.started[agent], loc, atomic);
-        if pipe == Pipe::S {
-            // The scalar unit does one thing after another.
+        // The scalar unit does one thing after another.
+        let scalar = who == Pipe::S as usize || who == ELEMENTS;
+        if who == ELEMENTS {
+            self.clocks.elements(core);
+        } else if scalar {
             self.clocks.settle(agent);
         }
+        let in_order = in_order || scalar;
         let mut x = Context {
             program: self.program,
             locals: &mut self.cores[core].locals,
@@ -384,7 +388,7 @@ impl<'p> Machine<'p> {
             }
             return Ok(done);
         }
-        let agent = core * PIPES + Pipe::S as usize;
+        let agent = core * AGENTS + Pipe::S as usize;
         let (clock, c) = (self.clocks.known[agent].clone(), &mut self.cores[core]);
         if c.queues[target as usize].len() >= QUEUE {
             return Ok(Turn::Stuck);
@@ -404,7 +408,7 @@ impl<'p> Machine<'p> {
 
     fn pipe(&mut self, core: usize, pipe: Pipe) -> Result<Turn, Fault> {
         let Some(q) = self.cores[core].queues[pipe as usize].pop_front() else { return Ok(Turn::Stuck) };
-        let agent = core * PIPES + pipe as usize;
+        let agent = core * AGENTS + pipe as usize;
         self.clocks.join(agent, &q.clock);
         let t = &mut self.cores[core].times[pipe as usize];
         t.free = t.free.max(q.time);
@@ -423,7 +427,7 @@ impl<'p> Machine<'p> {
             Instr::Set(s) => return self.set(core, s, loc).map(|()| Turn::Moved),
             Instr::Wait(w) => return Ok(self.wait(core, w)),
             Instr::Barrier(_) => {
-                self.clocks.settle(core * PIPES + pipe as usize);
+                self.clocks.settle(core * AGENTS + pipe as usize);
                 let t = &mut self.cores[core].times[pipe as usize];
                 t.free = t.free.max(t.done);
                 return Ok(Turn::Moved);
@@ -444,7 +448,9 @@ impl<'p> Machine<'p> {
         let moved = if self.options.timing {
             super::traffic::of(&mut self.globals, instr)
         } else {
-            self.with(core, pipe, loc, (in_order, atomic), |c| perform(c, instr))?.1
+            // Of instructions, the scalar unit has only those that write elements.
+            let who = if pipe == Pipe::S { ELEMENTS } else { pipe as usize };
+            self.with(core, who, loc, (in_order, atomic), |c| perform(c, instr))?.1
         };
         let model = Model { chip: self.chip, program: self.program };
         let mut cycles = model.cycles(instr);

@@ -2,7 +2,7 @@
 
 use super::code::num;
 use super::core::Event;
-use super::race::{Clock, PIPES, join};
+use super::race::{AGENTS, Clock, PIPES, join};
 use super::schedule::{Machine, Turn};
 use crate::error::{Fault, FaultKind};
 use crate::ir::{CoreKind, CrossSet, Mode, Pipe, Set, Wait};
@@ -11,8 +11,8 @@ use kcc_dsl::ir::LocId;
 impl Machine<'_> {
     /// An event may be raised again only if its last wait is surely done.
     pub(super) fn set(&mut self, core: usize, s: &Set, loc: LocId) -> Result<(), Fault> {
-        let agent = core * PIPES + s.from as usize;
-        let waiter = core * PIPES + s.to as usize;
+        let agent = core * AGENTS + s.from as usize;
+        let waiter = core * AGENTS + s.to as usize;
         let key = (s.from, s.to, num(&s.event));
         let message = self.clocks.message(agent);
         let known = self.clocks.known[agent][waiter];
@@ -33,7 +33,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn wait(&mut self, core: usize, w: &Wait) -> Turn {
-        let agent = core * PIPES + w.to as usize;
+        let agent = core * AGENTS + w.to as usize;
         let key = (w.from, w.to, num(&w.event));
         let c = &mut self.cores[core];
         let e = c.events.entry(key).or_default();
@@ -54,10 +54,10 @@ impl Machine<'_> {
         if self.cores[core].queues.iter().any(|q| !q.is_empty()) {
             return Turn::Stuck;
         }
-        let s = core * PIPES + Pipe::S as usize;
+        let s = core * AGENTS + Pipe::S as usize;
         let mut time = 0;
         for p in 0..PIPES {
-            let message = self.clocks.message(core * PIPES + p);
+            let message = self.clocks.message(core * AGENTS + p);
             self.clocks.join(s, &message);
             let t = self.cores[core].times[p];
             time = time.max(t.done).max(t.free);
@@ -67,7 +67,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn cross_wait(&mut self, core: usize, flag: u8) -> Result<Turn, Fault> {
-        let s = core * PIPES + Pipe::S as usize;
+        let s = core * AGENTS + Pipe::S as usize;
         let Some((message, time)) = self.cores[core].flags[usize::from(flag)].pop_front() else {
             return Ok(Turn::Stuck);
         };
@@ -81,7 +81,7 @@ impl Machine<'_> {
 
     /// Raises a flag of whom the mode names; where several must raise it, the last one does.
     pub(super) fn cross_set(&mut self, core: usize, s: &CrossSet, loc: LocId) -> Result<(), Fault> {
-        let agent = core * PIPES + s.pipe as usize;
+        let agent = core * AGENTS + s.pipe as usize;
         let message = self.clocks.message(agent);
         let c = &self.cores[core];
         let time = c.times[s.pipe as usize];

@@ -232,6 +232,69 @@ fn a_write_that_another_core_reads_needs_a_flag() {
     assert!(found);
 }
 
+/// What the scalar unit writes and reads in the unified buffer is in no order with other pipes, unless an event or a barrier of all
+/// pipes puts it there.
+#[test]
+fn single_elements_need_events() {
+    use Pipe::{Mte3, S, V};
+    let fill = |value: i64| Duplicate {
+        elem: Elem::F32,
+        dst: Local::new(0, 0),
+        scalar: value.into(),
+        span: Span::Count { n: 64.into() },
+        dst_stride: Stride::DENSE,
+    };
+    let read = Stmt::Let {
+        to: Reg(0),
+        value: Scalar::LoadLocal { elem: Elem::F32, src: Local::new(0, 4) },
+        loc: kcc_dsl::ir::LocId(42),
+    };
+    let write = at(43, StoreScalar { elem: Elem::F32, dst: Local::new(0, 8), value: Reg(0).into() });
+    let steps = vec![
+        (None, at(41, fill(7))),
+        (Some((V, S)), read),
+        (None, write),
+        (Some((S, Mte3)), at(44, copy_out(Elem::F32, Global::of(1, 0), Local::new(0, 0), 256))),
+        (
+            Some((Mte3, S)),
+            at(45, StoreScalar { elem: Elem::F32, dst: Local::new(0, 12), value: Reg(0).into() }),
+        ),
+        (Some((S, V)), at(46, fill(8))),
+    ];
+    let make = |without: Option<usize>, all: bool| {
+        let mut body = Vec::new();
+        for (i, (event, step)) in steps.iter().enumerate() {
+            if let (Some((from, to)), true) = (event, without != Some(i)) {
+                body.extend(if all {
+                    vec![barrier(Pipes::All)]
+                } else {
+                    vec![set(*from, *to, 0), wait(*from, *to, 0)]
+                });
+            }
+            body.push(step.clone());
+        }
+        body.push(barrier(Pipes::All));
+        let mut p = add_twice(64);
+        p.vector = Some(body);
+        p
+    };
+    let x = floats(&[1.0; 64]);
+    for all in [false, true] {
+        for seed in 0..4 {
+            launch(&make(None, all), &x, &mut vec![0; 256], seed).expect("in order");
+        }
+        for (i, line) in [(1, 42), (3, 44), (4, 45), (5, 46)] {
+            // A barrier before or behind may do as well.
+            if all && i != 1 {
+                continue;
+            }
+            let (kind, what) = fault(&make(Some(i), all));
+            assert!(matches!(kind, FaultKind::Race | FaultKind::Undefined), "{what}");
+            assert!(what.contains(&format!("kernel.rs:{line}:1")), "{what}");
+        }
+    }
+}
+
 #[test]
 fn arguments_are_checked() {
     let p = add_twice(64);

@@ -67,6 +67,8 @@ pub(crate) struct Cores {
     pub reread: HashSet<u32>,
     /// Far scalars that the cube core is told, with their places in the workspace.
     pub told: HashMap<ValueId, u64>,
+    /// Results of which no flag says that the last one was read, since a later one's in the same block says it.
+    pub quiet: HashSet<ValueId>,
     /// Skewed loops, by their counters.
     pub skews: HashMap<ValueId, Skew>,
     /// Bytes of workspace for each block.
@@ -151,8 +153,30 @@ pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Er
     facts.chains(&kernel.body, &mut cores);
     facts.products(&kernel.body, &mut cores)?;
     facts.skews(&kernel.body, &mut cores);
+    quiet(&kernel.body, &mut cores);
     facts.leave(&mut cores);
     Ok(Some(cores))
+}
+
+/// Finds results for which another of their block is waited for as well before they come again: vector cores read what came
+/// before, and say so with the last one's flag.
+fn quiet(b: &Block, cores: &mut Cores) {
+    let mut results = Vec::new();
+    for op in &b.ops {
+        let skewed = |r: &Block| r.args.first().is_some_and(|c| cores.skews.contains_key(c));
+        for r in op.regions.iter().filter(|r| !skewed(r)).collect::<Vec<_>>() {
+            quiet(r, cores);
+        }
+        if let Some(r) = op.results.iter().find(|r| cores.chains.contains_key(r)) {
+            results.push((*r, false));
+        } else if let Some(p) = op.results.first().and_then(|r| cores.products.get(r))
+            && p.chain.is_none()
+        {
+            results.push((op.results[0], p.a.workspace.is_some() || p.b.workspace.is_some()));
+        }
+    }
+    results.pop();
+    cores.quiet.extend(results.into_iter().filter(|r| !r.1).map(|r| r.0));
 }
 
 impl<'k> Facts<'k> {

@@ -155,7 +155,7 @@ impl Lower<'_> {
         if self.core == CoreKind::Cube {
             return self.end_chains(&chains);
         }
-        self.await_results();
+        self.await_results(chains[0].0);
         chains.into_iter().try_for_each(|(r, c)| self.fetch(r, c.out, c.init))
     }
 

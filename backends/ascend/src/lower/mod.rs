@@ -20,6 +20,7 @@ mod indexed;
 mod math;
 mod memory;
 mod move_rows;
+pub(crate) mod narrow_products;
 mod not_a_number;
 mod orient;
 mod periods;

@@ -201,14 +201,20 @@ impl Lower<'_> {
         match self.exchange(v) {
             Some(e) if e.opens => self.issue(CrossWait { flag: e.done }),
             Some(_) => {}
-            None => self.await_results(),
+            None => self.await_results(v),
         }
         self.fetch(v, at, acc)
     }
 
-    /// Says that earlier results were read, and waits for the next.
-    pub(super) fn await_results(&mut self) {
-        self.raise(Pipe::Mte3, READY);
+    fn is_quiet(&self, v: ValueId) -> bool {
+        self.cores.is_some_and(|c| c.quiet.contains(&v))
+    }
+
+    /// Says that earlier results were read, unless a later result's flag will, and waits for the next.
+    pub(super) fn await_results(&mut self, v: ValueId) {
+        if !self.is_quiet(v) {
+            self.raise(Pipe::Mte3, READY);
+        }
         self.issue(CrossWait { flag: DONE });
     }
 
@@ -217,7 +223,8 @@ impl Lower<'_> {
         let t = self.tile(v)?.clone();
         let slot = self.slot_of(v, true);
         let (dst, src) = (self.buffer(&t), self.shared_rows(v, at, slot)?);
-        let bytes = width(&t) * 4;
+        let w = t.elem.bytes() as i64;
+        let bytes = width(&t) * w;
         self.issue(CopyIn {
             dst: Local::new(dst, 0),
             src,
@@ -225,7 +232,7 @@ impl Lower<'_> {
             blocks: rows(&t).into(),
             bytes: bytes.into(),
             src_gap: 0.into(),
-            dst_gap: ((pitch(&t) * 4 - up(bytes, 32)) / 32).into(),
+            dst_gap: ((pitch(&t) * w - up(bytes, 32)) / 32).into(),
             pad: None,
         });
         match acc.map(|a| self.get(a)).transpose()? {
@@ -270,7 +277,7 @@ impl Lower<'_> {
                     self.issue(CrossWait { flag });
                 }
             }
-            None if sent || p.chain.is_none() => self.issue(CrossWait { flag: READY }),
+            None if sent || p.chain.is_none() && !self.is_quiet(v) => self.issue(CrossWait { flag: READY }),
             None => {}
         }
         let b_slot = self.slot_of(v, false);
@@ -289,10 +296,11 @@ impl Lower<'_> {
         let group = exchange.as_ref().map_or(vec![v], |e| e.group.clone());
         let mut parts = Vec::new();
         for member in group {
-            let (q, m) = (self.product(member)?, self.tile(member)?.shape.iter().rev().nth(1).copied());
+            let (q, t) = (self.product(member)?, self.tile(member)?);
+            let (m, to) = (t.shape.iter().rev().nth(1).copied(), t.elem);
             let y = Extents { m: m.unwrap_or(1) as i64, ..x };
             let (taken, given) = (self.slot_of(member, false), self.slot_of(member, true));
-            parts.push((self.matrices(&q.a, y, taken)?, y.m, q.out, given));
+            parts.push((self.matrices(&q.a, y, taken)?, y.m, (q.out, to), given));
         }
         let all: i64 = parts.iter().map(|p| up(p.1, 16)).sum();
         let columns = (SUMS / (all * 4) / 16 * 16).max(16);
@@ -303,9 +311,9 @@ impl Lower<'_> {
                 let left: Vec<(Fractals, i64, u32)> =
                     parts.iter().map(|p| (p.0[i], p.1, self.accumulator(p.1, n, x.elem))).collect();
                 self.multiply(&left, *b, x, (first, n), true);
-                for ((_, m, out, given), (_, _, c)) in parts.iter().zip(&left) {
-                    let at = out + ((i as i64 * m * x.n + first) * 4) as u64;
-                    self.out(*c, (at, *given), (*m, n, x.n), x.elem);
+                for ((_, m, (out, to), given), (_, _, c)) in parts.iter().zip(&left) {
+                    let at = out + ((i as i64 * m * x.n + first) * to.bytes() as i64) as u64;
+                    self.out(*c, (at, *given), (*m, n, x.n), *to);
                 }
                 first += n;
             }
@@ -319,18 +327,22 @@ impl Lower<'_> {
         self.cube_buffer(Space::L0c, Layout::Nz, to, up(m, 16) * up(n, 16) * 4)
     }
 
-    /// Accumulators to the workspace, where rows are `stride` elements apart.
-    fn out(&mut self, c: u32, (at, slot): (u64, Val), (m, n, stride): (i64, i64, i64), elem: Elem) {
+    /// Accumulators to the workspace, in that type, where rows are `stride` elements apart.
+    fn out(&mut self, c: u32, (at, slot): (u64, Val), (m, n, stride): (i64, i64, i64), to: Elem) {
         let dst = self.shared(at, slot);
         self.issue(Fixpipe {
             dst,
             src: Local::new(c, 0),
-            elem: if elem == Elem::I8 { Elem::I32 } else { Elem::F32 },
+            elem: if to == Elem::I32 { Elem::I32 } else { Elem::F32 },
             m: m.into(),
             n: n.into(),
             src_stride: up(m, 16).into(),
             dst_stride: stride.into(),
-            quant: Quant::None,
+            quant: match to {
+                Elem::F16 => Quant::F16,
+                Elem::BF16 => Quant::Bf16,
+                _ => Quant::None,
+            },
             relu: false,
             atomic: Atomic::None,
         });
@@ -358,13 +370,14 @@ impl Lower<'_> {
 
     /// What accumulators of a loop hold, to the workspace.
     pub(super) fn end_chains(&mut self, chains: &[(ValueId, Chain)]) -> Result<(), Error> {
-        self.issue(CrossWait { flag: READY });
+        if !chains.first().is_some_and(|c| self.is_quiet(c.0)) {
+            self.issue(CrossWait { flag: READY });
+        }
         for (result, chain) in chains {
             let t = self.tile(*result)?.clone();
             let c = self.accumulators.get(result).copied().ok_or_else(|| self.bug("no accumulators"))?;
-            let elem = if t.elem == Elem::I32 { Elem::I8 } else { Elem::F16 };
             let (m, n) = (t.shape[0] as i64, t.shape[1] as i64);
-            self.out(c, (chain.out, 0.into()), (m, n, n), elem);
+            self.out(c, (chain.out, 0.into()), (m, n, n), t.elem);
         }
         self.raise(Pipe::Fix, DONE);
         Ok(())

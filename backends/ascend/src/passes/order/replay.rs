@@ -38,6 +38,11 @@ impl Bits {
         self.0.iter_mut().zip(&o.0).for_each(|(a, b)| *a |= b);
     }
 
+    /// Those that are in both.
+    fn both(&self, o: &Bits) -> Bits {
+        Bits(self.0.iter().zip(&o.0).map(|(a, b)| a & b).collect())
+    }
+
     /// Those from number `first` on.
     fn since(&self, first: usize) -> Bits {
         let mut out = self.clone();
@@ -136,6 +141,8 @@ struct Live {
 type Key = (Pipe, Pipe, u8);
 
 pub(super) struct Replay<'a> {
+    /// The slot of loops' first turns.
+    start: usize,
     tree: &'a Tree,
     slots: &'a Slots,
     pub order: Order,
@@ -176,15 +183,30 @@ fn turn_of(path: &[(usize, usize)]) -> &[(usize, usize)] {
     path.split_last().map_or(&[], |(_, around)| around)
 }
 
-/// Goes through everything. With `mend`, the order comes back with what was missing.
+/// Goes through everything, with loops that end in either slot. With `mend`, the order comes back with what was missing.
 pub(super) fn run(
+    tree: &Tree,
+    slots: &Slots,
+    answers: &[Answer],
+    mut order: Order,
+    how: (bool, bool),
+) -> Result<Order, Wrong> {
+    for start in 0..2 {
+        order = from(tree, slots, answers, order, how, start)?;
+    }
+    Ok(order)
+}
+
+fn from(
     tree: &Tree,
     slots: &Slots,
     answers: &[Answer],
     order: Order,
     (mend, ids): (bool, bool),
+    start: usize,
 ) -> Result<Order, Wrong> {
     let mut r = Replay {
+        start,
         tree,
         slots,
         order: Order::default(),
@@ -336,8 +358,12 @@ impl Replay<'_> {
     fn turns(&mut self, n: usize, body: &[usize], number: usize) -> Result<(), Wrong> {
         let slotted = self.slots.values().any(|(l, _)| *l == number);
         let (first, before, told) = (self.count, self.known.clone(), self.told.clone());
+        let tokens = self.tokens.get(&n).map_or(&[][..], Vec::as_slice);
+        let held: HashMap<usize, VecDeque<Bits>> =
+            tokens.iter().filter_map(|i| Some((*i, self.messages.get(i)?.clone()))).collect();
         self.entries.push(first);
-        let full = if slotted { 5 } else { 3 };
+        // An even number, so that slots stand as they do after no turn at all.
+        let full = if slotted { 6 } else { 3 };
         self.through(n, body, number, 0..full)?;
         self.entries.pop();
         // No turn at all teaches nothing of what was before.
@@ -346,8 +372,14 @@ impl Replay<'_> {
             k.join(b);
         }
         for i in self.tokens.get(&n).cloned().unwrap_or_default() {
+            // A token that is still there from before says what it said then.
+            let old = held.get(&i).into_iter().flatten().map(Some).chain(std::iter::repeat(None));
             if let Some(queue) = self.messages.get_mut(&i) {
-                queue.iter_mut().for_each(|m| *m = m.since(first));
+                for (m, old) in queue.iter_mut().zip(old) {
+                    let still = old.map(|o| m.both(o));
+                    *m = m.since(first);
+                    still.iter().for_each(|s| m.join(s));
+                }
             }
         }
         // Turns without a head there always are.
@@ -389,7 +421,7 @@ impl Replay<'_> {
             if let Some(p) = self.path.last_mut() {
                 p.1 = t;
             }
-            let total = self.totals.get(&n).copied().unwrap_or(0);
+            let total = self.totals.get(&n).copied().unwrap_or(self.start);
             self.parity.push((number, total));
             self.block(body, t)?;
             self.parity.pop();
@@ -402,7 +434,7 @@ impl Replay<'_> {
     fn edges(&mut self, up: bool) -> Result<(), Wrong> {
         for i in 0..self.order.items.len() {
             if let Some(Item::Token { turns, distance, .. }) = self.order.items[i].clone() {
-                let total = self.totals.get(&turns).copied().unwrap_or(0);
+                let total = self.totals.get(&turns).copied().unwrap_or(self.start);
                 for d in 0..distance {
                     if up {
                         self.raise(i, d)?;
@@ -488,7 +520,7 @@ impl Replay<'_> {
             Some(Item::Token { turns, .. }) => *turns,
             _ => return 0,
         };
-        self.totals.get(&node).copied().unwrap_or(0)
+        self.totals.get(&node).copied().unwrap_or(self.start)
     }
 
     fn wait_side(&mut self, i: usize) -> Result<(), Wrong> {
@@ -574,7 +606,8 @@ impl Replay<'_> {
         let number = self.count;
         self.count += 1;
         self.own[p].set(number);
-        if a.pipe == Pipe::S {
+        // The scalar unit goes on with what it read of global memory; elements of the core's memories it leaves behind like any pipe.
+        if a.pipe == Pipe::S && !matches!(a.touch, Touch::Local(_)) {
             self.known[S].set(number);
         }
         // Whoever meets what this covers meets this, if this took place; what waits for this waits for earlier work of the pipe.

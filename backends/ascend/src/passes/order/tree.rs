@@ -6,7 +6,7 @@
 //! fence    a branch or `while` of several pipes: nothing is under way where it starts and where its blocks end
 //! ```
 
-use super::places::{Access, Touch, of_instr, of_scalar};
+use super::places::{Access, Place, Touch, of_instr, of_scalar};
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::LocId;
 
@@ -37,6 +37,8 @@ pub(in crate::passes) struct Node {
     pub drains: bool,
     /// It is not done in the last turns of its loop.
     pub ahead: bool,
+    /// Of a fence: elements that the scalar unit touches in its last block may be under way behind it.
+    pub trails: bool,
 }
 
 pub(in crate::passes) struct Tree {
@@ -128,8 +130,18 @@ impl Builder<'_> {
     fn rests(&self, n: usize) -> bool {
         let n = &self.nodes[n];
         match n.kind {
-            // What the scalar unit reads it has when it goes on; a flag hurts nobody.
-            Kind::Leaf => n.accesses.iter().all(|a| a.pipe == Pipe::S && !a.write),
+            // What the scalar unit reads of global memory it has when it goes on; a flag hurts nobody.
+            Kind::Leaf => n.accesses.iter().all(|a| a.pipe == Pipe::S && a.buffer().is_none()),
+            Kind::Turns(..) => false,
+            Kind::Fence(_) => !n.trails,
+        }
+    }
+
+    /// Whether a node leaves nothing under way but the scalar unit's elements.
+    fn is_scalar(&self, n: usize) -> bool {
+        let n = &self.nodes[n];
+        match n.kind {
+            Kind::Leaf => n.accesses.iter().all(|a| a.pipe == Pipe::S),
             Kind::Turns(..) => false,
             Kind::Fence(_) => true,
         }
@@ -145,6 +157,7 @@ impl Builder<'_> {
             awaits: None,
             drains: false,
             ahead: false,
+            trails: false,
         });
         self.nodes.len() - 1
     }
@@ -166,7 +179,7 @@ impl Builder<'_> {
             pipes.sort_unstable();
             pipes.dedup();
             let written = |p: Pipe| all.iter().any(|a| a.pipe == p && a.write);
-            let simple = pipes.is_empty() || pipes.len() == 1 && !written(Pipe::S);
+            let simple = pipes.is_empty() || pipes.len() == 1 && !written(Pipe::S) && !reads_result(&all);
             if !simple || orders(s) || self.meets_itself(s) {
                 return self.compound(s, out, idle);
             }
@@ -229,22 +242,40 @@ impl Builder<'_> {
             let before = self.drain();
             out.push(before);
         }
-        let mut blocks = Vec::new();
-        for b in s.blocks() {
+        let (mut blocks, mut trails) = (Vec::new(), false);
+        let last_block = s.blocks().iter().rposition(|b| !b.is_empty());
+        for (i, b) in s.blocks().into_iter().enumerate() {
             // A loop that is none of `for` comes to its blocks again, each time with nothing under way.
             let mut inner = self.block(b, true);
-            let last = inner
-                .iter()
-                .rposition(|n| self.nodes[*n].drains || matches!(self.nodes[*n].kind, Kind::Fence(_)));
-            let since = &inner[last.map_or(0, |l| l + 1)..];
+            let fence = |n: &usize| matches!(self.nodes[*n].kind, Kind::Fence(_));
+            let last = inner.iter().rposition(|n| self.nodes[*n].drains || fence(n));
+            // What was before a fence is done; what is in it need not be.
+            let since = &inner[last.map_or(0, |l| if fence(&inner[l]) { l } else { l + 1 })..];
             if !since.iter().all(|n| self.rests(*n)) {
-                inner.push(self.drain());
+                // Behind a branch's last block no other block of it follows: an event behind the branch does for elements.
+                let branch = matches!(s, Stmt::If { .. }) && Some(i) == last_block;
+                if branch && since.iter().all(|n| self.is_scalar(*n)) {
+                    trails = true;
+                } else {
+                    inner.push(self.drain());
+                }
             }
             blocks.push(inner);
         }
         let n = self.push(shell, Kind::Fence(blocks), Vec::new());
+        self.nodes[n].trails = trails;
         out.push(n);
     }
+}
+
+/// Whether the scalar unit reads elements that a pipe writes.
+fn reads_result(all: &[Access]) -> bool {
+    let read = all.iter().filter(|a| a.pipe == Pipe::S && !a.write);
+    let written = |p: &Place| {
+        let meets = |a: &Access| matches!(a.touch, Touch::Local(q) if q.meets(p));
+        all.iter().any(|a| a.pipe != Pipe::S && a.write && meets(a))
+    };
+    read.into_iter().any(|a| matches!(a.touch, Touch::Local(p) if written(&p)))
 }
 
 impl Tree {
