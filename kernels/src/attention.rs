@@ -54,6 +54,23 @@ pub(crate) fn attend<
     (new_max, sum * alpha + p.sum_rows(), dot_acc(p.to::<T>(), v, acc * alpha.col()))
 }
 
+/// Where the keys end that each of `BM` queries sees, that all of them see in whole blocks, and that any of them sees; of `length` keys, of which
+/// the first query sees `first` if `CAUSAL`.
+#[function]
+pub(crate) fn visible<const BM: usize, const BN: usize, const CAUSAL: bool>(
+    length: Scalar<i32>,
+    first: Scalar<i32>,
+) -> (Vector<i32, BM>, Scalar<i32>, Scalar<i32>) {
+    let mut limit = Vector::splat(length);
+    let (mut whole, mut end) = (length, length);
+    if CAUSAL {
+        limit = limit.min(first + arange::<BM>());
+        whole = whole.min(first);
+        end = end.min(first + (BM - 1));
+    }
+    (limit, whole.max(Scalar::zeros()) / BN * BN, end)
+}
+
 /// Attention of a batch. `q`, `o`: `[batch, heads, queries, head]`; `k`, `v`: `[batch, kv heads, keys, head]`;
 /// `lengths[b]`: how many keys of sequence `b` are real. With `CAUSAL`, query `i` sees keys up to
 /// `i + keys - queries`. `scale`, positive, is `log2(e) / √head`. Grid: (query blocks, heads, batch).
@@ -81,15 +98,7 @@ pub fn attention_tile<
     let kv_head = h / (q.dim(1) / k.dim(1));
     let (k, v) = (k.at((b, kv_head)), v.at((b, kv_head)));
     let length = lengths.get(b).min(k.dim(0));
-    let mut limit = Vector::splat(length);
-    let (mut whole, mut end) = (length, length);
-    if CAUSAL {
-        let first = row + k.dim(0) - q.dim(2) + 1;
-        limit = limit.min(first + arange::<BM>());
-        whole = whole.min(first);
-        end = end.min(first + (BM - 1));
-    }
-    let whole = whole.max(Scalar::zeros()) / BN * BN;
+    let (limit, whole, end) = visible::<BM, BN, CAUSAL>(length, row + k.dim(0) - q.dim(2) + 1);
     let qt = q.at((b, h)).load::<BM, D>((row, 0));
     let mut state = (Vector::full(f32::NEG_INFINITY), Vector::zeros(), Matrix::zeros());
     for kv in (0..whole).step_by(BN) {

@@ -9,7 +9,7 @@
 //! of itself and `|s| · scale · 2⁻¹¹`: a thousandth for scaled scores of one. Scores are cut to ±65504, and with `HALF_SUMS` so are a block's
 //! weighted values, to which values up to `65504 / BN` cannot come. Fold part of the scale into `q` if scores may be that large.
 
-use crate::attention::State;
+use crate::attention::{State, visible};
 use crate::softmax::{finite_max, reciprocal_or_zero};
 use kcc_dsl::prelude::*;
 
@@ -77,15 +77,7 @@ pub fn attention_half_tile<
     let kv_head = h / (q.dim(1) / k.dim(1));
     let (k, v) = (k.at((b, kv_head)), v.at((b, kv_head)));
     let length = lengths.get(b).min(k.dim(0));
-    let mut limit = Vector::splat(length);
-    let (mut whole, mut end) = (length, length);
-    if CAUSAL {
-        let first = row + k.dim(0) - q.dim(2) + 1;
-        limit = limit.min(first + arange::<BM>());
-        whole = whole.min(first);
-        end = end.min(first + (BM - 1));
-    }
-    let whole = whole.max(Scalar::zeros()) / BN * BN;
+    let (limit, whole, end) = visible::<BM, BN, CAUSAL>(length, row + k.dim(0) - q.dim(2) + 1);
     let scale = scale.to::<f16>();
     let qt = q.at((b, h)).load::<BM, D>((row, 0));
     let mut state = (Vector::full(f32::NEG_INFINITY), Vector::zeros(), Matrix::zeros());

@@ -211,6 +211,9 @@ impl Lower<'_> {
         match &op.kind {
             OpKind::Unary(u) => {
                 let x = op.operands[0];
+                if (*u, to) == (UnaryOp::Exp, Elem::F16) {
+                    return self.half_exp(x);
+                }
                 if to.is_float() {
                     let b = self.as_f32(x)?;
                     let t = self.like(x, Elem::F32)?;
@@ -416,6 +419,9 @@ impl Lower<'_> {
     }
 
     fn float_binary(&mut self, op: BinaryOp, x: ValueId, y: ValueId, r: ValueId) -> Result<Held, Error> {
+        if let Some(held) = self.half_binary(op, (x, y), r)? {
+            return Ok(held);
+        }
         let t = self.like(r, Elem::F32)?;
         // A scalar on either side saves a buffer.
         let (hx, hy) = (self.get(x)?, self.get(y)?);
@@ -439,6 +445,7 @@ impl Lower<'_> {
             return self.narrowed(to, r);
         }
         let by_rows = match (op, &hx, &hy) {
+            _ if self.elem(r) != Elem::F32 => None,
             (BinaryOp::Add | BinaryOp::Mul, Held::Rows(b), Held::Tile(_)) => Some((y, *b)),
             (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div, Held::Tile(_), Held::Rows(b)) => {
                 Some((x, *b))

@@ -16,6 +16,7 @@ mod casts;
 mod control;
 mod elements;
 mod elementwise;
+mod halves;
 mod indexed;
 mod math;
 mod memory;

@@ -12,6 +12,13 @@ impl Lower<'_> {
         let (x, r) = (op.operands[0], op.results[0]);
         let t = self.tile(x)?.clone();
         let out = self.tile(r)?.clone();
+        if axis == 1
+            && self.spread.contains(&r)
+            && let Some(held) = self.half_extrema((x, what), &out)?
+        {
+            self.set(r, held);
+            return Ok(());
+        }
         let held = match (t.elem, what) {
             (e, ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min) if e.is_float() => {
                 let b = self.as_f32(x)?;

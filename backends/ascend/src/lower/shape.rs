@@ -255,7 +255,8 @@ impl Lower<'_> {
             return Ok(Held::Tile(self.compare_scalar(Compare::Ne, y, 0.into(), &to)));
         }
         let rows_only = axes == [0] && from.rank() == 1 && to.rank() == 2 && from.shape[0] == to.shape[0];
-        if rows_only && from.elem == Elem::F32 && rows(&to) > 1 && pitch(&to) <= 2040 {
+        let near = from.elem == Elem::F32 && pitch(&to) <= 2040 || super::halves::whole_rows(&to);
+        if rows_only && near && rows(&to) > 1 {
             return Ok(Held::Rows(self.blocks_of(b, &to)));
         }
         if !matches!(from.elem.bytes(), 2 | 4) {

@@ -56,6 +56,56 @@ fn products_with_tails() {
     }
 }
 
+/// What is clamped and rounded goes out as half as many bytes, and gives the same; what is rounded alone does not saturate.
+#[test]
+fn rounded_products_leave_rounded() {
+    use kcc_davinci::ir::{Instr, Quant, Stmt};
+    let kernel = |clamped: bool| {
+        let mut b = Builder::new("rounded");
+        let (x, y) = (b.view("a", Elem::F16, 2), b.view("b", Elem::F16, 2));
+        let c = b.view_mut("c", Elem::F16, 2);
+        let zero = b.i32(0);
+        let (p, q) = (b.load(x, &[zero, zero], &[16, 16]), b.load(y, &[zero, zero], &[16, 16]));
+        let init = b.full(Elem::F32, &[16, 16], 0.0);
+        let mut r = b.dot(p, q, init);
+        if clamped {
+            let (low, high) = (b.full(Elem::F32, &[16, 16], -65504.0), b.full(Elem::F32, &[16, 16], 65504.0));
+            r = b.binary(BinaryOp::MaxNan, r, low);
+            r = b.binary(BinaryOp::MinNan, r, high);
+        }
+        let r = b.cast(r, Elem::F16);
+        b.store(c, &[zero, zero], r);
+        b.finish().expect("valid")
+    };
+    let fill: Vec<f32> = (0..256).map(|i| [300.0, -1.5, 0.37, 7.0, -90.0][i % 31 % 5]).collect();
+    let mut left = fill.clone();
+    left[5 * 16 + 3] = f32::NAN;
+    let buffers = vec![
+        EagerBuffer::from_f32(Elem::F16, &left),
+        EagerBuffer::from_f32(Elem::F16, &fill),
+        EagerBuffer::zeros(Elem::F16, 256),
+    ];
+    let args = [view(0, [16, 16], false), view(1, [16, 16], false), view(2, [16, 16], true)];
+    for clamped in [true, false] {
+        let kernel = kernel(clamped);
+        let p = program(&kernel, &args).expect("compiles");
+        let mut quants = Vec::new();
+        p.walk(CoreKind::Cube, &mut |s| {
+            if let Stmt::Issue { instr: Instr::Fixpipe(f), .. } = s {
+                quants.push(f.quant);
+            }
+        });
+        assert_eq!(quants, [if clamped { Quant::F16 } else { Quant::None }]);
+        let mut want = buffers.clone();
+        interpret(&kernel, [1, 1, 1], &mut want, &args, &mut Options::default()).expect("eager");
+        let mut got = buffers.clone();
+        launch(&kernel, [1, 1, 1], &mut got, &args, 2, 0).expect("runs");
+        let bits = |b: &EagerBuffer| -> Vec<String> { b.to_f32().iter().map(|v| format!("{v}")).collect() };
+        assert_eq!(bits(&want[2]), bits(&got[2]));
+        assert!(got[2].to_f32().iter().any(|v| v.abs() == if clamped { 65504.0 } else { f32::INFINITY }));
+    }
+}
+
 #[test]
 fn a_product_of_a_product() {
     // Attention without its softmax: scores and accumulators go through vector cores. Every number is a small multiple of a

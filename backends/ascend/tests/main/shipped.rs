@@ -283,6 +283,24 @@ fn matrices<T: Float + DotElem>() -> Vec<Result<(), String>> {
     r
 }
 
+/// Scores of half precision: what is rounded on its way out of the accumulators, and `f16` arithmetic in whole rows. Eager mode rounds as often.
+#[test]
+fn attention_of_half_scores() {
+    let e = Elem::F16;
+    let mut r = Vec::new();
+    for (queries, keys, lengths) in [(1i64, 1i64, [1, 0]), (37, 150, [150, 129]), (20, 300, [300, 7])] {
+        let a = Args::default().floats(e, &[2, 1, queries, 24], 1.0).floats(e, &[2, 1, keys, 24], 1.0);
+        let a =
+            a.floats(e, &[2, 1, keys, 24], 1.0).ints(&lengths, &[2]).out(e, &[2, 1, queries, 24]).float(0.25);
+        let grid = |rows: u32| [(queries as u32).div_ceil(rows), 1, 2];
+        let narrow = k::attention_half::attention_half_tile::kernel::<f16, 32, 128, 32, false, true>();
+        r.push(check(narrow.erased(), grid(32), a.clone(), F32, 2e-3));
+        let wide = k::attention_half::attention_half_tile::kernel::<f16, 16, 64, 32, true, false>();
+        r.push(check(wide.erased(), grid(16), a, F32, 2e-3));
+    }
+    all(r);
+}
+
 #[test]
 fn products_of_every_kernel() {
     all(matrices::<f32>());
