@@ -177,8 +177,6 @@ fn main() {
         half::<128, 256, false>("half 128 x 256", 8192, 4),
         half::<128, 512, false>("half 128 x 512", 8192, 4),
         half::<128, 512, true>("half 128 x 512 sums", 8192, 4),
-        half::<256, 256, false>("half 256 x 256", 8192, 4),
-        half::<256, 256, true>("half 256 x 256 sums", 8192, 4),
     ];
     for row in &rows {
         if wanted.iter().any(|w| w != "--all") && !wanted.iter().any(|w| row.name.starts_with(w.as_str())) {

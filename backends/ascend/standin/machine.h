@@ -3,6 +3,7 @@
 //   the scalar unit runs the kernel's text; work for a pipe waits in its queue until something forces it:
 //   WaitFlag<A_B>    in B's queue: runs A until the event is raised
 //   PipeBarrier<ALL> runs all queues
+//   SetValue         is written when an event of the scalar unit's is set, an element is read, or behind all other queues' work
 //   CrossCoreWaitFlag  runs the core's queues, then the other cores, until the flag is raised
 #pragma once
 
@@ -45,6 +46,8 @@ struct Core {
     int block = 0, sub = 0;
     std::vector<uint8_t> memory[MEMORIES];
     std::deque<Work> queue[PIPES];
+    // Elements that the scalar unit has written and that no other pipe needs to see yet.
+    std::vector<std::function<void()>> elements;
     bool busy[PIPES] = {};
     std::map<Event, int> raised;
     int flags[16] = {};
@@ -128,9 +131,20 @@ inline void StepReady()
     }
 }
 
+inline void WriteElements()
+{
+    for (auto& write : now->elements) {
+        write();
+    }
+    now->elements.clear();
+}
+
 inline void Issue(int pipe, Work work)
 {
     if (pipe == PIPE_S) {
+        if (work.kind == Work::SET) {
+            WriteElements();
+        }
         // The scalar unit does one thing after another, and waits itself.
         now->queue[PIPE_S].push_back(std::move(work));
         Step(PIPE_S);
@@ -153,6 +167,7 @@ inline void Drain()
         while (Step(p)) {
         }
     }
+    WriteElements();
 }
 
 inline void Enter()

@@ -78,9 +78,20 @@ public:
     }
 
     // The scalar unit's accesses.
-    T GetValue(uint32_t element) const { return standin::Read<T>(At(int64_t(element) * int64_t(sizeof(T)), sizeof(T))); }
+    T GetValue(uint32_t element) const
+    {
+        standin::WriteElements();
+        return standin::Read<T>(At(int64_t(element) * int64_t(sizeof(T)), sizeof(T)));
+    }
 
-    void SetValue(uint32_t element, T v) const { standin::Write(At(int64_t(element) * int64_t(sizeof(T)), sizeof(T)), v); }
+    void SetValue(uint32_t element, T v) const
+    {
+        uint8_t* at = At(int64_t(element) * int64_t(sizeof(T)), sizeof(T));
+        standin::now->elements.push_back([at, v] { standin::Write(at, v); });
+        if (standin::machine.early) {
+            standin::WriteElements();
+        }
+    }
 
     uint8_t* At(int64_t bytes, int64_t length) const { return standin::Local(memory, address + bytes, length); }
 

@@ -99,6 +99,38 @@ fn number(tree: &Tree, slots: &Slots, answers: &[Answer], order: &mut Order, eve
     all
 }
 
+/// What must be there, and no more.
+fn settled(
+    program: &Program,
+    tree: &Tree,
+    slots: &Slots,
+    answers: &[Answer],
+    (chip, either): (&Chip, bool),
+) -> Result<Order, Error> {
+    let missing = |_| bug(format!("the order of `{}`", program.name));
+    let mut order = Order { either, ..Order::default() };
+    let prune = |order: &mut Order, ids: bool| {
+        for i in (0..order.items.len()).rev() {
+            let Some(item) = order.items[i].take() else { continue };
+            if replay(tree, slots, answers, order.clone(), (false, ids)).is_err() {
+                order.items[i] = Some(item);
+            }
+        }
+    };
+    loop {
+        order = replay(tree, slots, answers, order, (true, false)).map_err(missing)?;
+        merge(&mut order, false);
+        prune(&mut order, true);
+        if number(tree, slots, answers, &mut order, u8::try_from(chip.events).unwrap_or(1)) {
+            break;
+        }
+        // Barriers of all pipes leave little to do for others.
+        prune(&mut order, true);
+    }
+    tighten::run(tree, &mut order, |o| replay(tree, slots, answers, o, (false, true)).is_ok());
+    Ok(order)
+}
+
 /// `hints`: what flags of each kind of core say of its own, and what is not done in loops' last turns.
 pub(crate) fn run(program: &mut Program, slots: &Slots, hints: &Hints, chip: &Chip) -> Result<(), Error> {
     let mut first = 0;
@@ -111,27 +143,12 @@ pub(crate) fn run(program: &mut Program, slots: &Slots, hints: &Hints, chip: &Ch
         tree.mark(&heads);
         let tree = tree;
         first += tree::loops(&body);
-        let missing = |_| bug(format!("the order of `{}`", program.name));
-        let mut order = Order::default();
-        let prune = |order: &mut Order, ids: bool| {
-            for i in (0..order.items.len()).rev() {
-                let Some(item) = order.items[i].take() else { continue };
-                if replay(&tree, slots, answers, order.clone(), (false, ids)).is_err() {
-                    order.items[i] = Some(item);
-                }
-            }
-        };
-        loop {
-            order = replay(&tree, slots, answers, order, (true, false)).map_err(missing)?;
-            merge(&mut order, false);
-            prune(&mut order, true);
-            if number(&tree, slots, answers, &mut order, u8::try_from(chip.events).unwrap_or(1)) {
-                break;
-            }
-            // Barriers of all pipes leave little to do for others.
-            prune(&mut order, true);
+        // Mostly an order that holds where loops end in one slot holds in either.
+        let mut order = settled(program, &tree, slots, answers, (chip, false))?;
+        order.either = true;
+        if replay(&tree, slots, answers, order.clone(), (false, true)).is_err() {
+            order = settled(program, &tree, slots, answers, (chip, true))?;
         }
-        tighten::run(&tree, &mut order, |o| replay(&tree, slots, answers, o, (false, true)).is_ok());
         let mut done = emit::run(&tree, &order, slots, &body);
         done.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)));
         if let Some(b) = program.body_mut(kind) {

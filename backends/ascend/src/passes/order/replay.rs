@@ -96,6 +96,8 @@ pub(super) enum Item {
 #[derive(Clone, Default)]
 pub(super) struct Order {
     pub items: Vec<Option<Item>>,
+    /// It is to hold whichever slot loops end in.
+    pub either: bool,
 }
 
 /// Why an order will not do.
@@ -183,7 +185,7 @@ fn turn_of(path: &[(usize, usize)]) -> &[(usize, usize)] {
     path.split_last().map_or(&[], |(_, around)| around)
 }
 
-/// Goes through everything, with loops that end in either slot. With `mend`, the order comes back with what was missing.
+/// Goes through everything, with loops that end in one slot, or in either. With `mend`, the order comes back with what was missing.
 pub(super) fn run(
     tree: &Tree,
     slots: &Slots,
@@ -191,7 +193,7 @@ pub(super) fn run(
     mut order: Order,
     how: (bool, bool),
 ) -> Result<Order, Wrong> {
-    for start in 0..2 {
+    for start in 0..1 + usize::from(order.either) {
         order = from(tree, slots, answers, order, how, start)?;
     }
     Ok(order)

@@ -125,6 +125,11 @@ fn products(out: &mut Vec<Case>) {
         let def = k::attention::attention_tile::kernel::<f16, 16, 32, 32, true>();
         out.push(case(&format!("attention-f16-{queries}x{keys}"), def.erased(), grid, a, F32, SUM));
     }
+    let e = Elem::F16;
+    let a = Args::default().floats(e, &[1, 1, 37, 24], 1.0).floats(e, &[1, 1, 150, 24], 1.0);
+    let a = a.floats(e, &[1, 1, 150, 24], 1.0).ints(&[150], &[1]).out(e, &[1, 1, 37, 24]).float(0.25);
+    let def = k::attention_half::attention_half_tile::kernel::<f16, 32, 128, 32, false, true>();
+    out.push(case("attention-half-f16-37x150", def.erased(), [2, 1, 1], a, F32, 2e-3));
     let (tokens, hidden, inner, experts, e) = (5i64, 20i64, 40i64, 3i64, Elem::BF16);
     let order: Vec<i32> = vec![1, 4, 2, 0, 3, 5, 9, 8, 7, 6];
     let starts = [0, 2, 2, 10];
