@@ -52,10 +52,24 @@ struct Expected {
     std::exit(2);
 }
 
+// The case that runs, for messages.
+static std::string running;
+
 static void Must(aclError code, const char* what)
 {
     if (code != ACL_SUCCESS) {
-        Stop(std::string(what) + " failed with code " + std::to_string(code));
+        Stop(running + what + " failed with code " + std::to_string(code));
+    }
+}
+
+// A kernel that hangs is to be seen: milliseconds that a case may take.
+constexpr int32_t PATIENCE = 60000;
+
+// Copies of nothing are errors.
+static void Copy(void* to, const void* from, size_t bytes, aclrtMemcpyKind kind)
+{
+    if (bytes != 0) {
+        Must(aclrtMemcpy(to, bytes, from, bytes, kind), "aclrtMemcpy");
     }
 }
 
@@ -129,6 +143,7 @@ static std::string Compare(const Expected& e, const std::vector<uint8_t>& got, c
 // Runs a case; true if all results are right.
 static bool Run(const std::string& folder, bool exact, aclrtStream stream)
 {
+    running = folder + ": ";
     std::ifstream file(folder + "/case.txt");
     if (!file) {
         Stop("cannot read " + folder + "/case.txt");
@@ -165,7 +180,7 @@ static bool Run(const std::string& folder, bool exact, aclrtStream stream)
             if (m.device == nullptr) {
                 const size_t bytes = m.bytes.empty() ? 1 : m.bytes.size();
                 Must(aclrtMalloc(&m.device, bytes, ACL_MEM_MALLOC_HUGE_FIRST), "aclrtMalloc");
-                Must(aclrtMemcpy(m.device, bytes, m.bytes.data(), m.bytes.size(), ACL_MEMCPY_HOST_TO_DEVICE), "aclrtMemcpy");
+                Copy(m.device, m.bytes.data(), m.bytes.size(), ACL_MEMCPY_HOST_TO_DEVICE);
             }
             slots.push_back(int64_t(uintptr_t(m.device)) + int64_t(offset));
         } else if (word == "word") {
@@ -192,14 +207,14 @@ static bool Run(const std::string& folder, bool exact, aclrtStream stream)
         Stop(folder + ": there is no kernel " + kernel);
     }
     launch(blocks, stream, slots.data());
-    Must(aclrtSynchronizeStream(stream), "aclrtSynchronizeStream");
+    Must(aclrtSynchronizeStreamWithTimeout(stream, PATIENCE), "aclrtSynchronizeStreamWithTimeout");
     std::string wrong;
     for (const Expected& e : expected) {
         if (e.exact && !exact) {
             continue;
         }
         Memory& m = memories.at(e.memory);
-        Must(aclrtMemcpy(m.bytes.data(), m.bytes.size(), m.device, m.bytes.size(), ACL_MEMCPY_DEVICE_TO_HOST), "aclrtMemcpy");
+        Copy(m.bytes.data(), m.device, m.bytes.size(), ACL_MEMCPY_DEVICE_TO_HOST);
         const std::string what = Compare(e, m.bytes, ReadFile(folder + "/" + e.file));
         if (!what.empty() && wrong.empty()) {
             wrong = e.file + ": " + what;

@@ -25,6 +25,7 @@ inline aclError aclrtResetDevice(int32_t) { return ACL_SUCCESS; }
 inline aclError aclrtCreateStream(aclrtStream* stream) { return *stream = nullptr, ACL_SUCCESS; }
 inline aclError aclrtDestroyStream(aclrtStream) { return ACL_SUCCESS; }
 inline aclError aclrtSynchronizeStream(aclrtStream) { return ACL_SUCCESS; }
+inline aclError aclrtSynchronizeStreamWithTimeout(aclrtStream, int32_t) { return ACL_SUCCESS; }
 
 inline aclError aclrtMalloc(void** p, size_t bytes, aclrtMemMallocPolicy)
 {
@@ -46,8 +47,8 @@ inline aclError aclrtFree(void* p)
 
 inline aclError aclrtMemcpy(void* to, size_t room, const void* from, size_t bytes, aclrtMemcpyKind)
 {
-    if (bytes > room) {
-        return 1;
+    if (bytes > room || bytes == 0) {
+        return 107000;
     }
     std::memcpy(to, from, bytes);
     return ACL_SUCCESS;

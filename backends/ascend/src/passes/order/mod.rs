@@ -10,6 +10,7 @@
 //! What was put in is then taken out piece by piece; what the replay does not miss stays out. So each set, wait and barrier that
 //! is left has a hazard behind it. At last events get numbers that are surely free when they are raised.
 
+mod bits;
 mod emit;
 pub(super) mod places;
 mod replay;

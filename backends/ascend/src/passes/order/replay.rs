@@ -9,50 +9,12 @@
 //! Loops are gone through several times, so that conflicts between turns show, and may take no turn at all: what is learnt inside
 //! says nothing of what was before.
 
+use super::bits::Bits;
 use super::places::{Access, Touch};
 use super::tree::{Kind, Tree};
 use kcc_davinci::ir::{CoreKind, Pipe, Reg};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-
-/// A set of accesses and waits, by their numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Bits(Vec<u64>);
-
-impl Bits {
-    fn set(&mut self, i: usize) {
-        if self.0.len() <= i / 64 {
-            self.0.resize(i / 64 + 1, 0);
-        }
-        self.0[i / 64] |= 1 << (i % 64);
-    }
-
-    fn has(&self, i: usize) -> bool {
-        self.0.get(i / 64).is_some_and(|w| w >> (i % 64) & 1 == 1)
-    }
-
-    fn join(&mut self, o: &Bits) {
-        if self.0.len() < o.0.len() {
-            self.0.resize(o.0.len(), 0);
-        }
-        self.0.iter_mut().zip(&o.0).for_each(|(a, b)| *a |= b);
-    }
-
-    /// Those that are in both.
-    fn both(&self, o: &Bits) -> Bits {
-        Bits(self.0.iter().zip(&o.0).map(|(a, b)| a & b).collect())
-    }
-
-    /// Those from number `first` on.
-    fn since(&self, first: usize) -> Bits {
-        let mut out = self.clone();
-        for (i, w) in out.0.iter_mut().enumerate() {
-            let low = first.saturating_sub(64 * i);
-            *w &= if low >= 64 { 0 } else { u64::MAX << low };
-        }
-        out
-    }
-}
 
 /// The number of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
