@@ -250,7 +250,7 @@ fn single_elements_need_events() {
         loc: kcc_dsl::ir::LocId(42),
     };
     let write = at(43, StoreScalar { elem: Elem::F32, dst: Local::new(0, 8), value: Reg(0).into() });
-    let steps = vec![
+    let steps = [
         (None, at(41, fill(7))),
         (Some((V, S)), read),
         (None, write),
