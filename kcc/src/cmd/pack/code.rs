@@ -42,7 +42,7 @@ pub(super) fn files(
         }
     };
     if variant.code.kind == CodeKind::Hsaco {
-        let target = target(w)?;
+        let target = serve::target(&w.target)?;
         warn(registers::linked(&request(w, &*target), &*target, &text.1));
     }
     let (Some(ptxas), CodeKind::Ptx, Some(gpu)) = (ptxas, variant.code.kind, &variant.gpu) else {
