@@ -187,17 +187,9 @@ pub fn attention<T: Float + DotElem>(
     o: &mut TensorViewMut<'_, T>,
     scores: Scores,
 ) -> Result {
-    let [batch, heads, queries, head] = dims::<4>("attention", "q", &q.dims())?;
-    let [_, kv_heads, keys, _] = dims::<4>("attention", "k", &k.dims())?;
-    expect("attention", "k", &k.dims(), &[batch, kv_heads, keys, head])?;
-    expect("attention", "v", &v.dims(), &k.dims())?;
-    expect("attention", "lengths", &lengths.dims(), &[batch])?;
-    expect("attention", "o", &o.dims(), &q.dims())?;
-    if batch * heads * queries * head == 0 {
+    let Some([batch, heads, queries, head]) = sizes("attention", q, (k, v), lengths, o, scores.scale)? else {
         return Ok(());
-    }
-    supported("attention", heads, kv_heads, head)?;
-    positive("attention", scores.scale)?;
+    };
     let grid = |rows: usize| [queries.div_ceil(rows), heads, batch];
     let args = (q, k, v, lengths, o, scores.scale * std::f32::consts::LOG2_E);
     if scores.causal {
@@ -226,9 +218,32 @@ pub fn attention<T: Float + DotElem>(
     Ok(())
 }
 
+/// `[batch, heads, queries, head]` of arguments that go together; nothing where there is nothing to compute.
+pub(crate) fn sizes<T: Float + DotElem>(
+    name: &'static str,
+    q: &TensorView<'_, T>,
+    (k, v): (&TensorView<'_, T>, &TensorView<'_, T>),
+    lengths: &TensorView<'_, i32>,
+    o: &TensorViewMut<'_, T>,
+    scale: f32,
+) -> Result<Option<[usize; 4]>> {
+    let [batch, heads, queries, head] = dims::<4>(name, "q", &q.dims())?;
+    let [_, kv_heads, keys, _] = dims::<4>(name, "k", &k.dims())?;
+    expect(name, "k", &k.dims(), &[batch, kv_heads, keys, head])?;
+    expect(name, "v", &v.dims(), &k.dims())?;
+    expect(name, "lengths", &lengths.dims(), &[batch])?;
+    expect(name, "o", &o.dims(), &q.dims())?;
+    if batch * heads * queries * head == 0 {
+        return Ok(None);
+    }
+    supported(name, heads, kv_heads, head)?;
+    positive(name, scale)?;
+    Ok(Some([batch, heads, queries, head]))
+}
+
 /// Whether blocks of `rows` queries and `keys` keys fit the shared memory of a GPU's block. Queries, keys, values and, for
 /// `f32`, the probabilities stand there; a CPU has no such limit.
-fn blocks_fit<T: Float + DotElem>(device: &Device, rows: usize, keys: usize, head: usize) -> bool {
+pub(crate) fn blocks_fit<T: Float + DotElem>(device: &Device, rows: usize, keys: usize, head: usize) -> bool {
     let size = size_of::<T>();
     let probabilities = if size == 4 { rows * keys } else { 0 };
     // Tiles are padded to powers of two.

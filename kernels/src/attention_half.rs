@@ -9,9 +9,12 @@
 //! of itself and `|s| · scale · 2⁻¹¹`: a thousandth for scaled scores of one. Scores are cut to ±65504, and with `HALF_SUMS` so are a block's
 //! weighted values, to which values up to `65504 / BN` cannot come. Fold part of the scale into `q` if scores may be that large.
 
-use crate::attention::{State, visible};
+use crate::attention::{Scores, State, blocks_fit, sizes, visible};
+use crate::error::Result;
+use crate::launch::smallest;
 use crate::softmax::{finite_max, reciprocal_or_zero};
 use kcc_dsl::prelude::*;
+use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
 
 /// In `f16`, cut to its finite numbers: not-a-number stays.
 #[function]
@@ -91,4 +94,48 @@ pub fn attention_half_tile<
     }
     let (_, sum, acc) = state;
     o.at_mut((b, h)).store((row, 0), (acc * reciprocal_or_zero(sum).col()).to());
+}
+
+/// [`crate::attention::attention()`] with scores of `f16`, and with the weighted values of each block rounded to `f16` if `HALF_SUMS`: what
+/// that costs is said at the top of this module. The same arguments, the same [`crate::attention::reference()`].
+///
+/// # Errors
+/// As for [`crate::attention::attention()`].
+pub fn attention_half<T: Float + DotElem, const HALF_SUMS: bool>(
+    device: &Device,
+    q: &TensorView<'_, T>,
+    (k, v): (&TensorView<'_, T>, &TensorView<'_, T>),
+    lengths: &TensorView<'_, i32>,
+    o: &mut TensorViewMut<'_, T>,
+    scores: Scores,
+) -> Result {
+    let found = sizes("attention_half", q, (k, v), lengths, o, scores.scale)?;
+    let Some([batch, heads, queries, head]) = found else { return Ok(()) };
+    let grid = |rows: usize| [queries.div_ceil(rows), heads, batch];
+    let args = (q, k, v, lengths, o, scores.scale);
+    macro_rules! launch {
+        ($rows:literal, $D:expr) => {
+            if scores.causal {
+                attention_half_tile::kernel::<T, $rows, $rows, $D, true, HALF_SUMS>().launch(
+                    device,
+                    grid($rows),
+                    args,
+                )?
+            } else {
+                attention_half_tile::kernel::<T, $rows, $rows, $D, false, HALF_SUMS>().launch(
+                    device,
+                    grid($rows),
+                    args,
+                )?
+            }
+        };
+    }
+    smallest!(head, [64, 128, 256],
+        |D| if blocks_fit::<T>(device, 64, 64, D) {
+            launch!(64, D)
+        } else {
+            launch!(16, D)
+        },
+        else {});
+    Ok(())
 }

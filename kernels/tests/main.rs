@@ -43,6 +43,7 @@ kernels!(
     activation,
     add,
     attention,
+    attention_half,
     attention_packed,
     decode,
     embedding,

@@ -4,8 +4,10 @@ use super::compare::{F32, close};
 use super::input::{Random, Value, exact};
 use super::{Case, tensor, text, untouched};
 use crate::attention::{Scores, Sizes, attention, attention_packed, reference};
+use crate::attention_half::attention_half;
 use crate::decode::decode;
 use kcc_dsl::prelude::*;
+use kcc_runtime::{TensorView, TensorViewMut};
 
 pub(super) fn cases<T: Value + DotElem>(all: &mut Vec<Case>) {
     let size =
@@ -15,6 +17,8 @@ pub(super) fn cases<T: Value + DotElem>(all: &mut Vec<Case>) {
         all.push(batch_case::<T>(size(2, 2, 1, 67, 67, 32), vec![67, 13], causal));
         all.push(batch_case::<T>(size(1, 4, 2, 5, 130, 64), vec![130], causal));
         all.push(batch_case::<T>(size(1, 1, 1, 70, 33, 40), vec![33], causal));
+        all.push(half_case::<T, false>(size(2, 2, 1, 67, 67, 64), vec![67, 13], causal));
+        all.push(half_case::<T, true>(size(1, 2, 1, 5, 130, 40), vec![129], causal));
         all.push(packed_case::<T>(vec![1, 40, 0, 33], (2, 1, 32), causal));
         all.push(packed_case::<T>(vec![64, 32], (1, 1, 24), causal));
     }
@@ -39,23 +43,56 @@ fn bound<T: Value>(z: Sizes) -> f64 {
 
 fn batch_case<T: Value + DotElem>(z: Sizes, lengths: Vec<usize>, causal: bool) -> Case {
     Case::new(format!("attention {} {z:?} lengths {lengths:?} causal {causal}", T::ELEM), move |device| {
-        let mut random = Random::new(11);
-        let (qn, kn) = (z.batch * z.heads * z.queries * z.head, z.batch * z.kv_heads * z.keys * z.head);
-        let (q, k, v): (Vec<T>, Vec<T>, Vec<T>) =
-            (random.values(qn, 1.0), random.values(kn, 1.0), random.values(kn, 1.0));
-        let q_dims = [z.batch, z.heads, z.queries, z.head];
-        let k_dims = [z.batch, z.kv_heads, z.keys, z.head];
-        let (tq, tk, tv) = (tensor(&q, &q_dims)?, tensor(&k, &k_dims)?, tensor(&v, &k_dims)?);
-        let counts: Vec<i32> = lengths.iter().map(|&n| n as i32).collect();
-        let tl = tensor(&counts, &[counts.len()])?;
-        let mut o = untouched::<T>(&q_dims)?;
-        let scale = 1.0 / (z.head as f32).sqrt();
-        let scores = Scores { scale, causal };
-        attention(device, &tq.view(), (&tk.view(), &tv.view()), &tl.view(), &mut o.view_mut(), scores)
-            .map_err(text)?;
-        let want = reference(z, (&exact(&q), &exact(&k), &exact(&v)), &lengths, causal, scale.into());
-        close(o.as_slice(), &want, |_| bound::<T>(z))
+        batch::<T>(z, &lengths, causal, bound::<T>(z), &|q, kv, lengths, o, scores| {
+            attention(device, q, kv, lengths, o, scores)
+        })
     })
+}
+
+/// Units of `f16` that a weight is off by, of itself: its score and the row's largest, which are at most `√head` after scaling, the scale, and
+/// the exponential; as much for the denominator, and half a unit for a block's weighted values.
+fn half_case<T: Value + DotElem, const HALF_SUMS: bool>(z: Sizes, lengths: Vec<usize>, causal: bool) -> Case {
+    let name = format!("attention_half {} {z:?} lengths {lengths:?} causal {causal} {HALF_SUMS}", T::ELEM);
+    Case::new(name, move |device| {
+        let weight = (5.0 * (z.head as f64).sqrt() + 2.0) * 2f64.powi(-11);
+        let bound = bound::<T>(z) + 2.0 * weight + 2f64.powi(-11);
+        batch::<T>(z, &lengths, causal, bound, &|q, kv, lengths, o, scores| {
+            attention_half::<T, HALF_SUMS>(device, q, kv, lengths, o, scores)
+        })
+    })
+}
+
+type Launched<'l, T> = dyn Fn(
+        &TensorView<'_, T>,
+        (&TensorView<'_, T>, &TensorView<'_, T>),
+        &TensorView<'_, i32>,
+        &mut TensorViewMut<'_, T>,
+        Scores,
+    ) -> crate::error::Result
+    + 'l;
+
+fn batch<T: Value + DotElem>(
+    z: Sizes,
+    lengths: &[usize],
+    causal: bool,
+    bound: f64,
+    launch: &Launched<'_, T>,
+) -> Result<(), String> {
+    let mut random = Random::new(11);
+    let (qn, kn) = (z.batch * z.heads * z.queries * z.head, z.batch * z.kv_heads * z.keys * z.head);
+    let (q, k, v): (Vec<T>, Vec<T>, Vec<T>) =
+        (random.values(qn, 1.0), random.values(kn, 1.0), random.values(kn, 1.0));
+    let q_dims = [z.batch, z.heads, z.queries, z.head];
+    let k_dims = [z.batch, z.kv_heads, z.keys, z.head];
+    let (tq, tk, tv) = (tensor(&q, &q_dims)?, tensor(&k, &k_dims)?, tensor(&v, &k_dims)?);
+    let counts: Vec<i32> = lengths.iter().map(|&n| n as i32).collect();
+    let tl = tensor(&counts, &[counts.len()])?;
+    let mut o = untouched::<T>(&q_dims)?;
+    let scale = 1.0 / (z.head as f32).sqrt();
+    let scores = Scores { scale, causal };
+    launch(&tq.view(), (&tk.view(), &tv.view()), &tl.view(), &mut o.view_mut(), scores).map_err(text)?;
+    let want = reference(z, (&exact(&q), &exact(&k), &exact(&v)), lengths, causal, scale.into());
+    close(o.as_slice(), &want, |_| bound)
 }
 
 fn packed_case<T: Value + DotElem>(
