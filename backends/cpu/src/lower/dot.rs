@@ -129,8 +129,8 @@ impl<'k> Lower<'k> {
     }
 
     /// The most rows and vectors of a block of a product with a packed panel. More sums than latency asks for hide the second-level
-    /// cache that a panel comes from (1024³ in f32 beside each other, one core of a Xeon, medians in GFLOP/s: 4 × 4 vectors 168, 8 × 2
-    /// 174, 6 × 4 182, 8 × 3 186); with more than eight rows, those 4 KiB apart push each other out of the first-level cache (11 × 2 172).
+    /// cache that a panel comes from (1024³ in f32 in turns, one core of a Xeon, medians in GFLOP/s: 8 × 2 vectors 170 to 174, 6 × 4 180 to
+    /// 184, 8 × 3 185 to 186); with more than eight rows, those 4 KiB apart push each other out of the first-level cache (11 × 2 172 to 175).
     pub(super) fn panel_block(&self, rows: usize, vectors: usize) -> (usize, usize) {
         if !self.isa.avx512 || vectors < 2 {
             return self.register_block(rows, vectors);
