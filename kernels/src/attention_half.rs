@@ -60,7 +60,7 @@ fn attend<
 
 /// [`crate::attention::attention_tile()`] with scores of `f16`, and with the weighted values of each block rounded to `f16` if `HALF_SUMS`.
 /// `scale`, positive, is `1 / √head`: no factor `log2(e)`. Grid: (query blocks, heads, batch).
-#[kernel(instances(<f16, 64, 64, 64, true, false>, <f16, 64, 64, 128, false, true>))]
+#[kernel(instances(<f16, 64, 64, 64, true, false>, <f16, 64, 64, 128, false, false>))]
 pub fn attention_half_tile<
     T: Float + DotElem,
     const BM: usize,
