@@ -57,7 +57,7 @@ impl Lower<'_> {
                     let at = l.int(IntOp::Mul, r, (pitch(&there) * there.elem.bytes() as i64).into());
                     l.rows_in(&view, &[row, col], (dst, at, pad), &row_type)
                 })?;
-                let held = self.from_memory(dst, &t)?;
+                let held = self.arrived(dst, &t)?;
                 self.set(op.results[0], held);
                 Ok(())
             }
@@ -167,11 +167,11 @@ impl Lower<'_> {
             return self.load_single(view, offsets, t.elem, pad);
         }
         let dst = self.load_block(view, offsets, t, pad)?;
-        self.from_memory(dst, t)
+        self.arrived(dst, t)
     }
 
     /// A tile whose elements came as [`in_memory`] says.
-    fn from_memory(&mut self, b: u32, t: &TileType) -> Result<Held, Error> {
+    fn arrived(&mut self, b: u32, t: &TileType) -> Result<Held, Error> {
         if t.elem != Elem::Bool {
             return Ok(Held::Tile(b));
         }
