@@ -89,6 +89,7 @@ impl Lower<'_> {
                 UnaryOp::Neg => self.wrapped(IntOp::Sub, 0.into(), x, to),
                 UnaryOp::Not if to == Elem::Bool => self.int(IntOp::Xor, x, 1.into()),
                 UnaryOp::Not => self.wrapped(IntOp::Xor, x, (-1).into(), to),
+                UnaryOp::Abs if !to.is_signed() => x,
                 _ => {
                     let n = self.wrapped(IntOp::Sub, 0.into(), x, to);
                     self.int(IntOp::Max, x, n)
@@ -317,6 +318,7 @@ impl Lower<'_> {
         let b = self.in_buffer(x)?;
         Ok(Held::Tile(match u {
             UnaryOp::Not => self.flipped(b, &t),
+            UnaryOp::Abs if !t.elem.is_signed() => b,
             UnaryOp::Neg | UnaryOp::Abs => {
                 let s = self.signed(&t)?;
                 let y = self.buffer(&t);

@@ -241,6 +241,41 @@ fn orders_agree() {
     all(ordered::<u32>());
 }
 
+/// Numbers without a sign are their own magnitudes, in tiles and alone.
+#[kernel]
+fn magnitudes<T: Num>(x: &View<T, 1>, y: &mut View<T, 1>) {
+    y.store(0, x.load::<40>(0).abs());
+    y.set(40, x.get(3).abs());
+}
+
+#[test]
+fn magnitudes_of_integers() {
+    let bytes = |n: u32| (0..n).map(|i| (i * 151 + 97) as u8).collect::<Vec<_>>();
+    all(vec![
+        check(
+            magnitudes::kernel::<u32>().erased(),
+            [1, 1, 1],
+            Args::default().bytes(E::U32, bytes(160), &[40]).out(E::U32, &[41]),
+            0.0,
+            0.0,
+        ),
+        check(
+            magnitudes::kernel::<u8>().erased(),
+            [1, 1, 1],
+            Args::default().bytes(E::U8, bytes(40), &[40]).out(E::U8, &[41]),
+            0.0,
+            0.0,
+        ),
+        check(
+            magnitudes::kernel::<i32>().erased(),
+            [1, 1, 1],
+            Args::default().bytes(E::I32, bytes(160), &[40]).out(E::I32, &[41]),
+            0.0,
+            0.0,
+        ),
+    ]);
+}
+
 #[test]
 fn integers_and_bits() {
     let a = Args::default().floats(E::I32, &[50], 3e4).out(E::I32, &[100]);
