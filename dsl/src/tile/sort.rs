@@ -1,9 +1,9 @@
 //! Sorting, the largest elements, and counting.
 
-use super::{Matrix, Tile, Vector};
+use super::{Cube, Matrix, Tile, Vector};
 use crate::elem::Num;
 use crate::ir::OpKind;
-use crate::shape::{BlockShape, D1, D2};
+use crate::shape::{BlockShape, D1};
 use crate::stage::{emit, emit1, tile_type};
 
 impl<T: Num, S: BlockShape> Tile<T, S> {
@@ -26,14 +26,18 @@ fn sorted<T: Num, S: BlockShape>(t: Tile<T, S>, descending: bool) -> (Tile<T, S>
     (Tile::from_id(ids[0]), Tile::from_id(ids[1]))
 }
 
+#[track_caller]
+fn largest<T: Num, S: BlockShape, R: BlockShape>(t: Tile<T, S>, k: usize) -> (Tile<T, R>, Tile<i32, R>) {
+    let ids = emit(OpKind::TopK { k }, &[t.id()], &[tile_type::<T, R>(), tile_type::<i32, R>()]);
+    (Tile::from_id(ids[0]), Tile::from_id(ids[1]))
+}
+
 impl<T: Num, const N: usize> Vector<T, N> {
     /// The `K` largest elements, largest first, and their indices; ties by lower index.
     #[track_caller]
     pub fn top_k<const K: usize>(self) -> (Vector<T, K>, Vector<i32, K>) {
         const { assert!(K <= N, "`top_k` asks for more elements than there are") }
-        let results = [tile_type::<T, D1<K>>(), tile_type::<i32, D1<K>>()];
-        let ids = emit(OpKind::TopK { k: K }, &[self.id()], &results);
-        (Tile::from_id(ids[0]), Tile::from_id(ids[1]))
+        largest(self, K)
     }
 }
 
@@ -42,9 +46,16 @@ impl<T: Num, const M: usize, const N: usize> Matrix<T, M, N> {
     #[track_caller]
     pub fn top_k<const K: usize>(self) -> (Matrix<T, M, K>, Matrix<i32, M, K>) {
         const { assert!(K <= N, "`top_k` asks for more elements than there are") }
-        let results = [tile_type::<T, D2<M, K>>(), tile_type::<i32, D2<M, K>>()];
-        let ids = emit(OpKind::TopK { k: K }, &[self.id()], &results);
-        (Tile::from_id(ids[0]), Tile::from_id(ids[1]))
+        largest(self, K)
+    }
+}
+
+impl<T: Num, const A: usize, const M: usize, const N: usize> Cube<T, A, M, N> {
+    /// The `K` largest elements of each matrix's rows, largest first, and their indices; ties by lower index.
+    #[track_caller]
+    pub fn top_k<const K: usize>(self) -> (Cube<T, A, M, K>, Cube<i32, A, M, K>) {
+        const { assert!(K <= N, "`top_k` asks for more elements than there are") }
+        largest(self, K)
     }
 }
 
