@@ -67,6 +67,9 @@ pub struct Func {
     pub tensor_maps: Vec<TensorMap>,
     /// Shared memory of a block in bytes, once `allocate_shared` has run; what a lowering needs for itself comes on top.
     pub shared_bytes: u32,
+    /// Where within it a lowering finds memory for moving elements between threads, which no buffer needs at the time; behind it
+    /// if there is none.
+    pub scratch: Option<u32>,
     /// Registers that a thread may use, if there is to be a limit.
     pub max_registers: Option<u32>,
     /// Figures for tests and reports (`stages`, …).

@@ -21,6 +21,7 @@ pub fn import(kernel: &Kernel, args: &[ArgSpec], warps: u32) -> Func {
         grid: GridMap::Direct,
         tensor_maps: Vec::new(),
         shared_bytes: 0,
+        scratch: None,
         max_registers: None,
         counters: Vec::new(),
     }

@@ -27,6 +27,8 @@ pub(super) struct Header {
     pub symbol: String,
     pub warps: u32,
     pub shared_bytes: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<u32>,
     pub cluster: [u32; 3],
     pub grid: GridMap,
     pub max_registers: Option<u32>,
@@ -48,6 +50,7 @@ pub fn to_text(func: &Func) -> String {
         symbol: func.symbol.clone(),
         warps: func.warps,
         shared_bytes: func.shared_bytes,
+        scratch: func.scratch,
         cluster: func.cluster,
         grid: func.grid,
         max_registers: func.max_registers,

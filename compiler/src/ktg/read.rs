@@ -58,6 +58,7 @@ pub fn from_text(text: &str, file: &str) -> Result<Func, Error> {
         grid: h.grid,
         tensor_maps: h.tensor_maps,
         shared_bytes: h.shared_bytes,
+        scratch: h.scratch,
         max_registers: h.max_registers,
         counters: h.counters,
     })

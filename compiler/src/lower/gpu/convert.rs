@@ -15,7 +15,7 @@ use crate::ktg::{Func, GpuOp, Kind, Op};
 use crate::layout::{Dim, Linear, Presence};
 use kcc_dsl::ir::{Elem, OpKind};
 
-/// Scratch memory behind the buffers that passes have allocated.
+/// Scratch memory, behind the buffers that passes have allocated or where none of them is needed at the time.
 pub(super) struct Scratch {
     /// Bytes from the start of shared memory.
     pub start: u32,
@@ -30,14 +30,12 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Scratch memory for a function, from `start` on.
     pub fn plan(func: &Func, start: u32, facts: &Facts) -> Scratch {
-        let limit = facts.shared_bytes;
-        let mut half = 0;
-        func.walk(&mut |op| half = half.max(need(func, op, facts)));
-        let half = half.next_multiple_of(128);
-        Scratch { start, half, two: start + 2 * half <= limit, turn: false, leading: false }
+        let half = half(func, facts);
+        let two = func.scratch.is_none() && start + 2 * half <= facts.shared_bytes;
+        Scratch { start: func.scratch.unwrap_or(start), half, two, turn: false, leading: false }
     }
 
-    /// Bytes behind the buffers that passes have allocated.
+    /// Bytes of all halves.
     pub fn bytes(&self) -> u32 {
         if self.two { 2 * self.half } else { self.half }
     }
@@ -46,6 +44,13 @@ impl Scratch {
     pub fn synced(&mut self) {
         self.leading = false;
     }
+}
+
+/// Bytes of scratch memory that any one operation of a function needs at most.
+pub(crate) fn half(func: &Func, facts: &Facts) -> u32 {
+    let mut half = 0;
+    func.walk(&mut |op| half = half.max(need(func, op, facts)));
+    half.next_multiple_of(128)
 }
 
 /// Bytes of scratch memory that an operation needs at most.

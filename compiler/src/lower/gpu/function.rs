@@ -31,7 +31,8 @@ pub struct Memory {
 pub fn memory(func: &Func, target: &dyn GpuTarget) -> Memory {
     let start = func.shared_bytes.next_multiple_of(128);
     let scratch = Scratch::plan(func, start, target.facts());
-    let bytes = if scratch.bytes() > 0 { start + scratch.bytes() } else { func.shared_bytes };
+    let behind = func.scratch.is_none() && scratch.bytes() > 0;
+    let bytes = if behind { start + scratch.bytes() } else { func.shared_bytes };
     Memory { scratch, bytes }
 }
 

@@ -52,7 +52,7 @@ mod sort;
 mod value;
 mod wide;
 
-pub(crate) use convert::need as scratch_bytes;
+pub(crate) use convert::{half as scratch_of_all, need as scratch_bytes};
 pub use function::{Memory, lower, memory};
 pub use value::{SharedVal, Stride, Val, ViewVal};
 

@@ -7,14 +7,16 @@
 //!   p              ████████             16K … 20K   where k was
 //! ```
 //! A buffer is live from its first use to its last; one that is made outside of a loop and used in it, for all of the
-//! loop. Barriers live as long as the kernel, since nothing tells when the last thread has passed.
+//! loop. Barriers live as long as the kernel, since nothing tells when the last thread has passed. Where a function would not fit otherwise,
+//! the lowering's scratch memory lies where no buffer is live when it is used, too.
 
 mod reuse;
 
 use super::GpuPass;
 use crate::error::Error;
-use crate::gpu::{GpuOptions, GpuTarget};
+use crate::gpu::{Facts, GpuOptions, GpuTarget};
 use crate::ktg::{Block, Func, GpuOp, Kind, Type};
+use crate::lower::gpu::{scratch_bytes, scratch_of_all};
 use kcc_dsl::ir::{OpKind, ValueId};
 use std::collections::HashMap;
 
@@ -47,12 +49,31 @@ struct Walk {
     of: HashMap<ValueId, usize>,
     /// Uses in a loop of buffers made outside of it: (buffer, depth of the outermost such loop).
     held: Vec<(usize, usize)>,
+    /// Operations that use scratch memory.
+    scratch: Vec<u32>,
+}
+
+impl Buffer {
+    /// Whether it is live at any of these positions.
+    fn lives(&self, (first, last): (u32, u32)) -> bool {
+        self.live.is_some_and(|l| l.0 <= last && first <= l.1)
+    }
+}
+
+/// Whether warps run different code, or the same at different times: what they order is not for barriers to order again.
+fn has_roles(func: &Func) -> bool {
+    let mut found = false;
+    func.walk(&mut |op| {
+        found |= matches!(op.kind, Kind::Gpu(GpuOp::WarpSpecialize { .. } | GpuOp::Phase { .. }));
+    });
+    found
 }
 
 fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<(), Error> {
     reuse::run(func, target, options.reuse)?;
+    let facts = target.facts();
     let mut walk = Walk::default();
-    walk.block(func, &func.body);
+    walk.block(func, &func.body, facts);
     let end = walk.position;
     for b in &mut walk.buffers {
         if b.live.is_none_or(|(_, last)| last == u32::MAX) {
@@ -60,7 +81,14 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
         }
     }
     place(&mut walk.buffers);
-    let total = walk.buffers.iter().map(|b| b.offset + b.bytes).max().unwrap_or(0);
+    let mut total = walk.buffers.iter().map(|b| b.offset + b.bytes).max().unwrap_or(0);
+    if reuse::applies(facts, options.reuse) && !walk.scratch.is_empty() && !has_roles(func) {
+        let bytes = scratch_of_all(func, facts);
+        let live = walk.buffers.iter().filter(|b| walk.scratch.iter().any(|p| b.lives((*p, *p))));
+        let offset = lowest(live, bytes, SMALL_ALIGN);
+        total = total.max(offset + bytes);
+        func.scratch = Some(offset);
+    }
     let offsets: HashMap<ValueId, u32> = walk.buffers.iter().map(|b| (b.value, b.offset)).collect();
     func.walk_mut(&mut |op| {
         if let Kind::Gpu(GpuOp::AllocShared { offset } | GpuOp::AllocBarriers { offset, .. }) = &mut op.kind {
@@ -72,9 +100,12 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
 }
 
 impl Walk {
-    fn block(&mut self, func: &Func, block: &Block) {
+    fn block(&mut self, func: &Func, block: &Block, facts: &Facts) {
         for op in &block.ops {
             self.position += 1;
+            if scratch_bytes(func, op, facts) > 0 {
+                self.scratch.push(self.position);
+            }
             match &op.kind {
                 Kind::Gpu(GpuOp::AllocShared { .. }) => self.alloc(func, op.results[0], None),
                 Kind::Gpu(GpuOp::AllocBarriers { .. }) => {
@@ -103,7 +134,7 @@ impl Walk {
                 self.open.push(self.position);
             }
             for r in &op.regions {
-                self.block(func, r);
+                self.block(func, r, facts);
             }
             if whole {
                 self.position += 1;
@@ -167,21 +198,22 @@ fn place(buffers: &mut [Buffer]) {
     let mut done: Vec<usize> = Vec::new();
     for i in order {
         let live = buffers[i].live.unwrap_or_default();
-        let mut taken: Vec<(u32, u32)> = done
-            .iter()
-            .map(|j| &buffers[*j])
-            .filter(|o| o.live.is_some_and(|l| l.0 <= live.1 && live.0 <= l.1))
-            .map(|o| (o.offset, o.offset + o.bytes))
-            .collect();
-        taken.sort_unstable();
-        let mut offset = 0;
-        for (from, to) in taken {
-            if offset + buffers[i].bytes <= from {
-                break;
-            }
-            offset = offset.max(to).next_multiple_of(buffers[i].align);
-        }
-        buffers[i].offset = offset;
+        let others = done.iter().map(|j| &buffers[*j]).filter(|o| o.lives(live));
+        buffers[i].offset = lowest(others, buffers[i].bytes, buffers[i].align);
         done.push(i);
     }
+}
+
+/// The lowest place for so many bytes that none of these buffers has.
+fn lowest<'b>(others: impl Iterator<Item = &'b Buffer>, bytes: u32, align: u32) -> u32 {
+    let mut taken: Vec<(u32, u32)> = others.map(|o| (o.offset, o.offset + o.bytes)).collect();
+    taken.sort_unstable();
+    let mut offset = 0;
+    for (from, to) in taken {
+        if offset + bytes <= from {
+            break;
+        }
+        offset = offset.max(to).next_multiple_of(align);
+    }
+    offset
 }

@@ -10,12 +10,14 @@
 //! The pass walks in order with the bytes read and written since the last barrier, goes around loops once more than
 //! it must, and puts a barrier in front of an `if` rather than in it. A write by an asynchronous copy counts as done at
 //! the wait; a copy may not start while others read what it overwrites. So does a store to a slot of a ring: another slot
-//! is read until the wait.
+//! is read until the wait. An operation that moves elements through scratch memory meets the others before it writes there, but not
+//! after it has read: where buffers lie in the same bytes, it counts as a reader.
 
 use super::GpuPass;
 use crate::error::Error;
-use crate::gpu::{GpuOptions, GpuTarget};
+use crate::gpu::{Facts, GpuOptions, GpuTarget};
 use crate::ktg::{Block, Func, GpuOp, Kind, Op, SharedType};
+use crate::lower::gpu::{scratch_bytes, scratch_of_all};
 use kcc_dsl::ir::{OpKind, ValueId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -91,11 +93,16 @@ struct Pass<'f> {
     ranges: HashMap<ValueId, Range>,
     /// Slots of rings.
     slots: HashSet<ValueId>,
+    facts: &'f Facts,
+    /// Scratch memory that shares bytes with buffers.
+    scratch: Option<Range>,
 }
 
-fn run(func: &mut Func, _: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Error> {
+fn run(func: &mut Func, target: &dyn GpuTarget, _: &GpuOptions) -> Result<(), Error> {
+    let facts = target.facts();
+    let scratch = func.scratch.map(|from| (from, from + scratch_of_all(func, facts)));
     let mut body = std::mem::take(&mut func.body);
-    let mut pass = Pass { func, ranges: HashMap::new(), slots: HashSet::new() };
+    let mut pass = Pass { func, ranges: HashMap::new(), slots: HashSet::new(), facts, scratch };
     pass.collect(&body);
     let mut state = State::default();
     pass.block(&mut body, &mut state, true);
@@ -128,6 +135,7 @@ impl Pass<'_> {
 
     fn access(&self, op: &Op) -> Access {
         let mut a = Access::default();
+        a.reads.extend(self.scratch.filter(|_| scratch_bytes(self.func, op, self.facts) > 0));
         let Kind::Gpu(kind) = &op.kind else { return a };
         let ranges = op.operands.iter().filter_map(|v| self.ranges.get(v).copied());
         match kind {

@@ -11,12 +11,17 @@
 //! Each costs a meeting of threads more in a turn; so the second is done where the first does not do.
 
 use crate::error::Error;
-use crate::gpu::{GpuTarget, Reuse};
+use crate::gpu::{Facts, GpuTarget, Reuse};
 use crate::ktg::{Block, Func, GpuOp, Kind, Op, Type};
 use crate::lower::gpu::scratch_bytes;
 use crate::passes::gpu::select_mma::buffer;
 use kcc_dsl::ir::ValueId;
 use std::collections::HashSet;
+
+/// Whether buffers are asked to share memory, and may.
+pub(super) fn applies(facts: &Facts, reuse: Reuse) -> bool {
+    reuse != Reuse::Plain && !facts.async_copy && !facts.bulk_copy
+}
 
 /// Changes the function as far as is asked for. Chips that copy asynchronously fill all of their rings at all times, and give up stages
 /// instead: nothing is done there.
@@ -25,7 +30,7 @@ use std::collections::HashSet;
 /// A bug: shapes that no layout has.
 pub(super) fn run(func: &mut Func, target: &dyn GpuTarget, reuse: Reuse) -> Result<(), Error> {
     let facts = target.facts();
-    if reuse == Reuse::Plain || facts.async_copy || facts.bulk_copy {
+    if !applies(facts, reuse) {
         return Ok(());
     }
     let mut staged = HashSet::new();
