@@ -13,7 +13,7 @@ use kcc_dsl::prelude::*;
 /// experts).
 #[kernel(
     instances(<f32, 8, 64, 64>, <f16, 8, 64, 64>, <bf16, 8, 64, 64>),
-    candidates(<f32, 16, 64, 64>, <f16, 64, 64, 64>, <bf16, 64, 64, 64>, <f16, 64, 128, 64>, <bf16, 64, 128, 64>),
+    candidates(<f32, 96, 64, 64>, <bf16, 96, 256, 64>, <f32, 16, 64, 64>, <f16, 64, 64, 64>, <bf16, 64, 64, 64>, <f16, 64, 128, 64>, <bf16, 64, 128, 64>),
 )]
 pub fn grouped_swiglu_tile<T: Float + DotElem, const BM: usize, const BN: usize, const BK: usize>(
     x: &View<T, 2>,
@@ -48,7 +48,7 @@ pub fn grouped_swiglu_tile<T: Float + DotElem, const BM: usize, const BN: usize,
 /// `h [slots, inner]`, `down [experts, inner, hidden]`, `y [slots, hidden]`. Grid: (column blocks of `y`, experts).
 #[kernel(
     instances(<f32, 8, 64, 64>, <f16, 8, 64, 64>, <bf16, 8, 64, 64>),
-    candidates(<f32, 16, 64, 64>, <f16, 64, 64, 64>, <bf16, 64, 64, 64>, <f16, 64, 128, 64>, <bf16, 64, 128, 64>),
+    candidates(<f32, 96, 64, 64>, <bf16, 96, 256, 64>, <f32, 16, 64, 64>, <f16, 64, 64, 64>, <bf16, 64, 64, 64>, <f16, 64, 128, 64>, <bf16, 64, 128, 64>),
 )]
 pub fn grouped_down_tile<T: Float + DotElem, const BM: usize, const BN: usize, const BK: usize>(
     h: &View<T, 2>,

@@ -15,6 +15,12 @@ impl<'k> Lower<'k> {
                 self.shared.insert(*value, buffer);
             }
         }
+        let contract = |s: &Step<'k>| match s {
+            Step::Nest(n) => n.contract,
+            Step::Op(_) => None,
+        };
+        let products = plan.steps.iter().filter_map(contract).collect();
+        let outer = (std::mem::replace(&mut self.products, products), self.behind_first.take());
         let top = std::ptr::eq(b, &self.f.kernel.body);
         let mut ahead = if top { self.ahead(&plan) } else { Vec::new() };
         for (i, step) in plan.steps.iter().enumerate() {
@@ -32,6 +38,7 @@ impl<'k> Lower<'k> {
         for op in &plan.scalars[plan.steps.len()] {
             self.scalar_op(op);
         }
+        (self.products, self.behind_first) = outer;
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 //! ```
 
 use super::dot::{Kind, Source, Tiling};
+use super::kept::Follow;
 use super::nest::{even_segments, segments};
 use super::panel::{NextPanel, Packing, Panel, UNROLL};
 use super::tiles::{self, TileOperands};
@@ -16,12 +17,15 @@ use super::{Buffer, Coord, Lower, Result, Stride};
 use crate::plan::Nest;
 use crate::plan::contract::{Contract, Side};
 use kcc_compiler::emit::{Emit, Ix, K, Ty, V};
+use kcc_dsl::exchange::PanelForm;
 use kcc_dsl::ir::{Elem, OpKind, TileType};
 
 /// Largest panel, in bytes: a share of the second-level cache and of the memory behind it.
 const PANEL_BYTES: usize = 1 << 20;
 /// Bounds of a chunk of K.
 const CHUNK: (usize, usize) = (256, 4096);
+/// Blocks of rows in which all lines of a panel are asked for.
+const ASKING_BLOCKS: usize = 8;
 /// Chunk when the other operand must be converted too.
 const CONVERTED_CHUNK: usize = 1024;
 
@@ -78,7 +82,10 @@ impl<'k> Lower<'k> {
         let (mr, nv) = self.panel_block(rows, padded / w);
         // A strip of the panel is what a register block, or a pair of tiles, reads.
         let strip = if on_tiles { (2, tiles::ROWS) } else { (nv, 1) };
-        let packing = self.packing(lane_side, kind, (cols, chunk), strip, (k0, length));
+        let mut packing = self.packing(lane_side, kind, (cols, chunk), strip, (k0, length));
+        if rows.div_ceil(mr) >= ASKING_BLOCKS {
+            packing.follow = self.read_next(n, c, packing.form);
+        }
         let converted = (!in_place || on_tiles).then(|| {
             let row = chunk + if on_tiles { tiles::DEPTH as usize } else { w };
             let ptr = self.reserve(((whole_rows * row + w) * kind.unit().bytes()) as i64);
@@ -88,7 +95,13 @@ impl<'k> Lower<'k> {
         let acc_elem = if kind == Kind::PairI16 { Elem::I32 } else { Elem::F32 };
         let mut shape = n.shape.clone();
         shape[1 - n.lane] = whole_rows;
-        let partial = self.allocate(&TileType::new(acc_elem, &shape), n.lane);
+        let mut partial_shape = shape.clone();
+        if on_tiles {
+            // Rows an odd number of lines apart: those of a tile lie in different sets of the first-level cache.
+            partial_shape[n.lane] = (cols.div_ceil(w) | 1) * w;
+        }
+        let partial = self.allocate(&TileType::new(acc_elem, &partial_shape), n.lane);
+        let partial = Buffer { shape, ..partial };
         let size = self.e.i64(chunk as i64);
         let one = self.e.i64(1);
         let zero = self.e.i64(0);
@@ -136,8 +149,43 @@ impl<'k> Lower<'k> {
         let from = self.e.op2("arith.addi", k0, start);
         let left = self.e.op2("arith.subi", length, start);
         let panel = self.panel(&packing, from, left, Some(some));
+        if self.products.first().is_some_and(|first| std::ptr::eq(first.loop_op, c.loop_op)) {
+            self.behind_first = panel.behind;
+        }
         let edges = self.chunk(&packing, &panel, row_block, (from, left), (partial, some));
         Ok(Some(tiling(panel.source, edges)))
+    }
+
+    /// Whose panel is read after that of this contraction: that of the next one in the block, or of the first one in the next program.
+    fn read_next(&mut self, n: &Nest<'k>, c: &Contract<'k>, form: PanelForm) -> Follow<'k> {
+        let alike = |s: &Self, other: &Contract<'k>| {
+            let elem =
+                |c: &Contract<'k>| c.dot.operands[..2].iter().map(|v| s.f.tile(*v).elem).collect::<Vec<_>>();
+            let result = other.loop_op.results[0];
+            s.f.shape(result) == n.shape
+                && usize::from(s.lanes[result.0 as usize]) == n.lane
+                && elem(other) == elem(c)
+        };
+        let same = |other: &Contract<'k>| std::ptr::eq(other.loop_op, c.loop_op);
+        let Some(at) = self.products.iter().position(same).filter(|_| self.products.len() > 1) else {
+            return Follow::Behind;
+        };
+        if !self.products.iter().all(|p| alike(self, p)) {
+            return Follow::Behind;
+        }
+        let Some(next) = self.products.get(at + 1) else {
+            return self.behind_first.map_or(Follow::Behind, Follow::At);
+        };
+        let side = if n.lane == 1 { next.b } else { next.a };
+        let load = side.load;
+        let known = matches!(load.kind, OpKind::Load { .. })
+            && self.views.contains_key(&load.operands[0])
+            && self.scalars.contains_key(&load.operands[2 - side.k_axis]);
+        let form = PanelForm { k_axis: side.k_axis as u8, ..form };
+        match known.then(|| self.kept_slots(&side, form)).flatten() {
+            Some(slots) => Follow::Other(side, slots),
+            None => Follow::Behind,
+        }
     }
 
     /// Whether the register block can read rows of this operand where they lie.
@@ -185,6 +233,18 @@ impl<'k> Lower<'k> {
         });
         f(self);
         if let Some(open) = skip {
+            self.e.end_if(open, &[]);
+            self.settle();
+        }
+    }
+
+    /// Runs `f` where `some` holds; everywhere, if nothing is asked.
+    pub(super) fn only_if(&mut self, some: Option<V>, f: impl FnOnce(&mut Self)) {
+        let open = some.map(|p| self.e.begin_if(p, &[]));
+        f(self);
+        if let Some(mut open) = open {
+            self.e.begin_else(&mut open, &[]);
+            self.memo.truncate(self.e.level() as usize);
             self.e.end_if(open, &[]);
             self.settle();
         }
@@ -377,6 +437,14 @@ impl<'k> Lower<'k> {
         }
         let unit = t.kind.unit();
         let rows = RowPointers { ptrs, unit, step };
+        // Where none of the rows exists there is nothing to add.
+        let exist: Vec<V> = valid.iter().flatten().copied().collect();
+        let exists = self.any(&exist);
+        let open_rows = exists.map(|some| {
+            let mut open = self.e.begin_if(some, &[]);
+            self.e.if_results(&mut open, &before);
+            open
+        });
         let ask = edges.next.map(|n| self.next_lines(n, t.kind, edges.steps));
         let (zero, four, one) = (self.e.i64(0), self.e.i64(UNROLL), self.e.i64(1));
         let mask = self.e.i64(-UNROLL);
@@ -413,6 +481,12 @@ impl<'k> Lower<'k> {
                 accs[i] = self.e.select(*ok, accs[i], before[i]);
             }
         }
+        if let Some(mut open) = open_rows {
+            self.e.begin_else(&mut open, &accs);
+            self.memo.truncate(self.e.level() as usize);
+            accs = self.e.end_if(open, &before);
+            self.settle();
+        }
         self.floor = floor;
         accs
     }
@@ -423,12 +497,7 @@ impl<'k> Lower<'k> {
         let view = self.view(side.load.operands[0]);
         let axis = 1 - side.k_axis;
         let at = match side.load.kind {
-            OpKind::LoadRows { .. } => {
-                let masked = std::mem::replace(&mut self.masked, true);
-                let i = self.eval(side.load.operands[1], &[Coord::at(row)]);
-                self.masked = masked;
-                self.e.conv("arith.extsi", i, K::I64)
-            }
+            OpKind::LoadRows { .. } => self.chosen_row(side.load, Coord::at(row)),
             _ => {
                 let off = self.index(side.load.operands[1 + axis]);
                 let at = self.e.add(row, off);

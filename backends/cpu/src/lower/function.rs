@@ -66,6 +66,8 @@ pub fn lower(kernel: &Kernel, args: &[ArgSpec], isa: Isa, lines: bool) -> Result
         reused: HashMap::new(),
         cleared: Vec::new(),
         kept: Vec::new(),
+        products: Vec::new(),
+        behind_first: None,
         argv,
         parameter_slots: 0,
         tiles_ready: false,

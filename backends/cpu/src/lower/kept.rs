@@ -25,6 +25,17 @@ const THERE: i64 = 2;
 /// What is decided on a word: `SOMEBODY`, `THERE`, or that this program packs.
 const MINE: i64 = 3;
 
+/// What is read after a panel that is kept.
+#[derive(Clone, Copy)]
+pub(super) enum Follow<'k> {
+    /// The one behind it, for the next program.
+    Behind,
+    /// That of another operand, for the same program.
+    Other(Side<'k>, Slots),
+    /// This one.
+    At(V),
+}
+
 /// Where the panels of a parameter are.
 #[derive(Clone, Copy)]
 pub(super) struct Slots {
@@ -70,18 +81,8 @@ impl<'k> Lower<'k> {
 
     /// The panel of the part of K from `from` on, and who packs it.
     pub(super) fn kept_panel(&mut self, p: &Packing<'k>, slots: &Slots, from: V) -> Option<KeptPanel> {
-        let load = p.side.load;
-        let view = self.view(load.operands[0]);
-        let (k_dim, n_dim) = (view.dims[p.side.k_axis], view.dims[1 - p.side.k_axis]);
-        let off = self.index(load.operands[2 - p.side.k_axis]);
-        let off = self.e.ix(off);
-        let zero = self.e.i64(0);
-        let (columns, chunk) = (self.e.i64(i64::from(p.form.columns)), self.e.i64(i64::from(p.form.chunk)));
-        let blocks = self.count(n_dim, columns);
-        let parts = self.count(k_dim, chunk);
-        let (block, within) =
-            (self.e.op2("arith.divui", off, columns), self.e.op2("arith.remui", off, columns));
-        let part = self.e.op2("arith.divui", from, chunk);
+        let (number, mut fine) = self.panel_number(&p.side, &p.form, from)?;
+        let k_dim = self.view(p.side.load.operands[0]).dims[p.side.k_axis];
         // Whole K from its beginning; so every part begins at a multiple of the chunk, and only the last is shorter.
         let end = self.e.op2("arith.addi", p.range.0, p.range.1);
         let given = self.e.pure(
@@ -89,13 +90,56 @@ impl<'k> Lower<'k> {
             format!("llvm.ptrtoint {} : !llvm.ptr to i64", slots.words),
             &[slots.words],
         );
-        let mut fine = vec![
+        let zero = self.e.i64(0);
+        fine.extend([
             self.e.cmpi("ne", given, zero),
             self.e.cmpi("eq", p.range.0, zero),
             self.e.cmpi("eq", end, k_dim),
-            self.e.cmpi("ult", off, n_dim),
-            self.e.cmpi("eq", within, zero),
-        ];
+        ]);
+        let fine = self.all(&fine)?;
+        let word = self.e.address(slots.words, K::I64, &[number], 0);
+        let ptr = self.kept_at(slots, number);
+        let after = self.e.address(ptr, K::I8, &[slots.stride], 0);
+        let decided = self.decide(fine, word);
+        let (there, mine) = (self.e.i64(THERE), self.e.i64(MINE));
+        let used = self.e.cmpi("uge", decided, there);
+        let (there, mine) = (self.e.cmpi("eq", decided, there), self.e.cmpi("eq", decided, mine));
+        Some(KeptPanel { ptr, after, word, used, there, mine })
+    }
+
+    /// Where the panel of another operand is that is packed the same way, whoever packs it.
+    pub(super) fn kept_elsewhere(
+        &mut self,
+        side: &Side<'k>,
+        form: PanelForm,
+        slots: &Slots,
+        from: V,
+    ) -> Option<V> {
+        let (number, _) = self.panel_number(side, &form, from)?;
+        Some(self.kept_at(slots, number))
+    }
+
+    /// Address of a panel.
+    fn kept_at(&mut self, slots: &Slots, number: V) -> V {
+        let place = [Coord::at(number)];
+        self.address(slots.panels, K::I8, &place, &[Stride::Value(slots.stride)])
+    }
+
+    /// The number of a block's panel, and what must hold for it to have one.
+    fn panel_number(&mut self, side: &Side<'k>, form: &PanelForm, from: V) -> Option<(V, Vec<V>)> {
+        let load = side.load;
+        let view = self.view(load.operands[0]);
+        let (k_dim, n_dim) = (view.dims[side.k_axis], view.dims[1 - side.k_axis]);
+        let off = self.index(load.operands[2 - side.k_axis]);
+        let off = self.e.ix(off);
+        let zero = self.e.i64(0);
+        let (columns, chunk) = (self.e.i64(i64::from(form.columns)), self.e.i64(i64::from(form.chunk)));
+        let blocks = self.count(n_dim, columns);
+        let parts = self.count(k_dim, chunk);
+        let (block, within) =
+            (self.e.op2("arith.divui", off, columns), self.e.op2("arith.remui", off, columns));
+        let part = self.e.op2("arith.divui", from, chunk);
+        let mut fine = vec![self.e.cmpi("ult", off, n_dim), self.e.cmpi("eq", within, zero)];
         let mut number = zero;
         for (index, dim) in self.leading(load.operands[0])? {
             fine.push(self.e.cmpi("ult", index, dim));
@@ -106,16 +150,7 @@ impl<'k> Lower<'k> {
             number = self.e.mul(number, count);
             number = self.e.op2("arith.addi", number, index);
         }
-        let fine = self.all(&fine)?;
-        let word = self.e.address(slots.words, K::I64, &[number], 0);
-        let place = [Coord::at(number)];
-        let ptr = self.address(slots.panels, K::I8, &place, &[Stride::Value(slots.stride)]);
-        let after = self.e.address(ptr, K::I8, &[slots.stride], 0);
-        let decided = self.decide(fine, word);
-        let (there, mine) = (self.e.i64(THERE), self.e.i64(MINE));
-        let used = self.e.cmpi("uge", decided, there);
-        let (there, mine) = (self.e.cmpi("eq", decided, there), self.e.cmpi("eq", decided, mine));
-        Some(KeptPanel { ptr, after, word, used, there, mine })
+        Some((number, fine))
     }
 
     /// `extent / size`, rounded up.

@@ -180,6 +180,13 @@ impl Lower<'_> {
         Some(it.fold(first, |a, b| self.e.op2("arith.andi", a, b)))
     }
 
+    /// Disjunction of conditions.
+    pub(super) fn any(&mut self, conds: &[V]) -> Option<V> {
+        let mut it = conds.iter().copied();
+        let first = it.next()?;
+        Some(it.fold(first, |a, b| self.e.op2("arith.ori", a, b)))
+    }
+
     /// Offsets of a block access, in order of the view's axes.
     fn offsets(&mut self, op: &Op) -> Vec<Option<Ix>> {
         match op.kind {
@@ -215,6 +222,15 @@ impl Lower<'_> {
         self.all(&conds)
     }
 
+    /// The row that a `load_rows` or `store_rows` chooses for a row of its tile. What it is read from may end within the tile, and no
+    /// version of a nest checks that.
+    pub(super) fn chosen_row(&mut self, op: &Op, row: Coord) -> V {
+        let masked = std::mem::replace(&mut self.masked, true);
+        let i = self.eval(op.operands[1], &[row]);
+        self.masked = masked;
+        self.e.conv("arith.extsi", i, K::I64)
+    }
+
     /// The absolute coordinates of a block access, and the mask that keeps it inside (`None`: no check needed).
     fn place(&mut self, op: &Op, pt: &[Coord], shape: &[usize]) -> (View, Vec<Coord>, Option<V>) {
         let view = self.view(op.operands[0]);
@@ -230,8 +246,7 @@ impl Lower<'_> {
                     }
                 }
                 None => {
-                    let i = self.eval(op.operands[1], &[c]);
-                    let mut i = self.e.conv("arith.extsi", i, K::I64);
+                    let mut i = self.chosen_row(op, c);
                     if c.lane {
                         // One row for all lanes is not the first of consecutive rows.
                         let w = self.w();

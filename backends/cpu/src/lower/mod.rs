@@ -40,6 +40,7 @@ mod unpaired;
 pub use function::{Output, lower};
 
 use crate::plan::Facts;
+use crate::plan::contract::Contract;
 use buffers::Buffer;
 use kcc_compiler::emit::{Emit, Ix, V};
 use kcc_dsl::exchange::Panel;
@@ -114,6 +115,9 @@ struct Lower<'k> {
     cleared: Vec<(i64, i64)>,
     /// Panels of memory that never changes, in the order of their slots behind the parameters'.
     kept: Vec<Panel>,
+    /// The contractions of this block in their order, and the panel behind that of the first.
+    products: Vec<Contract<'k>>,
+    behind_first: Option<V>,
     /// The arguments, and how many of their slots are the parameters'.
     argv: V,
     parameter_slots: i64,

@@ -226,6 +226,11 @@ impl<'k> Lower<'k> {
         outputs
             .keep
             .retain(|(v, kept)| Some(*v) != product || self.buffers.get(v).is_none_or(|b| b.ptr != kept.ptr));
+        if let Some(c) = n.contract.filter(|_| tiling.is_none()) {
+            // The sums stay where matrix tiles left them.
+            let sums = c.loop_op.results[0];
+            outputs.keep.retain(|(v, _)| *v != sums || self.shared.contains_key(v));
+        }
         if let Some(product) = n.dot {
             self.says(product);
         }
@@ -373,19 +378,50 @@ impl<'k> Lower<'k> {
         if tiling.is_some() {
             self.over(&lane_segs, w as i64, Vec::new(), &mut |s, lane, ls, _| {
                 s.over(&row_segs, 1, Vec::new(), &mut |s, row, rs, _| {
-                    one(s, (row, rs), (lane, ls));
+                    s.where_stored(n, (row, rs), &mut |s| one(s, (row, rs), (lane, ls)));
                     Vec::new()
                 })
             });
         } else {
             self.over(&row_segs, 1, Vec::new(), &mut |s, row, rs, _| {
-                s.over(&lane_segs, w as i64, Vec::new(), &mut |s, lane, ls, _| {
-                    one(s, (row, rs), (lane, ls));
-                    Vec::new()
-                })
+                s.where_stored(n, (row, rs), &mut |s| {
+                    s.over(&lane_segs, w as i64, Vec::new(), &mut |s, lane, ls, _| {
+                        one(s, (row, rs), (lane, ls));
+                        Vec::new()
+                    });
+                });
+                Vec::new()
             });
         }
         Vec::new()
+    }
+
+    /// Runs `f` for a block of rows, unless none of them is stored.
+    fn where_stored(&mut self, n: &Nest<'k>, (row, rows): (Ix, usize), f: &mut dyn FnMut(&mut Self)) {
+        if !n.only_stores_rows() {
+            return f(self);
+        }
+        let stored: Vec<V> = (0..rows).map(|r| self.row_is_stored(n, row.plus(r as i64))).collect();
+        let some = self.any(&stored);
+        self.only_if(some, |s| {
+            let floor = std::mem::replace(&mut s.floor, s.e.level());
+            f(s);
+            s.floor = floor;
+        });
+    }
+
+    /// Whether a store has a place for this row; of a nest that only stores rows.
+    pub(super) fn row_is_stored(&mut self, n: &Nest<'k>, row: Ix) -> V {
+        let places: Vec<V> = n
+            .stores
+            .iter()
+            .map(|store| {
+                let i = self.chosen_row(store, Coord::at(row));
+                let dim = self.view(store.operands[0]).dims[0];
+                self.e.cmpi("ult", i, dim)
+            })
+            .collect();
+        self.any(&places).expect("the nest stores")
     }
 
     fn identities(&mut self, out: &Outputs<'k>, times: usize) -> Vec<V> {

@@ -7,7 +7,7 @@
 //! A panel is in scratch memory under a tag that says which block it holds, or kept for all launches (`kept.rs`).
 
 use super::dot::{Kind, Source};
-use super::kept::Slots;
+use super::kept::{Follow, Slots};
 use super::nest::{lane_segments, lane_strips};
 use super::{Coord, Lower, Stride};
 use crate::plan::contract::Side;
@@ -33,6 +33,8 @@ pub(super) struct Packing<'k> {
     scratch: V,
     /// Where panels are kept, if the operand's memory never changes.
     kept: Option<Slots>,
+    /// What is asked for while one of them is read.
+    pub follow: Follow<'k>,
 }
 
 /// One panel of a block and a part of K.
@@ -41,6 +43,10 @@ pub(super) struct Panel {
     pub source: Source,
     /// What to ask for meanwhile.
     pub next: Option<NextPanel>,
+    /// Of a panel that is kept: whether the last program read another one, so that this one comes from memory; and the one behind it.
+    pub cold: Option<(V, V)>,
+    /// The panel behind it, if it is kept.
+    pub behind: Option<V>,
     /// Whether it is packed already.
     packed: Option<V>,
     /// The word to be set once it is packed, and whether to.
@@ -102,7 +108,7 @@ impl<'k> Lower<'k> {
         let lanes = form.rows(chunk as u64) as usize * form.width as usize + self.w();
         let scratch = self.reserve((lanes * kind.lane().bytes()) as i64);
         let kept = self.kept_slots(&side, form);
-        Packing { side, kind, form, range, scratch, kept }
+        Packing { side, kind, form, range, scratch, kept, follow: Follow::Behind }
     }
 
     /// Where `length` of K from `from` on is packed. With `earlier`, the panel is left for programs that follow; it says whether
@@ -125,7 +131,17 @@ impl<'k> Lower<'k> {
         }
         let next = match (first, count) {
             (Some(first), Some(count)) => {
-                let kept = kept.as_ref().zip(p.kept).map(|(k, slots)| (k.used, k.after, slots.stride));
+                let kept = kept.as_ref().zip(p.kept).map(|(k, slots)| {
+                    let ahead = match p.follow {
+                        Follow::Behind => None,
+                        Follow::Other(side, slots) => {
+                            let form = PanelForm { k_axis: side.k_axis as u8, ..p.form };
+                            self.kept_elsewhere(&side, form, &slots, from)
+                        }
+                        Follow::At(panel) => Some(panel),
+                    };
+                    (k.used, ahead.unwrap_or(k.after), slots.stride)
+                });
                 self.next_panel(p, (first, count), kept)
             }
             _ => None,
@@ -136,9 +152,15 @@ impl<'k> Lower<'k> {
             let now = self.e.select(same, was, zero);
             self.e.store(now, count);
         }
+        let cold = kept.as_ref().zip(same).map(|(k, same)| {
+            let no = self.e.int(K::I1, 0);
+            let other = self.e.select(same, no, k.used);
+            (other, k.after)
+        });
         let strip = Stride::Known(i64::from(p.form.strip));
         let source = Source { ptr, unit: p.kind.lane(), x: Stride::Value(rows), k: strip };
-        Panel { source, next, packed, announce: kept.map(|k| (k.word, k.mine)) }
+        let behind = kept.as_ref().map(|k| k.after);
+        Panel { source, next, cold, behind, packed, announce: kept.map(|k| (k.word, k.mine)) }
     }
 
     /// Packs a panel unless it is there.

@@ -8,7 +8,7 @@
 
 use super::dot::{Kind, Role};
 use super::nest::segments;
-use super::tiles::{DEPTH, Job, ROWS};
+use super::tiles::{DEPTH, Job, ROWS, Start};
 use super::{Buffer, Coord, Lower, Stride};
 use crate::plan::Nest;
 use crate::plan::contract::is_zero_tile;
@@ -56,7 +56,9 @@ impl<'k> Lower<'k> {
         let count = depth as i64 / DEPTH;
         let (steps, known_steps) = (self.e.i64(count), (count <= MOST_UNROLLED).then_some(count));
         self.with_tiles(|s| {
-            let job = Job { lane, rows: place, steps, known_steps, lane_axis: n.lane, from_zero };
+            let start = if from_zero { Start::Zero } else { Start::Memory };
+            let (lane_axis, used, cold) = (n.lane, None, None);
+            let job = Job { lane, rows: place, steps, known_steps, lane_axis, start, used, cold };
             s.multiply_tiles(&job, &sums);
         });
         self.buffers.insert(op.results[0], sums);

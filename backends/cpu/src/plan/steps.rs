@@ -34,6 +34,13 @@ pub struct Nest<'k> {
 }
 
 impl Nest<'_> {
+    /// Whether all that it makes are rows of a matrix, each stored at a place of its own or nowhere.
+    pub fn only_stores_rows(&self) -> bool {
+        let nothing_else = self.keep.is_empty() && self.reduces.is_empty() && !self.stores.is_empty();
+        let rows = self.stores.iter().all(|s| matches!(s.kind, OpKind::StoreRows { .. }));
+        nothing_else && rows && self.shape.len() == 2 && self.lane == 1
+    }
+
     /// The axis along which its reductions run.
     pub fn reduce_axis(&self) -> Option<usize> {
         match self.reduces.first()?.kind {

@@ -7,6 +7,7 @@ mod fuzz;
 mod harness;
 mod lines;
 mod random;
+mod rows;
 mod smoke;
 mod strides;
 mod unrolled;
