@@ -32,6 +32,7 @@ use kcc_runtime::{Device, Launch as _, TensorView, TensorViewMut};
         <f32, 128, 128, 128, 0, false, false>, <f32, 128, 128, 256, 0, false, false>, <f32, 256, 128, 256, 0, false, false>,
         <f32, 64, 256, 64, 0, false, false>, <f32, 64, 256, 256, 0, false, false>, <f32, 128, 256, 256, 0, false, false>,
         <f32, 256, 256, 256, 0, false, false>, <f32, 64, 64, 512, 0, false, false>, <f32, 128, 128, 512, 0, false, false>,
+        <f32, 96, 64, 64, 0, false, false>, <f32, 192, 64, 64, 0, false, false>,
         <bf16, 16, 128, 128, 0, false, false>, <bf16, 16, 64, 256, 0, false, false>, <bf16, 16, 256, 64, 0, false, false>,
         <bf16, 32, 64, 64, 0, false, false>, <bf16, 64, 128, 64, 0, false, false>, <bf16, 128, 64, 64, 0, false, false>,
         <bf16, 64, 64, 128, 0, false, false>, <bf16, 64, 64, 256, 0, false, false>, <bf16, 128, 128, 64, 0, false, false>,
