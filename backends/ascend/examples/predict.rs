@@ -2,7 +2,7 @@
 //!
 //! Predicted, not measured: the clock, widths and the memory's rate are published, latencies, the cache's rate and those of the vector
 //! unit are estimates. Arguments pick rows by the start of their names (`gemm`, `"attention 8k"`); `--all` shows how busy each pipe
-//! is, `KCC_SHOW=1` the programs.
+//! is, `KCC_SHOW=1` the programs, `KCC_TRACE=FILE` writes a timeline of one group's first programs.
 
 use kcc_davinci::ir::{CoreKind, Pipe};
 use kcc_davinci::{Arg, Chip, Launch, Options, run};
@@ -128,8 +128,14 @@ fn predict(row: &Row, chip: &'static Chip, blocks: u32, all: bool) -> Result<(),
             }
         });
     }
-    let options = Options { timing: true, ..Options::default() };
-    let r = run(&program, Launch { grid: row.grid, blocks, args, options }).map_err(|e| e.to_string())?;
+    let path = std::env::var_os("KCC_TRACE");
+    let options = Options { timing: true, trace: path.is_some(), ..Options::default() };
+    let (grid, blocks) = if path.is_some() { ([3, 1, 1], 1) } else { (row.grid, blocks) };
+    let r = run(&program, Launch { grid, blocks, args, options }).map_err(|e| e.to_string())?;
+    if let Some(path) = path {
+        let text = r.chrome_trace(&program.locs).map_err(|e| e.to_string())?;
+        std::fs::write(&path, text).map_err(|e| e.to_string())?;
+    }
     let tflops = row.operations / r.seconds / 1e12;
     // What is published is for the larger chip.
     let published = row.published.filter(|_| chip.groups == 24);
@@ -175,6 +181,8 @@ fn main() {
         attention::<128, 512>("blocks of 128 x 512", 8192, 4, None),
         half::<64, 256, false>("half 64 x 256", 8192, 4),
         half::<128, 256, false>("half 128 x 256", 8192, 4),
+        half::<128, 256, true>("half 128 x 256 sums", 8192, 4),
+        half::<128, 256, true>("sums 32 heads", 8192, 32),
         half::<128, 512, false>("half 128 x 512", 8192, 4),
         half::<128, 512, true>("half 128 x 512 sums", 8192, 4),
     ];
@@ -182,8 +190,14 @@ fn main() {
         if wanted.iter().any(|w| w != "--all") && !wanted.iter().any(|w| row.name.starts_with(w.as_str())) {
             continue;
         }
+        let mut seen = Vec::new();
         for chip in &kcc_davinci::CHIPS {
             let Some(chip) = Chip::find(chip.name) else { continue };
+            // Chips that differ in their names alone have the same row.
+            if seen.contains(&chip.groups) {
+                continue;
+            }
+            seen.push(chip.groups);
             if let Err(e) = predict(row, chip, chip.groups, all) {
                 println!("{:<22} {}: {e}", row.name, chip.name);
             }

@@ -226,7 +226,8 @@ fn attention() {
             attention.erased(),
             vec![of(70, 100, &[100, 33]), of(40, 30, &[20, 0, 30]), of(40, 100, &[8, 64, 3, 0])],
         ),
-        0,
+        // What a loop's last turns order, of which the order pass goes through two, is ordered once more.
+        3,
     );
 }
 
