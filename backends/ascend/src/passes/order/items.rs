@@ -47,8 +47,8 @@ pub(super) enum Item {
 #[derive(Clone, Default)]
 pub(super) struct Order {
     pub items: Vec<Option<Item>>,
-    /// It is to hold whichever slot loops end in.
-    pub either: bool,
+    /// The slots of loops' first turns, as bits, for which it is to hold: what is likely to fail stands last.
+    pub starts: Vec<usize>,
 }
 
 /// Why an order will not do.

@@ -14,6 +14,7 @@
 mod bits;
 mod emit;
 mod items;
+mod memories;
 pub(super) mod places;
 mod replay;
 mod tighten;
@@ -195,10 +196,10 @@ fn settled(
     tree: &Tree,
     slots: &Slots,
     answers: &[Answer],
-    (chip, either): (&Chip, bool),
+    (chip, starts): (&Chip, &[usize]),
 ) -> Result<Order, Error> {
     let missing = |_| bug(format!("the order of `{}`", program.name));
-    let mut order = Order { either, ..Order::default() };
+    let mut order = Order { starts: starts.to_vec(), ..Order::default() };
     let prune = |order: &mut Order, ids: bool| {
         for i in (0..order.items.len()).rev() {
             let Some(item) = order.items[i].take() else { continue };
@@ -242,12 +243,20 @@ pub(crate) fn run(program: &mut Program, slots: &Slots, hints: &Hints, chip: &Ch
         tree.mark(&heads, &tails, &says);
         let tree = tree;
         first += tree::loops(&body);
-        // Mostly an order that holds where loops end in one slot holds in either.
-        let mut order = settled(program, &tree, slots, answers, (chip, false))?;
-        order.either = true;
-        if replay(&tree, slots, answers, order.clone(), (false, true)).is_err() {
-            order = settled(program, &tree, slots, answers, (chip, true))?;
-        }
+        // Mostly an order that holds where loops begin in one slot holds wherever they do; where it does not, the start that shows it
+        // is one more to go through.
+        let mut starts = vec![0];
+        let order = loop {
+            let order = settled(program, &tree, slots, answers, (chip, &starts))?;
+            let fails = |start: usize| {
+                let order = Order { starts: vec![start], ..order.clone() };
+                replay(&tree, slots, answers, order, (false, true)).is_err()
+            };
+            match replay::starts(&tree).find(|s| !starts.contains(s) && fails(*s)) {
+                Some(start) => starts.push(start),
+                None => break order,
+            }
+        };
         let mut done = emit::run(&tree, &order, slots, &body);
         done.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)));
         if let Some(b) = program.body_mut(kind) {

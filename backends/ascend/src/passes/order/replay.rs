@@ -11,6 +11,7 @@
 
 use super::bits::Bits;
 use super::items::{Answer, Id, Item, Order, Says, Slots, Wrong};
+use super::memories::{MEMORIES, Users, done, memory, users};
 use super::places::{Access, Touch};
 use super::tree::{Kind, Tree};
 use kcc_davinci::ir::Pipe;
@@ -40,7 +41,9 @@ pub(super) struct Replay<'a> {
     known: [Bits; 7],
     own: [Bits; 7],
     count: usize,
-    live: Vec<Live>,
+    /// By what they touch: accesses of different memories do not meet.
+    live: Vec<Vec<Live>>,
+    users: Vec<Users>,
     /// The number of the first access of each loop that is being gone through.
     entries: Vec<usize>,
     path: Vec<(usize, usize)>,
@@ -73,7 +76,13 @@ fn turn_of(path: &[(usize, usize)]) -> &[(usize, usize)] {
     path.split_last().map_or(&[], |(_, around)| around)
 }
 
-/// Goes through everything, with loops that end in one slot, or in either. With `mend`, the order comes back with what was missing.
+/// In which slots loops may begin, as bits: each may have ended in either slot, whatever others did, as far as they may matter to each other.
+pub(super) fn starts(tree: &Tree) -> std::ops::Range<usize> {
+    let loops = tree.nodes.iter().filter(|n| matches!(n.kind, Kind::Turns(..))).count();
+    0..1 << loops.min(BITS)
+}
+
+/// Goes through everything, for each of the order's starts. With `mend`, the order comes back with what was missing.
 pub(super) fn run(
     tree: &Tree,
     slots: &Slots,
@@ -81,9 +90,7 @@ pub(super) fn run(
     mut order: Order,
     how: (bool, bool),
 ) -> Result<Order, Wrong> {
-    // Each loop may end in either slot, whatever others do: a bit for each, as far as they may matter to each other.
-    let loops = tree.nodes.iter().filter(|n| matches!(n.kind, Kind::Turns(..))).count();
-    for start in 0..if order.either { 1 << loops.min(BITS) } else { 1 } {
+    for start in order.starts.clone().into_iter().rev() {
         order = from(tree, slots, answers, order, how, start)?;
     }
     Ok(order)
@@ -108,7 +115,8 @@ fn from(
         known: Default::default(),
         own: Default::default(),
         count: 0,
-        live: Vec::new(),
+        live: (0..MEMORIES).map(|_| Vec::new()).collect(),
+        users: users(tree),
         entries: Vec::new(),
         path: Vec::new(),
         parity: Vec::new(),
@@ -476,7 +484,7 @@ impl Replay<'_> {
         }
         // Outside the loop, it may not have taken place.
         let first = self.entries.last().copied().unwrap_or(0);
-        self.live.retain(|x| x.number < first);
+        self.live.iter_mut().for_each(|live| live.retain(|x| x.number < first));
     }
 
     fn conflict(&self, x: &Live, a: &Access) -> bool {
@@ -497,7 +505,7 @@ impl Replay<'_> {
     /// The last access that may not be done.
     fn race(&self, a: &Access, filter: &dyn Fn(&Live) -> bool) -> Option<usize> {
         let p = a.pipe as usize;
-        self.live.iter().rposition(|x| {
+        self.live[memory(&a.touch)].iter().rposition(|x| {
             let same = x.access.pipe == a.pipe && (a.pipe == Pipe::S || a.in_order || x.access.sealed);
             !same && !self.known[p].has(x.number) && filter(x)
         })
@@ -519,7 +527,7 @@ impl Replay<'_> {
         let told = self.known[S].clone();
         self.known[a.pipe as usize].join(&told);
         while let Some(x) = self.race(a, &|x| self.conflict(x, a)) {
-            self.mended(n, x, a.pipe)?;
+            self.mended(n, (memory(&a.touch), x), a.pipe)?;
         }
         Ok(())
     }
@@ -534,12 +542,20 @@ impl Replay<'_> {
             self.known[S].set(number);
         }
         // Whoever meets what this covers meets this, if this took place; what waits for this waits for earlier work of the pipe.
+        let at = memory(&a.touch);
         if let Touch::Local(q) = a.touch {
             let first = self.entries.last().copied().unwrap_or(0);
-            let known = &self.known[p];
-            self.live.retain(|x| {
+            let (all, users) = (&self.known, &self.users[at]);
+            let known = &all[p];
+            self.live[at].retain(|x| {
                 let Touch::Local(o) = x.access.touch else { return true };
-                if x.number < first || !q.covers(&o) {
+                if x.number < first {
+                    return true;
+                }
+                if done((x.number, &x.access), users, all) {
+                    return false;
+                }
+                if !q.covers(&o) {
                     return true;
                 }
                 let own = x.access.pipe == a.pipe;
@@ -551,7 +567,7 @@ impl Replay<'_> {
                 !(stands && (certain && a.write && ordered || same))
             });
         }
-        self.live.push(Live { number, access: a, path: self.path.clone().into() });
+        self.live[at].push(Live { number, access: a, path: self.path.clone().into() });
     }
 
     /// A flag tells other cores that what this core read in the workspace was read.
@@ -578,17 +594,18 @@ impl Replay<'_> {
             x.access.touch == Touch::Shared && x.access.pipe != pipe && !x.access.write && told
         };
         while let Some(x) = self.race(&a, &others) {
-            self.mended(n, x, pipe)?;
+            self.mended(n, (memory(&a.touch), x), pipe)?;
         }
         Ok(())
     }
 
     /// Puts something between access `x` and node `n`.
-    fn mended(&mut self, n: usize, x: usize, pipe: Pipe) -> Result<(), Wrong> {
+    fn mended(&mut self, n: usize, (memory, x): (usize, usize), pipe: Pipe) -> Result<(), Wrong> {
         if !self.mend {
             return Err(Wrong::Race);
         }
-        let (px, path) = (self.live[x].access.pipe, self.live[x].path.clone());
+        let x = &self.live[memory][x];
+        let (px, path) = (x.access.pipe, x.path.clone());
         let p = pipe as usize;
         if px == pipe {
             self.add(Item::Barrier { pipe, before: n });
