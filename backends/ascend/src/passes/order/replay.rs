@@ -66,8 +66,8 @@ pub(super) struct Replay<'a> {
 }
 
 const S: usize = Pipe::S as usize;
-/// Last turns of a skewed loop that are gone through: there may be more.
-const DRAINED: usize = 2;
+/// Last turns of a skewed loop that are gone through: as many as there are, within reason.
+const DRAINED: usize = 16;
 /// Neighbouring loops whose slots are tried in all combinations.
 const BITS: usize = 3;
 
