@@ -13,6 +13,8 @@ pub enum Reuse {
     Conversions,
     /// And operands of products wait in registers until the product before has read its own.
     Stores,
+    /// And what threads exchange lies where no buffer is live at the time.
+    Scratch,
 }
 
 /// Options of the GPU pipeline. `None` leaves the choice to the compiler.

@@ -160,15 +160,16 @@ fn others(asked: &GpuOptions, first: &Excess) -> Vec<(GpuOptions, String, bool)>
                     (options, format!("stages={n}"), asked.stages.is_none() || n == first.stages)
                 })
             };
-            let [some, all] = [Reuse::Conversions, Reuse::Stores].map(|r| fewer(first.stages, r));
+            let [some, all, most] =
+                [Reuse::Conversions, Reuse::Stores, Reuse::Scratch].map(|r| fewer(first.stages, r));
             let plain = fewer(first.stages.saturating_sub(1), Reuse::Plain);
             if asked.stages.is_some() {
                 // What was asked for, if there is a way.
                 let (whole, less): (Vec<_>, Vec<_>) =
-                    some.chain(all).partition(|(o, ..)| o.most_stages == Some(first.stages));
+                    some.chain(all).chain(most).partition(|(o, ..)| o.most_stages == Some(first.stages));
                 return whole.into_iter().chain(plain).chain(less).collect();
             }
-            plain.chain(some).chain(all).collect()
+            plain.chain(some).chain(all).chain(most).collect()
         }
         Resource::Registers => {
             let more = first.asked.into_iter().flat_map(|_| {

@@ -7,14 +7,14 @@
 //!   p              ████████             16K … 20K   where k was
 //! ```
 //! A buffer is live from its first use to its last; one that is made outside of a loop and used in it, for all of the
-//! loop. Barriers live as long as the kernel, since nothing tells when the last thread has passed. Where a function would not fit otherwise,
+//! loop. Barriers live as long as the kernel, since nothing tells when the last thread has passed. Where a function fits in no other way,
 //! the lowering's scratch memory lies where no buffer is live when it is used, too.
 
 mod reuse;
 
 use super::GpuPass;
 use crate::error::Error;
-use crate::gpu::{Facts, GpuOptions, GpuTarget};
+use crate::gpu::{Facts, GpuOptions, GpuTarget, Reuse};
 use crate::ktg::{Block, Func, GpuOp, Kind, Type};
 use crate::lower::gpu::{scratch_bytes, scratch_of_all};
 use kcc_dsl::ir::{OpKind, ValueId};
@@ -82,7 +82,8 @@ fn run(func: &mut Func, target: &dyn GpuTarget, options: &GpuOptions) -> Result<
     }
     place(&mut walk.buffers);
     let mut total = walk.buffers.iter().map(|b| b.offset + b.bytes).max().unwrap_or(0);
-    if reuse::applies(facts, options.reuse) && !walk.scratch.is_empty() && !has_roles(func) {
+    let last = options.reuse == Reuse::Scratch && reuse::applies(facts, options.reuse);
+    if last && !walk.scratch.is_empty() && !has_roles(func) {
         let bytes = scratch_of_all(func, facts);
         let live = walk.buffers.iter().filter(|b| walk.scratch.iter().any(|p| b.lives((*p, *p))));
         let offset = lowest(live, bytes, SMALL_ALIGN);

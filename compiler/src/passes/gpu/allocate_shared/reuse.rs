@@ -51,7 +51,7 @@ pub(super) fn run(func: &mut Func, target: &dyn GpuTarget, reuse: Reuse) -> Resu
         b.keep(Op { kind: Kind::Gpu(GpuOp::LoadShared), operands: vec![s], ..op });
         Ok(())
     })?;
-    if reuse == Reuse::Stores {
+    if reuse >= Reuse::Stores {
         sink(&mut func.body);
     }
     Ok(())
