@@ -19,15 +19,6 @@ impl Lower<'_> {
             self.set(r, held);
             return Ok(());
         }
-        let last = usize::from(axis) + 1 == t.rank();
-        if what == ReduceOp::Sum
-            && last
-            && let Some(held) = self.wide_sum(x, &out.with_elem(Elem::F32))?
-        {
-            let held = self.back(held, r)?;
-            self.set(r, held);
-            return Ok(());
-        }
         let held = match (t.elem, what) {
             (e, ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min) if e.is_float() => {
                 let b = self.as_f32(x)?;
@@ -108,7 +99,7 @@ impl Lower<'_> {
     }
 
     /// `a = op(a, b)` over `n` elements.
-    pub(super) fn at_span(&mut self, op: Binary, a: Local, b: Local, n: i64) {
+    fn at_span(&mut self, op: Binary, a: Local, b: Local, n: i64) {
         self.issue(VBinary {
             op,
             elem: Elem::F32,
@@ -122,7 +113,7 @@ impl Lower<'_> {
         });
     }
 
-    pub(super) fn fold_rows(
+    fn fold_rows(
         &mut self,
         ((mut work, mut wp), (mut from, mut fp)): ((u32, i64), (u32, i64)),
         t: &TileType,

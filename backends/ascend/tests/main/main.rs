@@ -9,7 +9,6 @@ mod listed;
 mod mutate;
 mod not_a_number;
 mod passes;
-mod predictions;
 mod products;
 mod random;
 mod refused;
