@@ -5,11 +5,11 @@
 //! ```text
 //!          a                            b                            acc register r
 //! MFMA     row l % 16, k d·(l/16) + i   k d·(l/16) + i, col l % 16   row l % 16, col 4·(l/16) + r
-//! WMMA     row l % 16, k i              k i, col l % 16              row 2r + l/16, col l % 16
+//! WMMA     row l % 16, k i              k i, col l % 16              row l % 16, col 2r + l/16
 //! ```
-//! MFMA computes the product's transpose, `bᵀ·aᵀ`: what the manual calls its first operand is `b`. So a lane holds neighbours
-//! along a row, which memory takes at once, reductions along rows stay in a lane, and the sums lie as the next product's
-//! left operand does, where `d` is 4.
+//! Both compute the product's transpose, `bᵀ·aᵀ`: what the manual calls its first operand is `b`. So a lane holds much of one
+//! row, reductions along rows stay in a lane or two, and the sums lie as the next product's left operand does (MFMA, where `d`
+//! is 4) or are one exchange between two lanes away from it (WMMA); memory takes neighbours along a row at once.
 //!
 //! `f8f6f4` products of 8-bit elements take two runs: of a lane's 32 elements the first 16 lie at k 16·(l/16) + i, the others 64 behind
 //! them. A scale belongs to 32 neighbours along k: lane `l` holds that of row (or column) l % 16 and run l/16. Both formats are named by
@@ -215,13 +215,14 @@ impl Product {
     }
 
     fn sums_layout(&self) -> Result<Linear, LayoutError> {
-        let (mut lanes, registers);
+        let mut lanes = sixteen(0);
+        let registers;
         if self.is_wmma() {
-            (lanes, registers) = (sixteen(1), steps(0, 2, 16));
-            lanes.push([1, 0, 0]);
+            lanes.push([0, 1, 0]);
+            registers = steps(1, 2, 16);
         } else {
-            (lanes, registers) = (sixteen(0), steps(1, 1, 4));
             lanes.extend(steps(1, 4, 16));
+            registers = steps(1, 1, 4);
         }
         Linear::new(&[16, 16], [(Dim::Register, &registers[..]), (Dim::Lane, &lanes)])
     }
@@ -250,8 +251,7 @@ impl Product {
 
     /// Writes one instruction.
     fn one(&self, e: &mut Emit, a: &[V], b: &[V], sums: V, scales: Option<[V; 2]>) -> V {
-        let (first, second) = if self.is_wmma() { (a, b) } else { (b, a) };
-        let (x, y) = (self.operand(e, first), self.operand(e, second));
+        let (x, y) = (self.operand(e, b), self.operand(e, a));
         let types = format!("{}, {}, {}", x.ty, y.ty, sums.ty);
         let name = self.name.split('/').next().unwrap_or(self.name);
         let text = if self.is_wmma() {
@@ -309,7 +309,7 @@ mod tests {
                 }
                 for r in 0..256 / lanes {
                     let (m, n) =
-                        if p.is_wmma() { (2 * r + l / 16, l % 16) } else { (l % 16, 4 * (l / 16) + r) };
+                        if p.is_wmma() { (l % 16, 2 * r + l / 16) } else { (l % 16, 4 * (l / 16) + r) };
                     assert_eq!(row.acc_layout.at(r, l, 0), [m, n, 0], "{}", p.name);
                     seen.insert((m, n));
                 }

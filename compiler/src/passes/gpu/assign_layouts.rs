@@ -11,6 +11,7 @@
 mod choose;
 mod classes;
 mod relate;
+mod stored;
 mod versions;
 
 pub use choose::blocked;

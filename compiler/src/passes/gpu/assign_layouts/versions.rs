@@ -4,6 +4,7 @@
 
 use super::classes::{Classes, is_elementwise, shape};
 use super::relate::{axis_of, operand_layout};
+use super::stored::stored;
 use super::{choose, result_layout};
 use crate::error::{Error, bug};
 use crate::gpu::Facts;
@@ -151,6 +152,16 @@ impl Versions<'_> {
         self.want(v, &natural, loc)
     }
 
+    /// The same, as it is stored.
+    fn to_store(&mut self, v: ValueId, loc: LocId) -> Result<ValueId, Error> {
+        let v = self.any(v, loc)?;
+        let bytes = self.func.ty(v).tile().map_or(0, |t| t.elem.bytes() as u32);
+        match self.layout(v).and_then(|l| stored(&l, bytes)) {
+            Some(l) => self.want(v, &Arc::new(l), loc),
+            None => Ok(v),
+        }
+    }
+
     fn like(&mut self, v: ValueId, other: ValueId, loc: LocId) -> Result<ValueId, Error> {
         match self.layout(other) {
             Some(l) => self.want(v, &l, loc),
@@ -226,10 +237,10 @@ impl Versions<'_> {
             }
             Kind::Tile(OpKind::Store { .. }) => {
                 let last = op.operands.len() - 1;
-                op.operands[last] = self.any(op.operands[last], loc)?;
+                op.operands[last] = self.to_store(op.operands[last], loc)?;
             }
             Kind::Tile(OpKind::StoreRows { .. }) => {
-                op.operands[3] = self.any(op.operands[3], loc)?;
+                op.operands[3] = self.to_store(op.operands[3], loc)?;
                 if let Some(l) = self.layout(op.operands[3]) {
                     let rows = shape(self.func, op.operands[1])[0];
                     let rows = Arc::new(axis_of(&l, 0, rows)?);
