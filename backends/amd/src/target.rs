@@ -43,7 +43,11 @@ const OPTIMISE_32: &str = optimise!("separate-const-offset-from-gep,early-cse");
 
 /// Lowering makes accesses as wide as they can be: what joins them finds arguments only, and then keeps eight words of them in scalar registers
 /// where one is used. Addresses are seen to above.
-const GENERATOR: &[&str] = &["-amdgpu-load-store-vectorizer=0", "-amdgpu-scalar-ir-passes=0"];
+///
+/// No instruction sinks into a branch: WMMA, `v_mfma_scale` and DPP read or write lanes that are not active there, and are not marked
+/// so before LLVM 23 (llvm/llvm-project pull requests 165602, 178314, 178627, 183334).
+const GENERATOR: &[&str] =
+    &["-amdgpu-load-store-vectorizer=0", "-amdgpu-scalar-ir-passes=0", "-disable-machine-sink"];
 
 /// Code objects of version 5: the newest that every supported release of HIP loads.
 const ABI: &str =

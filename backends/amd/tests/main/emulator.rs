@@ -47,6 +47,12 @@ fn reads_of_lds_stay_before_the_barrier_that_ends_them() {
     }
 }
 
+#[test]
+fn products_stay_out_of_branches_that_only_some_lanes_take() {
+    // The last results of this seed are stored by some of the lanes, and products write the registers of all.
+    products::check(14..15, &open("amd:gfx1100"));
+}
+
 /// Waits and barriers of a product's code, dropped one at a time: those that neither a fault nor another result shows.
 fn unnoticed(chip: &str) -> (usize, Vec<String>) {
     let target = open(&format!("amd:{chip}"));
@@ -83,7 +89,7 @@ fn unnoticed(chip: &str) -> (usize, Vec<String>) {
 fn dropped_waits_and_barriers_of_a_product_are_noticed() {
     // Of so many, so few are not missed: one waits for an argument that only larger grids read, and on CDNA LLVM waits twice in a row, where
     // either wait is enough.
-    for (chip, all, most) in [("gfx90a", 13, 2), ("gfx942", 13, 2), ("gfx950", 13, 2), ("gfx1100", 13, 1)] {
+    for (chip, all, most) in [("gfx90a", 12, 2), ("gfx942", 12, 2), ("gfx950", 12, 2), ("gfx1100", 12, 1)] {
         let (sites, left) = unnoticed(chip);
         assert!(
             sites >= all && left.len() <= most,
