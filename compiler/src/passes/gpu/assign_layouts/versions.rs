@@ -153,7 +153,7 @@ impl Versions<'_> {
     }
 
     /// The same, as it is stored.
-    fn to_store(&mut self, v: ValueId, loc: LocId) -> Result<ValueId, Error> {
+    fn for_store(&mut self, v: ValueId, loc: LocId) -> Result<ValueId, Error> {
         let v = self.any(v, loc)?;
         let bytes = self.func.ty(v).tile().map_or(0, |t| t.elem.bytes() as u32);
         match self.layout(v).and_then(|l| stored(&l, bytes)) {
@@ -237,10 +237,10 @@ impl Versions<'_> {
             }
             Kind::Tile(OpKind::Store { .. }) => {
                 let last = op.operands.len() - 1;
-                op.operands[last] = self.to_store(op.operands[last], loc)?;
+                op.operands[last] = self.for_store(op.operands[last], loc)?;
             }
             Kind::Tile(OpKind::StoreRows { .. }) => {
-                op.operands[3] = self.to_store(op.operands[3], loc)?;
+                op.operands[3] = self.for_store(op.operands[3], loc)?;
                 if let Some(l) = self.layout(op.operands[3]) {
                     let rows = shape(self.func, op.operands[1])[0];
                     let rows = Arc::new(axis_of(&l, 0, rows)?);
