@@ -216,14 +216,13 @@ impl Product {
 
     fn sums_layout(&self) -> Result<Linear, LayoutError> {
         let mut lanes = sixteen(0);
-        let registers;
-        if self.is_wmma() {
+        let registers = if self.is_wmma() {
             lanes.push([0, 1, 0]);
-            registers = steps(1, 2, 16);
+            steps(1, 2, 16)
         } else {
             lanes.extend(steps(1, 4, 16));
-            registers = steps(1, 1, 4);
-        }
+            steps(1, 1, 4)
+        };
         Linear::new(&[16, 16], [(Dim::Register, &registers[..]), (Dim::Lane, &lanes)])
     }
 
