@@ -33,8 +33,8 @@ pub(super) fn stored(layout: &Linear, element_bytes: u32) -> Option<Linear> {
     // Lanes get the steps from `end` on, as far as registers have them, registers those from one on.
     let mut from = 1;
     while from < run {
-        let far = std::iter::successors(Some(end), |s| Some(s / 2))
-            .find_map(|s| among(&registers, s).filter(|_| s >= run));
+        let mut steps = std::iter::successors(Some(end), |s| Some(s / 2)).take_while(|s| *s >= run);
+        let far = steps.find_map(|s| among(&registers, s));
         let near = among(&lanes, from);
         let (Some(far), Some(near)) = (far, near) else { break };
         std::mem::swap(&mut registers[far], &mut lanes[near]);
@@ -72,6 +72,8 @@ mod tests {
         assert_eq!(stored(&narrow, 2), Some(row(&[1], &[2])));
         let two = row(&[4, 8, 16, 32], &[1, 2]);
         assert_eq!(stored(&two, 2), Some(row(&[1, 2, 4, 32], &[8, 16])));
+        let few = row(&[4], &[1, 2]);
+        assert_eq!(stored(&few, 2), Some(row(&[1], &[4, 2])));
     }
 
     #[test]
