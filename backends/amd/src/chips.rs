@@ -167,6 +167,7 @@ impl Chip {
             schedulers: self.simds,
             clusters: false,
             bulk_copy: false,
+            twin_operands: self.matrix == Matrix::Wmma,
             pairs_f32: self.pairs_f32,
         }
     }

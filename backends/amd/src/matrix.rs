@@ -226,6 +226,12 @@ impl Product {
         Linear::new(&[16, 16], [(Dim::Register, &registers[..]), (Dim::Lane, &lanes)])
     }
 
+    /// Whether LLVM moves it into a branch that only some lanes take, though it writes the registers of all: before LLVM 23 these are not
+    /// marked as convergent (llvm/llvm-project pull requests 165602, 178314, 178627).
+    pub(crate) fn sinks(&self, scaled: bool) -> bool {
+        self.is_wmma() || self.runs && scaled
+    }
+
     /// Words as the operand that the dialect takes.
     fn operand(&self, e: &mut Emit, words: &[V]) -> V {
         let (k, count) = self.takes;
@@ -239,7 +245,7 @@ impl Product {
 
     /// Writes `a · b + acc`.
     pub(crate) fn emit(&self, e: &mut Emit, given: Fragments<'_>) -> Vec<V> {
-        let Fragments { a, b, acc, scales } = given;
+        let Fragments { a, b, acc, scales, .. } = given;
         let mut sums = e.vector(acc);
         let each = (a.len() / self.times as usize).max(1);
         for (a, b) in a.chunks(each).zip(b.chunks(each)) {

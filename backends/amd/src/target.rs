@@ -43,11 +43,7 @@ const OPTIMISE_32: &str = optimise!("separate-const-offset-from-gep,early-cse");
 
 /// Lowering makes accesses as wide as they can be: what joins them finds arguments only, and then keeps eight words of them in scalar registers
 /// where one is used. Addresses are seen to above.
-///
-/// No instruction sinks into a branch: WMMA, `v_mfma_scale` and DPP read or write lanes that are not active there, and are not marked
-/// so before LLVM 23 (llvm/llvm-project pull requests 165602, 178314, 178627, 183334).
-const GENERATOR: &[&str] =
-    &["-amdgpu-load-store-vectorizer=0", "-amdgpu-scalar-ir-passes=0", "-disable-machine-sink"];
+const GENERATOR: &[&str] = &["-amdgpu-load-store-vectorizer=0", "-amdgpu-scalar-ir-passes=0"];
 
 /// Code objects of version 5: the newest that every supported release of HIP loads.
 const ABI: &str =
@@ -78,6 +74,17 @@ impl Amd {
             device,
         })
     }
+}
+
+/// The same sums, where they are: no later pass moves what gave them into a branch behind.
+///
+/// Assembly without a text that is convergent, as the translation from MLIR marks all of it, and without side effects, so that other
+/// instructions pass it.
+fn anchored(e: &mut Emit, sums: &[V]) -> Vec<V> {
+    let whole = e.vector(sums);
+    let text = format!("llvm.inline_asm asm_dialect = att \"\", \"=v,0\" {whole} : ({0}) -> {0}", whole.ty);
+    let kept = e.here(whole.ty, text);
+    (0..sums.len()).map(|i| e.extract(kept, i)).collect()
 }
 
 impl Amd {
@@ -335,7 +342,9 @@ impl GpuTarget for Amd {
     fn mma(&self, e: &mut Emit, row: &MmaRow, given: Fragments<'_>) -> Result<Vec<V>, Error> {
         let own = matrix::named(&row.name);
         let own = own.ok_or_else(|| bug(format!("{} has no `{}`", self.full, row.name)))?;
-        Ok(own.emit(e, given))
+        let sinks = self.device && given.last && own.sinks(given.scales.is_some());
+        let sums = own.emit(e, given);
+        Ok(if sinks { anchored(e, &sums) } else { sums })
     }
 
     fn sync_scope(&self, scope: Scope) -> &'static str {

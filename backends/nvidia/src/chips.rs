@@ -75,6 +75,7 @@ impl Chip {
             async_copy: true,
             direct_copy: 0,
             bulk_copy: self.capability >= 90,
+            twin_operands: false,
             pairs_f32: false,
             wide_mma: self.wide_mma,
             schedulers: 0,

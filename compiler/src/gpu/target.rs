@@ -43,6 +43,8 @@ pub struct Facts {
     /// Units that issue instructions, each for its own warps of a block: with twice as many warps each has two, and keeps both its matrix unit
     /// and memory busy where one computes while the other reads. 0: nobody looks after that.
     pub schedulers: u32,
+    /// Operands of products lie in both halves of a warp, so that a thread has twice as much of them.
+    pub twin_operands: bool,
     /// One instruction adds, multiplies, or both, two `f32` of a thread with two others.
     pub pairs_f32: bool,
     /// Largest access of global memory by one thread, in bytes.
@@ -106,6 +108,8 @@ pub struct Fragments<'f> {
     pub acc: &'f [V],
     /// Scales of `a` and of `b`, where the row has them: the `s` of `2^(s - 127)` as `i32`.
     pub scales: Option<[V; 2]>,
+    /// No other product adds to the result before it is used.
+    pub last: bool,
 }
 
 /// Elements along the depth that share a scale (`dot_scaled`).

@@ -56,9 +56,10 @@ pub fn warps_for(kernel: &Kernel, facts: &Facts) -> u32 {
     });
     let per_warp = PER_THREAD * facts.lanes as usize;
     let warps = largest.div_ceil(per_warp).next_power_of_two() as u32;
+    let large = if facts.twin_operands { 8192 } else { 16384 };
     match (dots, largest) {
         // Products want four warps at least, and eight for large accumulators.
-        (true, 0..=16383) => 4,
+        (true, _) if largest < large => 4,
         (true, _) => 8,
         (false, 0..=16384) => warps.clamp(1, 8),
         (false, _) => 16,

@@ -184,8 +184,9 @@ impl Lower<'_> {
                         Some([of_a, of_b]) => Some([of_a.of(batch, m, run)?, of_b.of(batch, run, n)?]),
                         None => None,
                     };
-                    let out =
-                        target.mma(&mut self.e, row, Fragments { a: &a, b: &b, acc: &c, scales: scale })?;
+                    let last = step + row.k as usize >= to;
+                    let given = Fragments { a: &a, b: &b, acc: &c, scales: scale, last };
+                    let out = target.mma(&mut self.e, row, given)?;
                     // Registers that wrap around hold the same sum: the first one counts.
                     for (r, v) in into.iter().zip(&out).rev() {
                         sums[*r] = *v;
