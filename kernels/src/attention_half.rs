@@ -51,7 +51,7 @@ fn attend<
     let alpha = ((max - base) * scale.to::<f32>()).exp();
     let sum = sum * alpha + p.to::<f32>().sum_rows();
     let acc = if HALF_SUMS {
-        halved(dot(p.to::<T>(), v)).to::<f32>() + acc * alpha.col()
+        acc.fma(alpha.col().broadcast(), halved(dot(p.to::<T>(), v)).to())
     } else {
         dot_acc(p.to::<T>(), v, acc * alpha.col())
     };

@@ -60,7 +60,7 @@ pub fn compile_by(
 }
 
 /// Into how many parts rows may go.
-const PARTS: [usize; 4] = [2, 4, 8, 16];
+const PARTS: [usize; 5] = [1, 2, 4, 8, 16];
 
 /// The program of a kernel; where tiles take too much room, with rows in parts.
 fn lowered(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<(Program, Hints), Error> {
@@ -68,18 +68,29 @@ fn lowered(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<(Program, H
     let kernel = woven.as_ref().unwrap_or(kernel);
     let narrow = lower::narrow_products::run(kernel);
     let kernel = narrow.as_ref().unwrap_or(kernel);
-    let whole = lower::lower(kernel, args, chip.name)?;
-    if fits(&whole.0, chip) {
-        return Ok(whole);
-    }
+    let wide = lower::wide_sums::run(kernel);
+    let kernel = wide.as_ref().unwrap_or(kernel);
+    let mut whole = None;
     for parts in PARTS {
-        let Some(k) = lower::row_parts::run(kernel, parts) else { break };
-        let program = lower::lower(&k, args, chip.name)?;
-        if fits(&program.0, chip) {
-            return Ok(program);
+        let parted = if parts > 1 { lower::row_parts::run(kernel, parts) } else { Some(kernel.clone()) };
+        let Some(kernel) = parted else { break };
+        for plan in lower::Plan::ALL {
+            let program = lower::lower(&kernel, args, chip, plan)?;
+            if fits(&program.0, chip) {
+                return Ok(program);
+            }
+            // Without a skewed loop there is nothing to plan.
+            let skewed = !program.1.heads.is_empty();
+            whole.get_or_insert(program);
+            if !skewed {
+                break;
+            }
         }
     }
-    Ok(whole)
+    match whole {
+        Some(program) => Ok(program),
+        None => lower::lower(kernel, args, chip, lower::Plan::ALL[3]),
+    }
 }
 
 /// Whether there is room for a program's buffers.

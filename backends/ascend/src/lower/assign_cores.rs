@@ -11,6 +11,7 @@
 
 use super::skew::{self, Skew};
 use kcc_compiler::{Error, at};
+use kcc_davinci::Chip;
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::{BinaryOp, Block, Const, Elem, Kernel, Op, OpKind, TileType, Type, UnaryOp, ValueId};
 use std::collections::{HashMap, HashSet};
@@ -136,7 +137,7 @@ fn single(kernel: &Kernel) -> HashSet<ValueId> {
 }
 
 /// The assignment, or nothing for a kernel without products.
-pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Error> {
+pub(super) fn run(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<Option<Cores>, Error> {
     if !has_product(&kernel.body) {
         return Ok(None);
     }
@@ -152,7 +153,7 @@ pub(super) fn run(kernel: &Kernel, args: &[ArgSpec]) -> Result<Option<Cores>, Er
     });
     facts.chains(&kernel.body, &mut cores);
     facts.products(&kernel.body, &mut cores)?;
-    facts.skews(&kernel.body, &mut cores);
+    facts.skews(&kernel.body, chip, &mut cores);
     quiet(&kernel.body, &mut cores);
     facts.leave(&mut cores);
     Ok(Some(cores))
@@ -402,13 +403,13 @@ impl<'k> Facts<'k> {
     }
 
     /// Loops in which the cube core may run ahead.
-    fn skews(&self, b: &Block, cores: &mut Cores) {
+    fn skews(&self, b: &Block, chip: &Chip, cores: &mut Cores) {
         for op in &b.ops {
             for r in &op.regions {
-                self.skews(r, cores);
+                self.skews(r, chip, cores);
             }
             let OpKind::For { .. } = op.kind else { continue };
-            if let Some(mut s) = skew::find(self.kernel, cores, op) {
+            if let Some(mut s) = skew::find(self.kernel, cores, op, chip) {
                 let bytes = |v: ValueId| self.tile(v).map_or(0, |t| t.len() * t.elem.bytes()) as u64;
                 let Cores { workspace, products, .. } = cores;
                 skew::exchange(&mut s, products, bytes, &mut |n| {

@@ -252,6 +252,15 @@ impl Lower<'_> {
             }
             OpKind::Fma => {
                 let t = self.like(r, Elem::F32)?;
+                if let (Held::Tile(a), Held::Rows(by)) =
+                    (self.get(op.operands[0])?, self.get(op.operands[1])?)
+                    && t.elem == self.elem(r)
+                    && self.own(op.operands[0], r)
+                {
+                    let c = self.as_f32(op.operands[2])?;
+                    self.scale_rows_and_add(a, by, c, &t);
+                    return Ok(Held::Tile(a));
+                }
                 if let (Held::Splat(s), Held::Rows(rows)) =
                     (self.get(op.operands[1])?, self.get(op.operands[2])?)
                     && self.elem(op.operands[2]) == Elem::F32
@@ -280,7 +289,7 @@ impl Lower<'_> {
             OpKind::Bitcast => match self.get(op.operands[0])? {
                 // The same bytes, read as another type.
                 Held::Tile(b) if self.tile(op.operands[0])?.elem.bytes() == to.bytes() => Ok(Held::Tile(b)),
-                Held::Splat(_) | Held::Rows(_) | Held::Scaled(..) => {
+                Held::Splat(_) | Held::Rows(_) | Held::Scaled(..) | Held::Along(..) => {
                     Ok(Held::Tile(self.in_buffer(op.operands[0])?))
                 }
                 _ => Err(self.bug("a bitcast between widths")),
@@ -518,6 +527,9 @@ impl Lower<'_> {
             }
             let b = self.as_f32(y)?;
             return Ok(Held::Tile(self.compare(op, a, b, &wide)));
+        }
+        if let Some(mask) = self.compare_along(c, x, y)? {
+            return Ok(Held::Tile(mask));
         }
         let (a, b) = (self.in_buffer(x)?, self.in_buffer(y)?);
         if t.elem == Elem::Bool {

@@ -14,10 +14,12 @@
 mod assign_cores;
 mod casts;
 mod control;
+mod depth;
 mod elements;
 mod elementwise;
 mod halves;
 mod indexed;
+mod masks;
 mod math;
 mod memory;
 mod move_rows;
@@ -36,16 +38,19 @@ mod tell;
 mod uses;
 mod values;
 pub(crate) mod weave;
+pub(crate) mod wide_sums;
 mod widen;
 
 use crate::passes::order::{Answer, Hints};
 use assign_cores::Cores;
 use kcc_compiler::{Error, at};
+use kcc_davinci::Chip;
 use kcc_davinci::ir::*;
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::{
     BinaryOp, Block, Const, Elem, Kernel, LocId, Op, OpKind, ParamKind, TileType, Type, ValueId,
 };
+pub(crate) use skew::Plan;
 use std::collections::{HashMap, HashSet};
 use values::{Held, ViewValue};
 
@@ -53,9 +58,9 @@ use values::{Held, ViewValue};
 pub(crate) const BLOCK: i64 = 32;
 
 /// What a flag that a core waits for says of the flags that it raised.
-fn answers(cores: &Cores) -> Vec<(CoreKind, Answer)> {
+fn answers(cores: &Cores, plan: Plan) -> Vec<(CoreKind, Answer)> {
     let mut all = products::answers();
-    let skewed: Vec<Vec<(CoreKind, Answer)>> = cores.skews.values().map(skew::answers).collect();
+    let skewed: Vec<Vec<(CoreKind, Answer)>> = cores.skews.values().map(|s| skew::answers(s, plan)).collect();
     // Loops that use flags differently say nothing.
     if skewed.windows(2).all(|w| w[0] == w[1]) {
         all.extend(skewed.into_iter().next().unwrap_or_default());
@@ -64,9 +69,14 @@ fn answers(cores: &Cores) -> Vec<(CoreKind, Answer)> {
 }
 
 /// Lowers a kernel.
-pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<(Program, Hints), Error> {
+pub(crate) fn lower(
+    kernel: &Kernel,
+    args: &[ArgSpec],
+    chip: &Chip,
+    plan: Plan,
+) -> Result<(Program, Hints), Error> {
     let kernel = &widen::run(&orient::run(kernel, args));
-    let cores = assign_cores::run(kernel, args)?;
+    let cores = assign_cores::run(kernel, args, chip)?;
     let mut l = Lower {
         uses: uses::Uses::of(kernel),
         spread: not_a_number::run(kernel),
@@ -92,6 +102,12 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<(Pr
         loc: LocId(0),
         constants: HashMap::new(),
         heads: Vec::new(),
+        tails: Vec::new(),
+        brought: HashMap::new(),
+        plan,
+        turned: None,
+        fetched: HashMap::new(),
+        ring: None,
     };
     l.program()?;
     let vector = l.stack.pop();
@@ -107,10 +123,15 @@ pub(crate) fn lower(kernel: &Kernel, args: &[ArgSpec], chip: &str) -> Result<(Pr
         l.program()?;
         cube = l.stack.pop();
     }
-    let hints = Hints { answers: cores.as_ref().map(answers).unwrap_or_default(), heads: l.heads };
+    let hints = Hints {
+        answers: cores.as_ref().map(|c| answers(c, plan)).unwrap_or_default(),
+        heads: l.heads,
+        tails: l.tails,
+        says: cores.as_ref().map(|c| skew::says(c.skews.values(), plan)).unwrap_or_default(),
+    };
     let program = Program {
         name: kernel.symbol(),
-        chip: chip.to_owned(),
+        chip: chip.name.to_owned(),
         params: kernel.params.clone(),
         buffers: l.buffers,
         workspace: cores.as_ref().map_or(0, |c| c.workspace),
@@ -194,8 +215,20 @@ pub(super) struct Lower<'k> {
     pub loc: LocId,
     /// Registers that hold dims and strides, read once.
     constants: HashMap<Scalar, Val>,
-    /// Conditions of skewed loops' heads.
-    heads: Vec<(CoreKind, Reg)>,
+    /// Conditions of skewed loops' heads, and in how many of the last turns they are false.
+    heads: Vec<(CoreKind, Reg, usize)>,
+    /// Those that are false in the first turn.
+    tails: Vec<(CoreKind, Reg)>,
+    /// Operands of late products that are in L1 already.
+    brought: HashMap<ValueId, products::Operands>,
+    /// What is done early in skewed loops.
+    plan: Plan,
+    /// Buffers of the first level that are filled in a turn of a skewed loop.
+    turned: Option<HashSet<u32>>,
+    /// Results that are on their way.
+    fetched: HashMap<ValueId, u32>,
+    /// Accumulators of a skewed loop.
+    ring: Option<products::Ring>,
 }
 
 /// Elements of a tile in its flat order, pitch included.

@@ -10,6 +10,7 @@
 //! vector, and a depth that is no multiple of a fractal's adds zeros.
 
 use super::assign_cores::{Chain, Operand, Product};
+use super::skew::Skew;
 use super::values::{Held, ViewValue};
 use super::{Lower, pitch, rows, width};
 use crate::passes::order::Answer;
@@ -55,6 +56,28 @@ pub(super) struct Fractals {
     pub swapped: bool,
 }
 
+/// A product's operands in L1.
+pub(super) struct Operands {
+    /// Of each product of its group: its matrices and their rows.
+    left: Vec<(ValueId, Vec<Fractals>, i64)>,
+    right: Vec<Fractals>,
+}
+
+/// Accumulators that the results of a turn take one after another.
+pub(super) struct Ring {
+    places: usize,
+    /// What each result of the turn took.
+    taken: Vec<Vec<u32>>,
+}
+
+/// Columns of products with so many rows that are computed at a time. In a skewed loop they are fewer: while one piece goes out, others
+/// are computed.
+fn columns(rows: &[i64], skewed: bool) -> i64 {
+    let all: i64 = rows.iter().map(|m| up(*m, 16)).sum();
+    let room = if skewed { SUMS / 2 } else { SUMS };
+    (room / (all * 4) / 16 * 16).max(16)
+}
+
 fn up(n: i64, to: i64) -> i64 {
     (n + to - 1) / to * to
 }
@@ -63,7 +86,6 @@ fn up(n: i64, to: i64) -> i64 {
 #[derive(Clone, Copy)]
 struct Extents {
     batches: i64,
-    m: i64,
     n: i64,
     k: i64,
     elem: Elem,
@@ -82,7 +104,6 @@ impl Lower<'_> {
         let r = a.rank();
         Ok(Extents {
             batches: a.shape[..r - 2].iter().product::<usize>() as i64,
-            m: a.shape[r - 2] as i64,
             k: a.shape[r - 1] as i64,
             n: b.shape[r - 1] as i64,
             elem: a.elem,
@@ -198,12 +219,28 @@ impl Lower<'_> {
 
     /// Waits for a result, and reads it.
     pub(super) fn receive(&mut self, v: ValueId, at: u64, acc: Option<ValueId>) -> Result<(), Error> {
+        if !self.fetched.contains_key(&v) {
+            self.await_result(v);
+        }
+        self.fetch(v, at, acc)
+    }
+
+    fn await_result(&mut self, v: ValueId) {
         match self.exchange(v) {
             Some(e) if e.opens => self.issue(CrossWait { flag: e.done }),
             Some(_) => {}
             None => self.await_results(v),
         }
-        self.fetch(v, at, acc)
+    }
+
+    /// In a skewed loop: waits for a result and has it copied in, before anything is done with it.
+    pub(super) fn fetch_early(&mut self, op: &Op) -> Result<(), Error> {
+        let v = op.results[0];
+        self.await_result(v);
+        let at = self.product(v)?.out;
+        let dst = self.copy_result(v, at)?;
+        self.fetched.insert(v, dst);
+        Ok(())
     }
 
     fn is_quiet(&self, v: ValueId) -> bool {
@@ -221,20 +258,10 @@ impl Lower<'_> {
     /// Reads a result from the workspace and adds what it was to be added to.
     pub(super) fn fetch(&mut self, v: ValueId, at: u64, acc: Option<ValueId>) -> Result<(), Error> {
         let t = self.tile(v)?.clone();
-        let slot = self.slot_of(v, true);
-        let (dst, src) = (self.buffer(&t), self.shared_rows(v, at, slot)?);
-        let w = t.elem.bytes() as i64;
-        let bytes = width(&t) * w;
-        self.issue(CopyIn {
-            dst: Local::new(dst, 0),
-            src,
-            elem: t.elem,
-            blocks: rows(&t).into(),
-            bytes: bytes.into(),
-            src_gap: 0.into(),
-            dst_gap: ((pitch(&t) * w - up(bytes, 32)) / 32).into(),
-            pad: None,
-        });
+        let dst = match self.fetched.remove(&v) {
+            Some(dst) => dst,
+            None => self.copy_result(v, at)?,
+        };
         match acc.map(|a| self.get(a)).transpose()? {
             None | Some(Held::Splat(Val::Const(0))) => {}
             Some(Held::Scaled(b, by)) => {
@@ -253,6 +280,26 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// A result from the workspace to a buffer.
+    fn copy_result(&mut self, v: ValueId, at: u64) -> Result<u32, Error> {
+        let t = self.tile(v)?.clone();
+        let slot = self.slot_of(v, true);
+        let (dst, src) = (self.buffer(&t), self.shared_rows(v, at, slot)?);
+        let w = t.elem.bytes() as i64;
+        let bytes = width(&t) * w;
+        self.issue(CopyIn {
+            dst: Local::new(dst, 0),
+            src,
+            elem: t.elem,
+            blocks: rows(&t).into(),
+            bytes: bytes.into(),
+            src_gap: 0.into(),
+            dst_gap: ((pitch(&t) * w - up(bytes, 32)) / 32).into(),
+            pad: None,
+        });
+        Ok(dst)
+    }
+
     // ---- the cube core -----------------------------------------------------------------------------------------
 
     fn cube_buffer(&mut self, space: Space, layout: Layout, elem: Elem, bytes: i64) -> u32 {
@@ -260,18 +307,29 @@ impl Lower<'_> {
         if let Some(b) = self.buffers.last_mut() {
             (b.space, b.layout) = (space, layout);
         }
+        if let (Space::L1, Some(turned)) = (space, &mut self.turned) {
+            turned.insert(id);
+        }
         id
     }
 
-    /// A product on the cube core.
-    pub(super) fn product_on_cube(&mut self, op: &Op) -> Result<(), Error> {
+    /// In a skewed loop: waits for a late product's operands and has them copied; what is loaded already is named.
+    pub(super) fn bring(&mut self, op: &Op) -> Result<(), Error> {
         let v = op.results[0];
-        let (p, x) = (self.product(v)?, self.extents(op)?);
+        if self.exchange(v).is_some_and(|e| e.closes) {
+            let x = self.extents(op)?;
+            let all = self.operands_of(v, x)?;
+            self.brought.insert(v, all);
+        }
+        Ok(())
+    }
+
+    /// Operands in L1, those of vector cores waited for.
+    fn operands_of(&mut self, v: ValueId, x: Extents) -> Result<Operands, Error> {
+        let p = self.product(v)?;
         let sent = p.a.workspace.is_some() || p.b.workspace.is_some();
         let exchange = self.exchange(v);
         match &exchange {
-            // It comes with the last one of its group.
-            Some(e) if !e.closes => return Ok(()),
             Some(e) => {
                 if let Some(flag) = e.ready {
                     self.issue(CrossWait { flag });
@@ -280,46 +338,93 @@ impl Lower<'_> {
             None if sent || p.chain.is_none() && !self.is_quiet(v) => self.issue(CrossWait { flag: READY }),
             None => {}
         }
-        let b_slot = self.slot_of(v, false);
-        let b = self.matrices(&p.b, x, b_slot)?;
+        let slot = self.slot_of(v, false);
+        let right = self.matrices(&p.b, x, slot)?;
+        // Rows of several products by the same right operand, or one product's matrices.
+        let mut left = Vec::new();
+        for member in exchange.map_or(vec![v], |e| e.group) {
+            let (q, t) = (self.product(member)?, self.tile(member)?);
+            let m = t.shape.iter().rev().nth(1).copied().unwrap_or(1) as i64;
+            let slot = self.slot_of(member, false);
+            left.push((member, self.matrices(&q.a, x, slot)?, m));
+        }
+        Ok(Operands { left, right })
+    }
+
+    /// A product on the cube core.
+    pub(super) fn product_on_cube(&mut self, op: &Op) -> Result<(), Error> {
+        let v = op.results[0];
+        let (p, x, exchange) = (self.product(v)?, self.extents(op)?, self.exchange(v));
+        if exchange.as_ref().is_some_and(|e| !e.closes) {
+            // It comes with the last one of its group.
+            return Ok(());
+        }
+        let o = match self.brought.remove(&v) {
+            Some(o) => o,
+            None => self.operands_of(v, x)?,
+        };
         if let Some(chain) = p.chain {
-            let a = self.matrices(&p.a, x, 0.into())?;
-            if sent {
+            if p.a.workspace.is_some() || p.b.workspace.is_some() {
                 self.raise(Pipe::Mte2, TAKEN);
             }
             let c = self.accumulators.get(&chain).copied();
             let c = c.ok_or_else(|| self.bug("no accumulators"))?;
-            self.multiply(&[(a[0], x.m, c)], b[0], x, (0, x.n), false);
+            for (_, a, m) in &o.left {
+                self.multiply(&[(a[0], *m, c)], o.right[0], x, (0, x.n), false);
+            }
             return Ok(());
         }
-        // Rows of several products by the same right operand, or one product's matrices.
-        let group = exchange.as_ref().map_or(vec![v], |e| e.group.clone());
-        let mut parts = Vec::new();
-        for member in group {
-            let (q, t) = (self.product(member)?, self.tile(member)?);
-            let (m, to) = (t.shape.iter().rev().nth(1).copied(), t.elem);
-            let y = Extents { m: m.unwrap_or(1) as i64, ..x };
-            let (taken, given) = (self.slot_of(member, false), self.slot_of(member, true));
-            parts.push((self.matrices(&q.a, y, taken)?, y.m, (q.out, to), given));
-        }
-        let all: i64 = parts.iter().map(|p| up(p.1, 16)).sum();
-        let columns = (SUMS / (all * 4) / 16 * 16).max(16);
-        for (i, b) in b.iter().enumerate() {
+        let rows: Vec<i64> = o.left.iter().map(|l| l.2).collect();
+        let columns = columns(&rows, exchange.is_some());
+        for (i, b) in o.right.iter().enumerate() {
             let mut first = 0;
             while first < x.n {
                 let n = columns.min(x.n - first);
+                let sums: Vec<u32> = rows.iter().map(|m| self.accumulator(*m, n, x.elem)).collect();
+                let sums = self.in_ring(sums);
                 let left: Vec<(Fractals, i64, u32)> =
-                    parts.iter().map(|p| (p.0[i], p.1, self.accumulator(p.1, n, x.elem))).collect();
+                    o.left.iter().zip(&sums).map(|((_, a, m), c)| (a[i], *m, *c)).collect();
                 self.multiply(&left, *b, x, (first, n), true);
-                for ((_, m, (out, to), given), (_, _, c)) in parts.iter().zip(&left) {
+                for ((member, _, m), c) in o.left.iter().zip(&sums) {
+                    let (out, to, slot) =
+                        (self.product(*member)?.out, self.tile(*member)?.elem, self.slot_of(*member, true));
                     let at = out + ((i as i64 * m * x.n + first) * to.bytes() as i64) as u64;
-                    self.out(*c, (at, *given), (*m, n, x.n), *to);
+                    self.out(*c, (at, slot), (*m, n, x.n), to);
                 }
                 first += n;
             }
         }
         self.raise(Pipe::Fix, exchange.map_or(DONE, |e| e.done));
         Ok(())
+    }
+
+    /// Starts a turn of a skewed loop: accumulators go round its results.
+    pub(super) fn start_ring(&mut self, s: &Skew) -> Result<(), Error> {
+        let (mut pieces, mut most) = (0, 1);
+        for group in s.groups() {
+            let tiles = group.iter().map(|v| self.tile(*v)).collect::<Result<Vec<_>, _>>()?;
+            let size = |t: &TileType, axis: usize| t.shape.get(axis).copied().unwrap_or(1) as i64;
+            let rows: Vec<i64> = tiles.iter().map(|t| size(t, 0)).collect();
+            let (columns, n) = (columns(&rows, true), tiles.first().map_or(1, |t| size(t, 1)));
+            pieces += (n + columns - 1) / columns;
+            most = most.max(rows.iter().map(|m| up(*m, 16)).sum::<i64>() * up(n.min(columns), 16) * 4);
+        }
+        let fit = (2 * SUMS / most).max(1);
+        // Each is taken again after as many others as can be, by the last ones and the next turn's first as well.
+        let places = (2..=fit).rev().find(|r| pieces % r == 0).unwrap_or(fit);
+        self.ring = Some(Ring { places: places as usize, taken: Vec::new() });
+        Ok(())
+    }
+
+    /// Accumulators, or those of the same size some results before.
+    fn in_ring(&mut self, sums: Vec<u32>) -> Vec<u32> {
+        let Some(ring) = &mut self.ring else { return sums };
+        let bytes =
+            |all: &[u32]| -> Vec<u32> { all.iter().map(|b| self.buffers[*b as usize].bytes).collect() };
+        let old = ring.taken.len().checked_sub(ring.places).map(|i| ring.taken[i].clone());
+        let sums = old.filter(|o| bytes(o) == bytes(&sums)).unwrap_or(sums);
+        ring.taken.push(sums.clone());
+        sums
     }
 
     fn accumulator(&mut self, m: i64, n: i64, elem: Elem) -> u32 {
@@ -513,7 +618,7 @@ impl Lower<'_> {
         init: bool,
     ) {
         let (n, d) = (up(n, 16), x.depth());
-        let (all_columns, column) = (up(x.n, 16) / 16, column / 16);
+        let column = column / 16;
         let w = x.elem.bytes() as i64;
         let all = up(x.k, d) / d;
         let rows: i64 = parts.iter().map(|p| up(p.1, 16)).sum();
@@ -522,30 +627,37 @@ impl Lower<'_> {
         let mut first = 0;
         while first < all {
             let k = most.min(all - first);
-            let mut right = 0;
-            for (at, (a, m, c)) in parts.iter().enumerate() {
+            // The smaller operand has more places in its memory: it comes first, while the other's place is still read.
+            let right_first = fnn < parts.first().map_or(0, |p| up(p.1, 16) / 16);
+            let mut right = None;
+            for (a, m, c) in parts {
                 let (m, fm) = (up(*m, 16), up(*m, 16) / 16);
-                let left = self.cube_buffer(Space::L0a, Layout::Zz, x.elem, fm * k * FRACTAL);
-                if at == 0 {
-                    right = self.cube_buffer(Space::L0b, Layout::Zn, x.elem, fnn * k * FRACTAL);
+                if right_first && right.is_none() {
+                    right = Some(self.right(b, x, (column, fnn), (first, k)));
                 }
+                let left = self.cube_buffer(Space::L0a, Layout::Zz, x.elem, fm * k * FRACTAL);
                 for i in 0..fm {
                     // Rows of fractals; a swapped matrix has its fractals the other way round and each transposed.
                     let (start, step) = if a.swapped { (i * all + first, 1) } else { (first * fm + i, fm) };
                     self.fractals(left, (i * k, start, k, step), *a, x.elem, a.swapped);
                 }
-                for i in 0..if at == 0 { k } else { 0 } {
-                    let (start, step) = if b.swapped {
-                        ((first + i) * all_columns + column, 1)
-                    } else {
-                        (column * all + first + i, all)
-                    };
-                    self.fractals(right, (i * fnn, start, fnn, step), b, x.elem, !b.swapped);
-                }
+                let right = *right.get_or_insert_with(|| self.right(b, x, (column, fnn), (first, k)));
                 self.mmad(*c, (left, right), (m, n, k * d), x.elem, init && first == 0);
             }
             first += k;
         }
+    }
+
+    /// A piece of a right operand: `n` columns of fractals, `k` of the depth.
+    fn right(&mut self, b: Fractals, x: Extents, (column, n): (i64, i64), (first, k): (i64, i64)) -> u32 {
+        let (columns, all) = (up(x.n, 16) / 16, up(x.k, x.depth()) / x.depth());
+        let right = self.cube_buffer(Space::L0b, Layout::Zn, x.elem, n * k * FRACTAL);
+        for i in 0..k {
+            let (start, step) =
+                if b.swapped { ((first + i) * columns + column, 1) } else { (column * all + first + i, all) };
+            self.fractals(right, (i * n, start, n, step), b, x.elem, !b.swapped);
+        }
+        right
     }
 
     /// `times` fractals from `start` on, `step` apart, to fractal `to` of an operand's memory.
@@ -558,7 +670,10 @@ impl Lower<'_> {
         transpose: bool,
     ) {
         let dst_local = Local::new(dst, to * FRACTAL);
-        let src = Local::new(src.buffer, src.offset);
+        // What was copied a turn before lies in the other slot: behind the buffer's bytes.
+        let turned = self.plan.copies_ahead && self.turned.as_ref().is_some_and(|t| t.contains(&src.buffer));
+        let other = if turned { i64::from(self.buffers[src.buffer as usize].bytes) } else { 0 };
+        let src = Local::new(src.buffer, src.offset + other);
         let (start, times, src_stride, dst_gap) = (start.into(), times.into(), step.into(), 0.into());
         self.issue(LoadData { dst: dst_local, src, elem, start, times, src_stride, dst_gap, transpose });
     }

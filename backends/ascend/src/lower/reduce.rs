@@ -19,6 +19,15 @@ impl Lower<'_> {
             self.set(r, held);
             return Ok(());
         }
+        let last = usize::from(axis) + 1 == t.rank();
+        if what == ReduceOp::Sum
+            && last
+            && let Some(held) = self.wide_sum(x, &out.with_elem(Elem::F32))?
+        {
+            let held = self.back(held, r)?;
+            self.set(r, held);
+            return Ok(());
+        }
         let held = match (t.elem, what) {
             (e, ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min) if e.is_float() => {
                 let b = self.as_f32(x)?;
@@ -99,7 +108,7 @@ impl Lower<'_> {
     }
 
     /// `a = op(a, b)` over `n` elements.
-    fn at_span(&mut self, op: Binary, a: Local, b: Local, n: i64) {
+    pub(super) fn at_span(&mut self, op: Binary, a: Local, b: Local, n: i64) {
         self.issue(VBinary {
             op,
             elem: Elem::F32,
@@ -113,7 +122,7 @@ impl Lower<'_> {
         });
     }
 
-    fn fold_rows(
+    pub(super) fn fold_rows(
         &mut self,
         ((mut work, mut wp), (mut from, mut fp)): ((u32, i64), (u32, i64)),
         t: &TileType,

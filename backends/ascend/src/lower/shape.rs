@@ -259,6 +259,13 @@ impl Lower<'_> {
         if rows_only && near && rows(&to) > 1 {
             return Ok(Held::Rows(self.blocks_of(b, &to)));
         }
+        if let (Elem::I32, [axis], 1, 2) = (from.elem, axes, from.rank(), to.rank())
+            && super::masks::large(&to)
+            && from.shape[0] == to.shape[usize::from(*axis)]
+        {
+            // A copy, since it may be spread later, when what it was made of has changed.
+            return Ok(Held::Along(self.duplicate(b, &from), *axis));
+        }
         if !matches!(from.elem.bytes(), 2 | 4) {
             return Err(
                 self.unsupported(format!("a broadcast of tiles of {}", from.elem), "convert to i32 first")
@@ -268,7 +275,13 @@ impl Lower<'_> {
     }
 
     /// Axis by axis, rows first: `from`'s rows are put where they belong, then each row's single element fills the row.
-    fn spread(&mut self, b: u32, from: &TileType, axes: &[u8], to: &TileType) -> Result<u32, Error> {
+    pub(super) fn spread(
+        &mut self,
+        b: u32,
+        from: &TileType,
+        axes: &[u8],
+        to: &TileType,
+    ) -> Result<u32, Error> {
         // The operand's extents under the result's axes.
         let rank = to.rank();
         let mut shape = vec![1; rank];
@@ -330,7 +343,7 @@ impl Lower<'_> {
     }
 
     /// A block of 32 bytes for each element of a vector, which has one for each row of `to`.
-    fn blocks_of(&mut self, b: u32, to: &TileType) -> u32 {
+    pub(super) fn blocks_of(&mut self, b: u32, to: &TileType) -> u32 {
         let (w, n) = (to.elem.bytes() as i64, up(rows(to), 8));
         let one = self.space(to.elem, n * 32);
         for first in (0..n / 8).step_by(255) {
@@ -353,7 +366,7 @@ impl Lower<'_> {
     }
 
     /// Copies for every 256 bytes of a row, all rows at once; `step` bytes from one's source to the next.
-    fn copy_pieces(&mut self, dst: u32, (src, stride, step): (u32, Stride, i64), to: &TileType) {
+    pub(super) fn copy_pieces(&mut self, dst: u32, (src, stride, step): (u32, Stride, i64), to: &TileType) {
         let (w, all) = (to.elem.bytes() as i64, rows(to));
         let wide = Stride { block: 1, repeat: (pitch(to) * w / 32) as u8 };
         for piece in 0..pitch(to) * w / 256 {

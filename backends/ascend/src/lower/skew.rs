@@ -5,26 +5,52 @@
 //! cube      QK 0    QK 1    QK 2    QK 3    …           early products: their operands come from memory
 //!                           PV 0    PV 1    …           late products: they wait for vector cores
 //! vector            S 0→P 0 S 1→P 1 S 2→P 2 S 3→P 3          the head of a turn
-//!                                           O 0     O 1     its tail: what depends on late products, [`BEHIND`] turns behind
+//!                                           O 0     O 1     its tail: what depends on late products, some turns behind
 //! ```
-//! Results of early products have [`AHEAD`] + 1 slots in the workspace, operands and results of late ones [`BEHIND`] + 1. Nothing else is
-//! needed to keep a slot from being overwritten too soon: that a late product's operand is there tells the cube core that
+//! How far the parts of a turn are apart is counted from what a turn costs ([`super::depth`]). Where there is room for it, operands are copied a turn
+//! before their products, so that copies go on beside products that are queued already ([`Plan::copies_ahead`]), and vector cores have a
+//! turn's results copied in before they compute ([`Plan::fetches`]).
+//!
+//! Results of early products have a slot more in the workspace than they are ahead, operands and results of late ones a slot more than tails are
+//! behind. Nothing else is needed to keep a slot from being overwritten too soon: that a late product's operand is there tells the cube core that
 //! the early results of that turn were read, and a tail that was gone through tells vector cores that the operand was.
 
 use super::Lower;
 use super::assign_cores::{Cores, Product};
 use super::control::Home;
+use super::depth::{Depth, Turn};
 use super::values::Held;
-use crate::passes::order::{Answer, DRAINED};
+use crate::passes::order::{Answer, Says};
 use kcc_compiler::Error;
+use kcc_davinci::Chip;
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::{Block, Elem, Kernel, Op, OpKind, ValueId};
 use std::collections::{HashMap, HashSet};
 
-/// Turns that early products run ahead of late ones.
-pub(crate) const AHEAD: i64 = DRAINED as i64;
-/// Turns that tails are behind.
-const BEHIND: i64 = DRAINED as i64;
+/// What is done early in skewed loops, at the cost of room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// The cube core has operands copied a turn before their products, to the other slot of their buffers.
+    pub copies_ahead: bool,
+    /// Vector cores have a turn's results copied in before they compute.
+    pub fetches: bool,
+}
+
+impl Plan {
+    /// All there are, the best first.
+    pub const ALL: [Plan; 4] = [
+        Plan { copies_ahead: true, fetches: true },
+        Plan { copies_ahead: false, fetches: true },
+        Plan { copies_ahead: true, fetches: false },
+        Plan { copies_ahead: false, fetches: false },
+    ];
+
+    /// Turns that copies are ahead of products.
+    fn ahead(self) -> usize {
+        usize::from(self.copies_ahead)
+    }
+}
+
 /// The first flag between cores that skewed loops use.
 const FIRST_FLAG: u8 = 3;
 /// Flags that products have.
@@ -50,6 +76,8 @@ pub(crate) struct Exchange {
 /// A skewed loop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Skew {
+    /// How far its parts are apart.
+    pub depth: Depth,
     early: HashSet<ValueId>,
     late: HashSet<ValueId>,
     /// Groups of each, in the order of their operations.
@@ -65,6 +93,11 @@ pub(crate) struct Skew {
 }
 
 impl Skew {
+    /// Products that are done together.
+    pub fn groups(&self) -> &[Vec<ValueId>] {
+        &self.groups
+    }
+
     /// What the head computes and the tail uses.
     pub fn crossing(&self) -> impl Iterator<Item = ValueId> + '_ {
         self.crossing.iter().copied()
@@ -82,10 +115,15 @@ fn again(kernel: &Kernel, cores: &Cores, op: &Op) -> bool {
 }
 
 /// The skew of a loop, if there is something to gain and nothing in the way.
-pub(super) fn find(kernel: &Kernel, cores: &Cores, op: &Op) -> Option<Skew> {
+pub(super) fn find(kernel: &Kernel, cores: &Cores, op: &Op, chip: &Chip) -> Option<Skew> {
     let region = &op.regions[0];
     let mut s = Skew::default();
     if op.results.iter().any(|r| cores.chains.contains_key(r)) {
+        return None;
+    }
+    // The cube core does a turn's parts one by one: what it would carry from turn to turn is in none of them.
+    let carried = |v: &ValueId| kernel.ty(*v).tile().is_none_or(|t| t.rank() == 0) && !cores.far.contains(v);
+    if region.args[1..].iter().any(carried) {
         return None;
     }
     let product = |v: &ValueId| cores.products.get(v);
@@ -217,7 +255,24 @@ pub(super) fn find(kernel: &Kernel, cores: &Cores, op: &Op) -> Option<Skew> {
             }
         }
     }
+    s.depth = depth(kernel, cores, op, &s, chip)?;
     Some(s)
+}
+
+/// How far the parts of a loop's turns are apart.
+fn depth(kernel: &Kernel, cores: &Cores, op: &Op, s: &Skew, chip: &Chip) -> Option<Depth> {
+    let tile = |v: ValueId| kernel.ty(v).tile();
+    let mut turn = Turn::default();
+    for o in op.regions[0].ops.iter().filter(|o| matches!(o.kind, OpKind::Dot { .. })) {
+        let r = o.results[0];
+        let early = tile(r).filter(|_| s.early.contains(&r));
+        turn.product(tile(o.operands[0])?, tile(o.operands[1])?, early);
+        let p = cores.products.get(&r)?;
+        for side in [&p.a, &p.b].into_iter().filter(|x| x.workspace.is_some()) {
+            turn.operand(tile(side.source)?);
+        }
+    }
+    Some(turn.depth(chip))
 }
 
 /// Gives a skewed loop's products flags, and slots in the workspace: `space` takes bytes and gives their place.
@@ -228,6 +283,7 @@ pub(super) fn exchange(
     space: &mut dyn FnMut(u64) -> u64,
 ) {
     let mut flag = FIRST_FLAG;
+    let depth = s.depth;
     for group in &s.groups {
         let late = s.late.contains(&group[0]);
         let (ready, done) = if late { (Some(flag), flag + 1) } else { (None, flag) };
@@ -235,7 +291,7 @@ pub(super) fn exchange(
         for (i, v) in group.iter().enumerate() {
             let Some(p) = products.get_mut(v) else { continue };
             let step = bytes(*v).next_multiple_of(512);
-            let slots = if late { BEHIND } else { AHEAD } as u64 + 1;
+            let slots = if late { depth.behind } else { depth.ahead } as u64 + 1;
             p.out = space(step * slots);
             let mut most = 0;
             for side in [&mut p.a, &mut p.b] {
@@ -256,20 +312,37 @@ pub(super) fn exchange(
 
 /// That a late operand is there says that the early results of its turn were read; that a late result is there, that its operand
 /// was.
-pub(super) fn answers(s: &Skew) -> Vec<(CoreKind, Answer)> {
+pub(super) fn answers(s: &Skew, plan: Plan) -> Vec<(CoreKind, Answer)> {
     let mut all = Vec::new();
     for late in s.exchange.values() {
         let Some(ready) = late.ready else { continue };
-        let own = Answer { waits: late.done, raises: ready, behind: BEHIND as usize };
+        // Where results are fetched first, late ones are waited for before the operands of the turn are sent.
+        let behind = s.depth.behind - usize::from(plan.fetches);
+        let own = Answer { waits: late.done, raises: ready, behind };
         all.push((CoreKind::Vector, own));
         for early in s.exchange.values().filter(|e| e.ready.is_none()) {
-            let seen = Answer { waits: ready, raises: early.done, behind: AHEAD as usize };
+            let seen = Answer { waits: ready, raises: early.done, behind: s.depth.ahead };
             all.push((CoreKind::Cube, seen));
         }
     }
     all.sort_by_key(|(k, a)| (*k, a.waits, a.raises));
     all.dedup();
     all
+}
+
+/// Flags of the cube core that say less than others: those of early results nothing of operands; those of late results, where copies
+/// are ahead, nothing of the next turn's, which are copied before.
+pub(super) fn says<'s>(all: impl Iterator<Item = &'s Skew> + Clone, plan: Plan) -> Vec<(CoreKind, u8, Says)> {
+    let late = if plan.copies_ahead { Says::Earlier } else { Says::All };
+    let of = |e: &Exchange| (e.done, if e.ready.is_none() { Says::Nothing } else { late });
+    let each = || all.clone().flat_map(|s| s.exchange.values()).map(of);
+    // A flag that loops use differently says all.
+    let alone = |(flag, says): &(u8, Says)| each().all(|(f, s)| f != *flag || s == *says);
+    let mut out: Vec<(CoreKind, u8, Says)> =
+        each().filter(alone).map(|(flag, says)| (CoreKind::Cube, flag, says)).collect();
+    out.sort_by_key(|s| s.1);
+    out.dedup();
+    out
 }
 
 /// Statements under a condition: each in a branch of its own, so that pipes stay apart and can be put in order. Fractals that are
@@ -312,6 +385,18 @@ pub(super) struct Lane {
     late: Val,
 }
 
+/// The turns of a skewed loop.
+#[derive(Clone, Copy)]
+struct Turns {
+    /// The number of a turn, a register.
+    turn: Val,
+    counter: Reg,
+    /// First counter, end, step.
+    bounds: (Val, Val, Val),
+    /// How far the last part is behind the first.
+    behind: usize,
+}
+
 impl Lower<'_> {
     /// Where the slot of a product's operand or result starts, from its first slot.
     pub(super) fn slot_of(&mut self, product: ValueId, result: bool) -> Val {
@@ -326,15 +411,17 @@ impl Lower<'_> {
         self.cores?.skews.values().find_map(|s| s.exchange.get(&product)).cloned()
     }
 
-    fn lane(&mut self, turn: Val, behind: i64) -> Lane {
-        let early = self.int(IntOp::Rem, turn, (AHEAD + 1).into());
+    /// The slots of the turn `behind` turns before.
+    fn lane(&mut self, s: &Skew, turn: Val, behind: i64) -> Lane {
         let t = self.int(IntOp::Sub, turn, behind.into());
-        Lane { early, late: self.int(IntOp::Rem, t, (BEHIND + 1).into()) }
+        let early = self.int(IntOp::Rem, t, (s.depth.ahead as i64 + 1).into());
+        Lane { early, late: self.int(IntOp::Rem, t, (s.depth.behind as i64 + 1).into()) }
     }
 
     /// A skewed loop.
     pub(super) fn loop_skewed(&mut self, op: &Op, s: &Skew) -> Result<(), Error> {
-        let behind = if self.core == CoreKind::Cube { AHEAD } else { BEHIND };
+        let vector = self.core == CoreKind::Vector;
+        let behind = if vector { s.depth.behind } else { s.depth.ahead + 2 * self.plan.ahead() };
         let bound = |l: &Self, i: usize| l.scalar(op.operands[i]);
         let (from, to, step) = (bound(self, 0)?, bound(self, 1)?, bound(self, 2)?);
         // Turns without a head there are in any case: what is done in them is known behind the loop.
@@ -342,10 +429,96 @@ impl Lower<'_> {
         let region = &op.regions[0];
         let homes: Vec<Home> = region.args[1..].iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?;
         self.settle_all(&homes, &op.operands[3..])?;
-        let vector = self.core == CoreKind::Vector;
+        let turn = self.variable(0.into());
+        let back = self.int(IntOp::Mul, step, (behind as i64).into());
+        let end = self.int(IntOp::Add, to, back);
+        let turns = Turns { turn: turn.into(), counter: self.reg(), bounds: (from, to, step), behind };
+        let body = if vector {
+            self.turn_beside_cube(op, s, &homes, turns)?
+        } else {
+            self.turn_on_cube(region, s, turns)?
+        };
+        let counter = turns.counter;
+        self.push(Stmt::For { counter, from, to: end, step, body });
+        self.dwell(&op.results, &homes);
+        Ok(())
+    }
+
+    /// Whether a part that is some turns behind is done in a turn, and the counter of its own turn. With `idle`, it is not done in so many
+    /// last turns.
+    fn stage(&mut self, t: Turns, behind: usize, idle: usize) -> (Val, Val) {
+        let (from, to, step) = t.bounds;
+        let back = self.int(IntOp::Mul, step, (behind as i64).into());
+        let own = self.int(IntOp::Sub, t.counter.into(), back);
+        let started = (behind > 0).then(|| self.int(IntOp::Le, from, own));
+        let open = (behind < t.behind).then(|| self.int(IntOp::Lt, own, to));
+        let condition = match (started, open) {
+            (Some(a), Some(b)) => self.int(IntOp::And, a, b),
+            (Some(c), None) | (None, Some(c)) => c,
+            (None, None) => 1.into(),
+        };
+        if let (Val::Reg(r), true) = (condition, idle > 0) {
+            self.heads.push((self.core, r, idle));
+        }
+        if let (Val::Reg(r), true) = (condition, behind > 0) {
+            self.tails.push((self.core, r));
+        }
+        (condition, own)
+    }
+
+    fn next_turn(&mut self, turn: Val) {
+        let next = self.int(IntOp::Add, turn, 1.into());
+        if let Val::Reg(to) = turn {
+            self.assign(to, Scalar::Move { value: next });
+        }
+        self.lane = None;
+    }
+
+    /// A turn on the cube core: copies and products of the head, then those of a tail. With [`Plan::copies_ahead`], copies are those of the
+    /// next turn's products.
+    fn turn_on_cube(&mut self, region: &Block, s: &Skew, t: Turns) -> Result<Vec<Stmt>, Error> {
+        let Some(cores) = self.cores else { return Ok(Vec::new()) };
+        self.open();
+        let (ahead, depth) = (self.plan.ahead(), s.depth.ahead);
+        let stages = [
+            (false, false, 0, depth + ahead),
+            (false, true, ahead, depth + ahead),
+            (true, false, ahead + depth, 0),
+            (true, true, 2 * ahead + depth, 0),
+        ];
+        self.start_ring(s)?;
+        self.turned = Some(HashSet::new());
+        for (late, products, behind, idle) in stages {
+            let (condition, own) = self.stage(t, behind, idle);
+            self.lane = Some(self.lane(s, t.turn, behind as i64));
+            self.open();
+            self.set(region.args[0], Held::Scalar(own));
+            for o in &region.ops {
+                self.loc = o.loc;
+                let of = |set: &HashSet<ValueId>| o.results.first().is_some_and(|r| set.contains(r));
+                let (mine, loads) = if late { (&s.late, &s.early_loads) } else { (&s.early, &s.late_loads) };
+                match o.kind {
+                    OpKind::Dot { .. } if !of(mine) => {}
+                    OpKind::Dot { .. } if products => self.op_on_cube(o, cores)?,
+                    OpKind::Dot { .. } => self.bring(o)?,
+                    _ if products || of(loads) => {}
+                    _ => self.op_on_cube(o, cores)?,
+                }
+            }
+            let part = self.close();
+            guarded(part, condition).into_iter().for_each(|s| self.push(s));
+        }
+        (self.ring, self.turned) = (None, None);
+        self.next_turn(t.turn);
+        Ok(self.close())
+    }
+
+    /// A turn on vector cores: the head, then the tail of an earlier turn.
+    fn turn_beside_cube(&mut self, op: &Op, s: &Skew, homes: &[Home], t: Turns) -> Result<Vec<Stmt>, Error> {
+        let region = &op.regions[0];
         // Homes of what crosses, the oldest turn's first.
         let mut saved: Vec<Vec<Home>> = Vec::new();
-        for _ in 0..if vector { BEHIND } else { 0 } {
+        for _ in 0..t.behind {
             saved.push(s.crossing.iter().map(|v| self.home(*v)).collect::<Result<_, _>>()?);
         }
         // They hold something from the start, so that they have their bytes for the whole loop.
@@ -358,57 +531,55 @@ impl Lower<'_> {
                 self.issue(Duplicate { elem: Elem::I16, dst, scalar, span, dst_stride: Stride::DENSE });
             }
         }
-        let turn = self.variable(0.into());
-        let back = self.int(IntOp::Mul, step, behind.into());
-        let end = self.int(IntOp::Add, to, back);
-        let first = self.int(IntOp::Add, from, back);
-        let counter = self.reg();
         self.open();
-        let ahead = self.int(IntOp::Lt, counter.into(), to);
-        if let Val::Reg(r) = ahead {
-            self.heads.push((self.core, r));
-        }
-        let after = self.int(IntOp::Le, first, counter.into());
-        let earlier = self.int(IntOp::Sub, counter.into(), back);
-        // The head, with this turn's slots.
-        self.lane = Some(self.lane_of_head(turn.into()));
-        self.open();
+        let (ahead, now) = self.stage(t, 0, t.behind);
+        let (after, earlier) = self.stage(t, t.behind, 0);
+        let lanes = [self.lane(s, t.turn, 0), self.lane(s, t.turn, t.behind as i64)];
         let outer = std::mem::take(&mut self.fresh);
-        self.set(region.args[0], Held::Scalar(counter.into()));
-        self.dwell(&region.args[1..], &homes);
-        self.carried = region.args[1..].iter().copied().collect();
-        self.head(region, s)?;
-        self.loc = op.loc;
-        // What this part of the turn yields goes to its homes.
-        let settle = |l: &mut Self, behind: bool| {
-            let part =
-                homes.iter().zip(&region.yields).filter(|(_, y)| l.is_behind(region, s, **y) == behind);
-            let (homes, yields): (Vec<Home>, Vec<ValueId>) = part.map(|(h, y)| (*h, *y)).unzip();
-            if vector { l.settle_all(&homes, &yields) } else { Ok(()) }
-        };
-        settle(self, false)?;
-        let head = self.close();
-        guarded(head, ahead).into_iter().for_each(|s| self.push(s));
-        let kept: Vec<Held> = if vector {
-            s.crossing.iter().map(|v| self.get(*v)).collect::<Result<_, _>>()?
-        } else {
-            Vec::new()
-        };
-        // The tail, with those of an earlier turn.
-        self.fresh.clear();
-        self.lane = Some(self.lane(turn.into(), behind));
-        self.open();
-        self.set(region.args[0], Held::Scalar(earlier));
-        self.dwell(&region.args[1..], &homes);
-        if let Some(oldest) = saved.first() {
-            self.dwell(&s.crossing, oldest);
+        let mut kept: Vec<Held> = Vec::new();
+        // A turn's head and an earlier one's tail, each with its slots; where everything is fetched first, the tail comes first, so that
+        // it is computed while the head's results are on their way.
+        let order = if self.plan.fetches { [true, false] } else { [false, true] };
+        for tail in if self.plan.fetches { &order[..] } else { &[] } {
+            let (set, condition) = if *tail { (&s.late, after) } else { (&s.early, ahead) };
+            self.lane = Some(lanes[usize::from(*tail)]);
+            self.open();
+            for o in region.ops.iter().filter(|o| o.results.first().is_some_and(|r| set.contains(r))) {
+                self.loc = o.loc;
+                self.fetch_early(o)?;
+            }
+            let part = self.close();
+            guarded(part, condition).into_iter().for_each(|s| self.push(s));
         }
-        self.tail(region, s)?;
-        self.loc = op.loc;
-        settle(self, true)?;
+        for tail in order {
+            self.fresh.clear();
+            self.lane = Some(lanes[usize::from(tail)]);
+            self.open();
+            let counter = if tail { earlier } else { now };
+            self.set(region.args[0], Held::Scalar(counter));
+            self.dwell(&region.args[1..], homes);
+            self.carried = region.args[1..].iter().copied().collect();
+            if tail {
+                if let Some(oldest) = saved.first() {
+                    self.dwell(&s.crossing, oldest);
+                }
+                self.tail(region, s)?;
+            } else {
+                self.head(region, s)?;
+            }
+            self.loc = op.loc;
+            // What this part of the turn yields goes to its homes.
+            let part =
+                homes.iter().zip(&region.yields).filter(|(_, y)| self.is_behind(region, s, **y) == tail);
+            let (homes, yields): (Vec<Home>, Vec<ValueId>) = part.map(|(h, y)| (*h, *y)).unzip();
+            self.settle_all(&homes, &yields)?;
+            let part = self.close();
+            guarded(part, if tail { after } else { ahead }).into_iter().for_each(|s| self.push(s));
+            if !tail {
+                kept = s.crossing.iter().map(|v| self.get(*v)).collect::<Result<_, _>>()?;
+            }
+        }
         self.fresh = outer;
-        let tail = self.close();
-        guarded(tail, after).into_iter().for_each(|s| self.push(s));
         // What later tails need of this turn's head; what is older moves on, also where there is no head.
         for turn in 1..saved.len() {
             self.dwell(&s.crossing, &saved[turn]);
@@ -425,18 +596,8 @@ impl Lower<'_> {
         }
         let save = self.close();
         guarded(save, ahead).into_iter().for_each(|s| self.push(s));
-        let next = self.int(IntOp::Add, turn.into(), 1.into());
-        self.assign(turn, Scalar::Move { value: next });
-        self.lane = None;
-        let body = self.close();
-        self.push(Stmt::For { counter, from, to: end, step, body });
-        self.dwell(&op.results, &homes);
-        Ok(())
-    }
-
-    /// Vector cores send late operands in the head; the cube core has no late work there.
-    fn lane_of_head(&mut self, turn: Val) -> Lane {
-        self.lane(turn, 0)
+        self.next_turn(t.turn);
+        Ok(self.close())
     }
 
     /// Whether a yielded value comes out of the tail.
@@ -449,12 +610,7 @@ impl Lower<'_> {
         let Some(cores) = self.cores else { return Ok(()) };
         for (k, o) in region.ops.iter().enumerate() {
             self.loc = o.loc;
-            let late = o.results.first().is_some_and(|r| s.late.contains(r));
-            if self.core == CoreKind::Cube {
-                if !late && !o.results.iter().any(|r| s.late_loads.contains(r)) {
-                    self.op_on_cube(o, cores)?;
-                }
-            } else if late {
+            if o.results.first().is_some_and(|r| s.late.contains(r)) {
                 self.send_operands(o)?;
             } else if !s.tail.contains(&k) {
                 self.op_beside_cube(o, cores)?;
@@ -467,13 +623,7 @@ impl Lower<'_> {
         let Some(cores) = self.cores else { return Ok(()) };
         for (k, o) in region.ops.iter().enumerate() {
             self.loc = o.loc;
-            let late = o.results.first().is_some_and(|r| s.late.contains(r));
-            let early = o.results.first().is_some_and(|r| s.early.contains(r));
-            if self.core == CoreKind::Cube {
-                if !early && !o.results.iter().any(|r| s.early_loads.contains(r)) {
-                    self.op_on_cube(o, cores)?;
-                }
-            } else if late {
+            if o.results.first().is_some_and(|r| s.late.contains(r)) {
                 let p = cores.products.get(&o.results[0]).map_or(0, |p| p.out);
                 self.receive(o.results[0], p, Some(o.operands[2]))?;
             } else if s.tail.contains(&k) || again(self.kernel, cores, o) {

@@ -27,6 +27,8 @@ pub(super) enum Held {
     Splat(Val),
     /// A matrix whose rows each have one value: a block of 32 bytes of it for each row.
     Rows(u32),
+    /// A matrix of a vector in a buffer of its own, not spread yet: along axis 0 an element for each row, along axis 1 a row for all.
+    Along(u32, u8),
     /// A matrix in a buffer of its own, whose rows are still to be multiplied by a value each (see `Rows`).
     Scaled(u32, u32),
     /// A tile in the cube core's first-level buffer.
@@ -98,6 +100,13 @@ impl Lower<'_> {
             Held::Rows(b) => {
                 let t = self.tile(v)?.clone();
                 Ok(self.spread_rows(b, &t))
+            }
+            Held::Along(b, axis) => {
+                let t = self.tile(v)?.clone();
+                let from = t.shape.get(usize::from(axis)).copied().unwrap_or(1);
+                let spread = self.spread(b, &TileType::new(t.elem, &[from]), &[axis], &t)?;
+                self.set(v, Held::Tile(spread));
+                Ok(spread)
             }
             Held::Scaled(b, by) => {
                 let t = self.tile(v)?.clone();

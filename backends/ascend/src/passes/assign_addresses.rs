@@ -208,39 +208,49 @@ pub(crate) fn run(program: &mut Program, slots: &mut Slots, chip: &Chip) -> Resu
 /// Where buffers lie: bytes, and when they are in use.
 type Placed = Vec<(u64, u64, Range)>;
 
-/// Largest first. Bytes that were free for long come first, so that what one buffer leaves is not waited for by the next;
-/// where that takes more than there is, the lowest free ones.
+/// Buffers of fewer bytes are small.
+const SMALL: u64 = 4 << 10;
+
+/// How buffers are placed, one way after another until there is room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Largest first, where bytes were free for long, so that what one buffer leaves is not waited for by the next.
+    Apart,
+    /// The same for large ones, behind the small ones, which lie close together.
+    LargeApart,
+    /// Largest first, the lowest free bytes.
+    Close,
+}
+
 fn place(
     program: &mut Program,
     chip: &Chip,
     space: Space,
     ranges: &BTreeMap<u32, Range>,
 ) -> Result<(), Error> {
-    let mut order: Vec<u32> = (0..program.buffers.len() as u32)
-        .filter(|b| program.buffers[*b as usize].space == space && ranges.contains_key(b))
-        .collect();
-    order.sort_by_key(|b| (std::cmp::Reverse(program.buffers[*b as usize].total()), *b));
     let align = u64::from(Chip::alignment(space));
-    let total = |b: &u32| program.buffers[*b as usize].total().next_multiple_of(align);
-    let bytes: Vec<u64> = order.iter().map(total).collect();
+    let bytes = |p: &Program, b: u32| p.buffers[b as usize].total().next_multiple_of(align);
+    let mut order: Vec<(u32, u64)> = (0..program.buffers.len() as u32)
+        .filter(|b| program.buffers[*b as usize].space == space && ranges.contains_key(b))
+        .map(|b| (b, bytes(program, b)))
+        .collect();
+    let capacity = u64::from(chip.capacity(space));
     let mut most = 0;
-    for apart in [true, false] {
+    for way in [Way::Apart, Way::LargeApart, Way::Close] {
+        order.sort_by_key(|(b, n)| (way == Way::LargeApart && *n >= SMALL, std::cmp::Reverse(*n), *b));
         let mut placed = Placed::new();
-        for (b, n) in order.iter().zip(&bytes) {
+        for (b, n) in &order {
             let (range, n) = (ranges[b], *n);
-            let limit = if apart { u64::from(chip.capacity(space)) } else { u64::MAX };
-            let at = if apart { farthest(&placed, range, n, limit) } else { lowest(&placed, range, n) };
+            let apart = way == Way::Apart || way == Way::LargeApart && n >= SMALL;
+            let at = if apart { farthest(&placed, range, n, capacity) } else { lowest(&placed, range, n) };
+            program.buffers[*b as usize].address = Some(u32::try_from(at).unwrap_or(u32::MAX));
             placed.push((at, at + n, range));
         }
         most = placed.iter().map(|p| p.1).max().unwrap_or(0);
-        for (b, (at, ..)) in order.iter().zip(&placed) {
-            program.buffers[*b as usize].address = Some(u32::try_from(*at).unwrap_or(u32::MAX));
-        }
-        if most <= u64::from(chip.capacity(space)) {
+        if most <= capacity {
             break;
         }
     }
-    let capacity = u64::from(chip.capacity(space));
     if most > capacity {
         let times = most.div_ceil(capacity).next_power_of_two();
         return Err(nowhere()

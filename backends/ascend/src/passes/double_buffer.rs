@@ -4,7 +4,7 @@
 
 use super::order::Slots;
 use super::order::tree::{self, Kind, Tree};
-use kcc_davinci::ir::{CoreKind, Pipe, Program, Space, Stmt};
+use kcc_davinci::ir::{CoreKind, Local, Pipe, Program, Space, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a buffer within a loop.
@@ -33,9 +33,24 @@ fn uses(tree: &Tree, n: usize) -> BTreeMap<u32, Use> {
     out
 }
 
+/// Buffers that are read a turn after they were filled, in the slot of the other turns: at places behind their bytes. They need their slots.
+fn read_later(program: &Program) -> BTreeSet<u32> {
+    let mut out = BTreeSet::new();
+    for kind in [CoreKind::Cube, CoreKind::Vector] {
+        program.walk(kind, &mut |s| {
+            let Stmt::Issue { instr, .. } = s else { return };
+            let bytes = |b: u32| i64::from(program.buffers[b as usize].bytes);
+            let behind = |l: &&&Local| l.offset.known().is_some_and(|o| o > 0 && o >= bytes(l.buffer));
+            out.extend(instr.locals().reads.iter().filter(behind).map(|l| l.buffer));
+        });
+    }
+    out
+}
+
 /// Buffers with the loop that alternates their slots, and the bytes of a slot.
 pub(crate) fn choose(program: &Program) -> Slots {
     let mut slots = Slots::new();
+    let later = read_later(program);
     let mut first = 0;
     for kind in [CoreKind::Cube, CoreKind::Vector] {
         let Some(body) = program.body(kind) else { continue };
@@ -54,7 +69,7 @@ pub(crate) fn choose(program: &Program) -> Slots {
             }
             for (b, u) in uses(&tree, n) {
                 let shared = u.pipes.len() > 1 && !u.pipes.contains(&Pipe::S);
-                if shared && u.written_first && all.get(&b) == Some(&u.accesses) {
+                if (shared && u.written_first || later.contains(&b)) && all.get(&b) == Some(&u.accesses) {
                     let buffer = &program.buffers[b as usize];
                     let align = u64::from(kcc_davinci::Chip::alignment(buffer.space));
                     slots.insert(b, (number, u64::from(buffer.bytes).next_multiple_of(align)));
@@ -94,8 +109,14 @@ pub(crate) fn given(program: &Program) -> Slots {
 }
 
 /// Takes the slots of a buffer of a memory back; whether there was one. The largest of those that are not brought in goes first:
-/// they hide less.
+/// they hide less. Where pieces of products are, all go: many of them take turns in each other's places, and a few that keep two for
+/// themselves would leave the others one.
 pub(crate) fn give_up(program: &Program, slots: &mut Slots, space: Space) -> bool {
+    if matches!(space, Space::L0a | Space::L0b | Space::L0c) {
+        let before = slots.len();
+        slots.retain(|b, _| program.buffers[*b as usize].space != space);
+        return slots.len() < before;
+    }
     let mut brought = BTreeSet::new();
     for kind in [CoreKind::Cube, CoreKind::Vector] {
         program.walk(kind, &mut |s| {
@@ -107,7 +128,9 @@ pub(crate) fn give_up(program: &Program, slots: &mut Slots, space: Space) -> boo
         });
     }
     let of = |b: &u32| &program.buffers[*b as usize];
-    let mut all: Vec<u32> = slots.keys().copied().filter(|b| of(b).space == space).collect();
+    let later = read_later(program);
+    let spare = |b: &u32| of(b).space == space && !later.contains(b);
+    let mut all: Vec<u32> = slots.keys().copied().filter(spare).collect();
     all.sort_unstable();
     let last = all.into_iter().max_by_key(|b| (!brought.contains(b), of(b).bytes));
     last.is_some_and(|b| slots.remove(&b).is_some())

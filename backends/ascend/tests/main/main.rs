@@ -9,6 +9,7 @@ mod listed;
 mod mutate;
 mod not_a_number;
 mod passes;
+mod predictions;
 mod products;
 mod random;
 mod refused;

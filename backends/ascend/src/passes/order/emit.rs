@@ -5,7 +5,7 @@
 //! for … { …; slot = 1 - slot }       places in a buffer of two slots: offset + slot · bytes
 //! ```
 
-use super::replay::{Id, Item, Order, Slots};
+use super::items::{Id, Item, Order, Slots};
 use super::tree::{Kind, Tree};
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::LocId;
@@ -20,6 +20,8 @@ struct Emit<'a> {
     around: Vec<Turn>,
     /// Slots at the start.
     first: Vec<Stmt>,
+    /// Registers of loops' slots.
+    ended: BTreeMap<usize, Reg>,
 }
 
 struct Turn {
@@ -46,12 +48,25 @@ fn registers(stmts: &[Stmt]) -> u32 {
 }
 
 pub(super) fn run(tree: &Tree, order: &Order, slots: &Slots, body: &[Stmt]) -> Vec<Stmt> {
-    let mut e = Emit { tree, order, slots, regs: registers(body), around: Vec::new(), first: Vec::new() };
+    let mut e = Emit {
+        tree,
+        order,
+        slots,
+        regs: registers(body),
+        around: Vec::new(),
+        first: Vec::new(),
+        ended: BTreeMap::new(),
+    };
     let inner = e.block(&tree.root);
-    let mut edges = Vec::new();
+    let (mut edges, mut turned) = (Vec::new(), Vec::new());
     for i in e.items() {
         match i {
+            // Another loop's token has its event.
+            Item::Token { shares: Some(_), .. } => {}
             Item::Token { from, to, id: Some(Id::One(n)), .. } => edges.push((*from, *to, *n)),
+            Item::Token { from, to, distance: 1, id: Some(Id::Parity(n, node)), .. } => {
+                turned.push((*from, *to, *n, *node));
+            }
             Item::Token { from, to, id: Some(Id::Parity(n, _)), .. } => {
                 edges.extend([(*from, *to, *n), (*from, *to, *n + 1)]);
             }
@@ -62,9 +77,25 @@ pub(super) fn run(tree: &Tree, order: &Order, slots: &Slots, body: &[Stmt]) -> V
     for (from, to, n) in &edges {
         out.push(Stmt::issue(Set { from: *from, to: *to, event: i64::from(*n).into() }, LocId(0)));
     }
+    // One of the two, that of the turn before the first.
+    for (from, to, n, _) in &turned {
+        out.push(Stmt::issue(Set { from: *from, to: *to, event: (i64::from(*n) + 1).into() }, LocId(0)));
+    }
     out.extend(inner);
     for (from, to, n) in &edges {
         out.push(Stmt::issue(Wait { from: *from, to: *to, event: i64::from(*n).into() }, LocId(0)));
+    }
+    for (from, to, n, node) in turned {
+        // That of the last turn.
+        let event = match e.ended.get(&node).copied() {
+            Some(slot) => {
+                let r = e.reg();
+                out.push(let_(r, int(IntOp::Sub, (i64::from(n) + 1).into(), slot.into())));
+                r.into()
+            }
+            None => (i64::from(n) + 1).into(),
+        };
+        out.push(Stmt::issue(Wait { from, to, event }, LocId(0)));
     }
     out
 }
@@ -101,12 +132,14 @@ impl Emit<'_> {
         r.into()
     }
 
-    fn event(&mut self, id: Option<Id>) -> Val {
+    /// The number of an event; of the other one of two, if `other`.
+    fn event(&mut self, id: Option<Id>, other: bool) -> Val {
         match id {
             Some(Id::One(e)) => i64::from(e).into(),
             Some(Id::Parity(e, node)) => {
                 let turn = self.around.iter().position(|t| t.node == node);
-                turn.map_or(i64::from(e).into(), |t| self.sum(t, 1, i64::from(e)))
+                let (factor, first) = if other { (-1, i64::from(e) + 1) } else { (1, i64::from(e)) };
+                turn.map_or(first.into(), |t| self.sum(t, factor, first))
             }
             None => 0.into(),
         }
@@ -129,7 +162,9 @@ impl Emit<'_> {
                     Item::Event { from, to, after, before, id }
                     | Item::Token { from, to, after, before, id, .. } => {
                         if *before == n {
-                            waits.push((Pipes::All, Some((*from, *to, *id))));
+                            let other =
+                                matches!(i, Item::Token { distance: 1, id: Some(Id::Parity(..)), .. });
+                            waits.push((Pipes::All, Some((*from, *to, *id, other))));
                         }
                         if *after == n {
                             sets.push((*from, *to, *id));
@@ -141,15 +176,15 @@ impl Emit<'_> {
             for (pipe, event) in waits {
                 out.push(match event {
                     None => Stmt::issue(Barrier { pipe }, loc),
-                    Some((from, to, id)) => {
-                        let event = self.event(id);
+                    Some((from, to, id, other)) => {
+                        let event = self.event(id, other);
                         Stmt::issue(Wait { from, to, event }, loc)
                     }
                 });
             }
             self.node(n, &mut out);
             for (from, to, id) in sets {
-                let event = self.event(id);
+                let event = self.event(id, false);
                 out.push(Stmt::issue(Set { from, to, event }, loc));
             }
         }
@@ -181,6 +216,7 @@ impl Emit<'_> {
         let slotted = self.slots.values().any(|(l, _)| *l == number) || self.items().any(by_parity);
         let slot = self.reg();
         if slotted {
+            self.ended.insert(n, slot);
             self.first.push(let_(slot, Scalar::Move { value: 0.into() }));
         }
         self.around.push(Turn { node: n, number, slot, sums: BTreeMap::new() });
@@ -212,6 +248,8 @@ impl Emit<'_> {
             let Some(turn) = e.around.iter().position(|t| t.number == *number) else { return };
             let bytes = *bytes as i64;
             l.offset = match l.offset {
+                // In the other slot.
+                Val::Const(c) if c >= bytes => e.sum(turn, -bytes, c),
                 Val::Const(c) => e.sum(turn, bytes, c),
                 v => {
                     let (r, by) = (e.reg(), e.sum(turn, bytes, 0));

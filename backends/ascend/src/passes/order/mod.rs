@@ -4,6 +4,7 @@
 //! tree.rs     statements as a tree of work
 //! places.rs   the bytes that an instruction touches
 //! tighten.rs  waits as late, sets as early as they may be
+//! items.rs    what orders: events, tokens, barriers
 //! replay.rs   goes through the tree with what each pipe knows to be done, and mends what is missing
 //! emit.rs     the statements again, with sets, waits and barriers
 //! ```
@@ -12,17 +13,21 @@
 
 mod bits;
 mod emit;
+mod items;
+mod memories;
 pub(super) mod places;
 mod replay;
 mod tighten;
 pub(super) mod tree;
 
+pub(crate) use items::{Answer, Hints, Says, Slots};
+use items::{Id, Item, Order};
 use kcc_compiler::{Error, bug};
 use kcc_davinci::Chip;
-use kcc_davinci::ir::{Barrier, CoreKind, Pipes, Program, Reg, Stmt};
+use kcc_davinci::ir::{Barrier, CoreKind, Pipe, Pipes, Program, Reg, Stmt};
 use kcc_dsl::ir::LocId;
-pub(crate) use replay::{Answer, DRAINED, Hints, Slots};
-use replay::{Id, Item, Order, run as replay};
+use replay::run as replay;
+use std::collections::{HashMap, HashSet};
 use tree::{Kind, Tree};
 
 /// The loop around each node, if it is one of several pipes.
@@ -43,8 +48,8 @@ fn parents(tree: &Tree) -> Vec<Option<usize>> {
 }
 
 /// Tokens between the same pipes and turns become one: set behind the last work, waited for before the first. All those of two
-/// turns apart, where there is time enough; and those between neighbours, if `near`.
-fn merge(order: &mut Order, near: bool) {
+/// turns apart, where there is time enough; and those between neighbours, if there are too few events for them.
+fn merge(order: &mut Order, near: &HashSet<(Pipe, Pipe)>) {
     for i in 0..order.items.len() {
         for j in i + 1..order.items.len() {
             let (Some(Item::Token { from, to, after, before, turns, distance, .. }), Some(other)) =
@@ -54,32 +59,107 @@ fn merge(order: &mut Order, near: bool) {
             };
             if let Item::Token { from: f, to: t, after: a, before: b, turns: n, distance: d, .. } = other
                 && (f, t, n, d) == (from, to, turns, distance)
-                && (distance == 2 || near)
+                && (distance == 2 || near.contains(&(from, to)))
             {
                 let (after, before) = (after.max(a), before.min(b));
-                order.items[i] = Some(Item::Token { from, to, after, before, turns, distance, id: None });
+                let (id, shares) = (None, None);
+                order.items[i] = Some(Item::Token { from, to, after, before, turns, distance, id, shares });
                 order.items[j] = None;
             }
         }
     }
 }
 
-/// Numbers for events; whether all got one. Those that did not become barriers of all pipes.
-fn number(tree: &Tree, slots: &Slots, answers: &[Answer], order: &mut Order, events: u8) -> bool {
+/// Events of tokens of other loops, between the same pipes, with those tokens.
+fn shareable(order: &Order, i: usize) -> Vec<(Id, Option<usize>)> {
+    let Some(Item::Token { from, to, turns, .. }) = &order.items[i] else { return Vec::new() };
+    let mut out = Vec::new();
+    let mut taken = Vec::new();
+    for (j, other) in order.items.iter().enumerate() {
+        let Some(Item::Token {
+            from: f,
+            to: t,
+            turns: n,
+            distance: 1,
+            id: Some(id @ Id::One(_)),
+            shares,
+            ..
+        }) = other
+        else {
+            continue;
+        };
+        if (f, t) == (from, to) {
+            if n == turns {
+                taken.push(shares.unwrap_or(j));
+            } else if shares.is_none() {
+                out.push((*id, Some(j)));
+            }
+        }
+    }
+    out.retain(|(_, j)| j.is_some_and(|j| !taken.contains(&j)));
+    out
+}
+
+/// Whether a loop has several tokens between two pipes for its neighbouring turns.
+fn neighbours(order: &Order, pair: (Pipe, Pipe)) -> bool {
+    let mut seen = HashSet::new();
+    order.items.iter().flatten().any(|i| match i {
+        Item::Token { from, to, turns, distance: 1, .. } if (*from, *to) == pair => !seen.insert(*turns),
+        _ => false,
+    })
+}
+
+/// Forgets numbers, which may change.
+fn unnumbered(order: &mut Order) {
+    for item in order.items.iter_mut().flatten() {
+        match item {
+            Item::Event { id, .. } => *id = None,
+            Item::Token { id, shares, .. } => (*id, *shares) = (None, None),
+            _ => {}
+        }
+    }
+}
+
+/// How events got numbers.
+enum Numbers {
+    /// Each has one.
+    Given,
+    /// Some became barriers of all pipes.
+    Barriers,
+    /// There are too many between these pipes, of which some may become one.
+    TooMany((Pipe, Pipe)),
+}
+
+/// Numbers for events. Those that did not become barriers of all pipes.
+fn number(
+    tree: &Tree,
+    slots: &Slots,
+    answers: &[Answer],
+    order: &mut Order,
+    (events, near): (u8, &HashSet<(Pipe, Pipe)>),
+) -> Numbers {
     let parents = parents(tree);
     let mut all = true;
     for i in 0..order.items.len() {
         let Some(item) = order.items[i].clone() else { continue };
-        let (before, candidates): (usize, Vec<Id>) = match &item {
+        let own = |id: Id| (id, None);
+        let (before, candidates): (usize, Vec<(Id, Option<usize>)>) = match &item {
             Item::Event { before, .. } => {
                 let one = (0..events).map(Id::One);
                 let two =
                     parents[*before].into_iter().flat_map(|n| (0..events - 1).map(move |e| Id::Parity(e, n)));
-                (*before, one.chain(two).collect())
+                (*before, one.chain(two).map(own).collect())
             }
-            Item::Token { before, distance: 1, .. } => (*before, (0..events).map(Id::One).collect()),
+            Item::Token { before, turns, distance: 1, .. } => {
+                // An event that a token of another loop has for the whole kernel does for both.
+                let shared = shareable(order, i);
+                let one = (0..events).map(Id::One);
+                // Two, where it may be set again before the wait is done.
+                let two = (0..events - 1).map(|e| Id::Parity(e, *turns));
+                (*before, shared.into_iter().chain(one.chain(two).map(own)).collect())
+            }
             Item::Token { before, turns, .. } => {
-                (*before, (0..events - 1).map(|e| Id::Parity(e, *turns)).collect())
+                (*before, (0..events - 1).map(|e| own(Id::Parity(e, *turns))).collect())
             }
             _ => continue,
         };
@@ -88,16 +168,26 @@ fn number(tree: &Tree, slots: &Slots, answers: &[Answer], order: &mut Order, eve
         }
         let fits = candidates.into_iter().any(|c| {
             if let Some(Item::Event { id, .. } | Item::Token { id, .. }) = &mut order.items[i] {
-                *id = Some(c);
+                *id = Some(c.0);
+            }
+            if let Some(Item::Token { shares, .. }) = &mut order.items[i] {
+                *shares = c.1;
             }
             replay(tree, slots, answers, order.clone(), (false, true)).is_ok()
         });
         if !fits {
+            let pair = match item {
+                Item::Event { from, to, .. } | Item::Token { from, to, .. } => (from, to),
+                _ => continue,
+            };
+            if !near.contains(&pair) && neighbours(order, pair) {
+                return Numbers::TooMany(pair);
+            }
             order.items[i] = Some(Item::All { before });
             all = false;
         }
     }
-    all
+    if all { Numbers::Given } else { Numbers::Barriers }
 }
 
 /// What must be there, and no more.
@@ -106,10 +196,10 @@ fn settled(
     tree: &Tree,
     slots: &Slots,
     answers: &[Answer],
-    (chip, either): (&Chip, bool),
+    (chip, starts): (&Chip, &[usize]),
 ) -> Result<Order, Error> {
     let missing = |_| bug(format!("the order of `{}`", program.name));
-    let mut order = Order { either, ..Order::default() };
+    let mut order = Order { starts: starts.to_vec(), ..Order::default() };
     let prune = |order: &mut Order, ids: bool| {
         for i in (0..order.items.len()).rev() {
             let Some(item) = order.items[i].take() else { continue };
@@ -118,15 +208,21 @@ fn settled(
             }
         }
     };
+    let mut near = HashSet::new();
     loop {
         order = replay(tree, slots, answers, order, (true, false)).map_err(missing)?;
-        merge(&mut order, false);
+        unnumbered(&mut order);
+        merge(&mut order, &near);
         prune(&mut order, true);
-        if number(tree, slots, answers, &mut order, u8::try_from(chip.events).unwrap_or(1)) {
-            break;
+        let events = u8::try_from(chip.events).unwrap_or(1);
+        match number(tree, slots, answers, &mut order, (events, &near)) {
+            Numbers::Given => break,
+            // Barriers of all pipes leave little to do for others.
+            Numbers::Barriers => prune(&mut order, true),
+            Numbers::TooMany(pair) => {
+                near.insert(pair);
+            }
         }
-        // Barriers of all pipes leave little to do for others.
-        prune(&mut order, true);
     }
     tighten::run(tree, &mut order, |o| replay(tree, slots, answers, o, (false, true)).is_ok());
     Ok(order)
@@ -140,16 +236,27 @@ pub(crate) fn run(program: &mut Program, slots: &Slots, hints: &Hints, chip: &Ch
         let answers: Vec<Answer> = hints.answers.iter().filter(|a| a.0 == kind).map(|a| a.1).collect();
         let answers = &answers[..];
         let mut tree = tree::build(program, &body, first);
-        let heads: Vec<Reg> = hints.heads.iter().filter(|a| a.0 == kind).map(|a| a.1).collect();
-        tree.mark(&heads);
+        let heads: HashMap<Reg, usize> =
+            hints.heads.iter().filter(|a| a.0 == kind).map(|a| (a.1, a.2)).collect();
+        let says = hints.says.iter().filter(|s| s.0 == kind).map(|s| (s.1, s.2)).collect();
+        let tails = hints.tails.iter().filter(|t| t.0 == kind).map(|t| t.1).collect();
+        tree.mark(&heads, &tails, &says);
         let tree = tree;
         first += tree::loops(&body);
-        // Mostly an order that holds where loops end in one slot holds in either.
-        let mut order = settled(program, &tree, slots, answers, (chip, false))?;
-        order.either = true;
-        if replay(&tree, slots, answers, order.clone(), (false, true)).is_err() {
-            order = settled(program, &tree, slots, answers, (chip, true))?;
-        }
+        // Mostly an order that holds where loops begin in one slot holds wherever they do; where it does not, the start that shows it
+        // is one more to go through.
+        let mut starts = vec![0];
+        let order = loop {
+            let order = settled(program, &tree, slots, answers, (chip, &starts))?;
+            let fails = |start: usize| {
+                let order = Order { starts: vec![start], ..order.clone() };
+                replay(&tree, slots, answers, order, (false, true)).is_err()
+            };
+            match replay::starts(&tree).find(|s| !starts.contains(s) && fails(*s)) {
+                Some(start) => starts.push(start),
+                None => break order,
+            }
+        };
         let mut done = emit::run(&tree, &order, slots, &body);
         done.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)));
         if let Some(b) = program.body_mut(kind) {

@@ -66,6 +66,8 @@ pub(in crate::passes) struct Access {
     pub in_order: bool,
     /// It is done before later instructions of its pipe.
     pub sealed: bool,
+    /// It is in the slot of the next turn, which is that of the last one: its place was given behind the buffer's bytes.
+    pub other: bool,
     /// A copy of what is inside a view, or the filling of the rest: these two do not meet.
     pub part: bool,
 }
@@ -127,7 +129,9 @@ impl Reach<'_> {
             times: 1,
             stride: 0,
         };
-        let place = match (l.offset.known(), pieces) {
+        let other = l.offset.known().is_some_and(|o| o >= i64::from(b.bytes) && o > 0);
+        let offset = l.offset.known().map(|o| if other { o - i64::from(b.bytes) } else { o });
+        let place = match (offset, pieces) {
             (Some(o), Some((len, times, stride))) if o >= 0 && len > 0 && times > 0 => Place {
                 from: base + o as u64,
                 len: len as u64,
@@ -138,12 +142,22 @@ impl Reach<'_> {
             _ => whole,
         };
         let (pipe, in_order, part) = (self.pipe, self.in_order, self.part);
-        self.out.push(Access { pipe, touch: Touch::Local(place), write, in_order, sealed: false, part });
+        let touch = Touch::Local(place);
+        self.out.push(Access { pipe, touch, write, in_order, sealed: false, other, part });
     }
 
     fn global(&mut self, g: &Global, write: bool) {
         let touch = g.param.map_or(Touch::Shared, Touch::Param);
-        self.out.push(Access { pipe: self.pipe, touch, write, in_order: false, sealed: false, part: false });
+        let pipe = self.pipe;
+        self.out.push(Access {
+            pipe,
+            touch,
+            write,
+            in_order: false,
+            sealed: false,
+            other: false,
+            part: false,
+        });
     }
 }
 

@@ -10,90 +10,13 @@
 //! says nothing of what was before.
 
 use super::bits::Bits;
+use super::items::{Answer, Id, Item, Order, Says, Slots, Wrong};
+use super::memories::{MEMORIES, Users, done, memory, users};
 use super::places::{Access, Touch};
 use super::tree::{Kind, Tree};
-use kcc_davinci::ir::{CoreKind, Pipe, Reg};
+use kcc_davinci::ir::Pipe;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-
-/// The number of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Id {
-    One(u8),
-    /// One more in every second turn of that loop (a node).
-    Parity(u8, usize),
-}
-
-/// Something that orders.
-#[derive(Clone, Debug)]
-pub(super) enum Item {
-    Barrier {
-        pipe: Pipe,
-        before: usize,
-    },
-    /// All pipes.
-    All {
-        before: usize,
-    },
-    Event {
-        from: Pipe,
-        to: Pipe,
-        after: usize,
-        before: usize,
-        id: Option<Id>,
-    },
-    /// Between turns of a loop, `distance` turns apart.
-    Token {
-        from: Pipe,
-        to: Pipe,
-        after: usize,
-        before: usize,
-        turns: usize,
-        distance: usize,
-        id: Option<Id>,
-    },
-}
-
-/// What orders a tree's work.
-#[derive(Clone, Default)]
-pub(super) struct Order {
-    pub items: Vec<Option<Item>>,
-    /// It is to hold whichever slot loops end in.
-    pub either: bool,
-}
-
-/// Why an order will not do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
-    Race,
-    /// An event may be raised before its last wait is surely done.
-    Raised,
-}
-
-/// Which buffers have a slot for every second turn of which loop (a number).
-pub(crate) type Slots = HashMap<u32, (usize, u64)>;
-
-/// What the lowering knows of order.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Hints {
-    pub answers: Vec<(CoreKind, Answer)>,
-    /// Conditions that are false in the last turns of their loops, [`DRAINED`] of them.
-    pub heads: Vec<(CoreKind, Reg)>,
-}
-
-/// Turns of a skewed loop that have no head.
-pub(crate) const DRAINED: usize = 2;
-
-/// A flag that is raised only after another core saw a flag of this core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// The flag that this core waits for.
-    pub waits: u8,
-    /// The flag that this core raised before.
-    pub raises: u8,
-    /// Flags raised since, at most, that the answer says nothing of.
-    pub behind: usize,
-}
 
 struct Live {
     number: usize,
@@ -105,7 +28,7 @@ struct Live {
 type Key = (Pipe, Pipe, u8);
 
 pub(super) struct Replay<'a> {
-    /// The slot of loops' first turns.
+    /// The slots of loops' first turns, as bits.
     start: usize,
     tree: &'a Tree,
     slots: &'a Slots,
@@ -118,7 +41,9 @@ pub(super) struct Replay<'a> {
     known: [Bits; 7],
     own: [Bits; 7],
     count: usize,
-    live: Vec<Live>,
+    /// By what they touch: accesses of different memories do not meet.
+    live: Vec<Vec<Live>>,
+    users: Vec<Users>,
     /// The number of the first access of each loop that is being gone through.
     entries: Vec<usize>,
     path: Vec<(usize, usize)>,
@@ -141,13 +66,23 @@ pub(super) struct Replay<'a> {
 }
 
 const S: usize = Pipe::S as usize;
+/// Last turns of a skewed loop that are gone through: as many as there are, within reason.
+const DRAINED: usize = 16;
+/// Neighbouring loops whose slots are tried in all combinations.
+const BITS: usize = 3;
 
 /// The loops around a place, and their turns.
 fn turn_of(path: &[(usize, usize)]) -> &[(usize, usize)] {
     path.split_last().map_or(&[], |(_, around)| around)
 }
 
-/// Goes through everything, with loops that end in one slot, or in either. With `mend`, the order comes back with what was missing.
+/// In which slots loops may begin, as bits: each may have ended in either slot, whatever others did, as far as they may matter to each other.
+pub(super) fn starts(tree: &Tree) -> std::ops::Range<usize> {
+    let loops = tree.nodes.iter().filter(|n| matches!(n.kind, Kind::Turns(..))).count();
+    0..1 << loops.min(BITS)
+}
+
+/// Goes through everything, for each of the order's starts. With `mend`, the order comes back with what was missing.
 pub(super) fn run(
     tree: &Tree,
     slots: &Slots,
@@ -155,7 +90,7 @@ pub(super) fn run(
     mut order: Order,
     how: (bool, bool),
 ) -> Result<Order, Wrong> {
-    for start in 0..1 + usize::from(order.either) {
+    for start in order.starts.clone().into_iter().rev() {
         order = from(tree, slots, answers, order, how, start)?;
     }
     Ok(order)
@@ -180,7 +115,8 @@ fn from(
         known: Default::default(),
         own: Default::default(),
         count: 0,
-        live: Vec::new(),
+        live: (0..MEMORIES).map(|_| Vec::new()).collect(),
+        users: users(tree),
         entries: Vec::new(),
         path: Vec::new(),
         parity: Vec::new(),
@@ -237,7 +173,8 @@ impl Replay<'_> {
             for k in 0..self.before[n].len() {
                 self.wait_side(self.before[n][k])?;
             }
-            if !(self.draining && self.tree.nodes[n].ahead) {
+            let (node, first) = (&self.tree.nodes[n], turn == 0);
+            if !(self.draining && node.ahead > 0 || first && node.later) {
                 self.node(n)?;
             }
             self.snap(n, turn);
@@ -304,6 +241,14 @@ impl Replay<'_> {
         }
     }
 
+    /// The slot of a loop's first turn.
+    fn first_slot(&self, n: usize) -> usize {
+        match self.tree.nodes[n].kind {
+            Kind::Turns(_, number) => self.start >> (number % BITS) & 1,
+            _ => 0,
+        }
+    }
+
     /// A flag of other cores says that they saw an earlier flag of this core: what that one told is done.
     fn answered(&mut self, flag: u8) {
         for a in self.answers {
@@ -323,8 +268,11 @@ impl Replay<'_> {
         let slotted = self.slots.values().any(|(l, _)| *l == number);
         let (first, before, told) = (self.count, self.known.clone(), self.told.clone());
         let tokens = self.tokens.get(&n).map_or(&[][..], Vec::as_slice);
-        let held: HashMap<usize, VecDeque<Bits>> =
-            tokens.iter().filter_map(|i| Some((*i, self.messages.get(i)?.clone()))).collect();
+        let held: HashMap<usize, VecDeque<Bits>> = tokens
+            .iter()
+            .map(|i| self.source(*i))
+            .filter_map(|i| Some((i, self.messages.get(&i)?.clone())))
+            .collect();
         self.entries.push(first);
         // An even number, so that slots stand as they do after no turn at all.
         let full = if slotted { 6 } else { 3 };
@@ -336,6 +284,7 @@ impl Replay<'_> {
             k.join(b);
         }
         for i in self.tokens.get(&n).cloned().unwrap_or_default() {
+            let i = self.source(i);
             // A token that is still there from before says what it said then.
             let old = held.get(&i).into_iter().flatten().map(Some).chain(std::iter::repeat(None));
             if let Some(queue) = self.messages.get_mut(&i) {
@@ -347,9 +296,10 @@ impl Replay<'_> {
             }
         }
         // Turns without a head there always are.
-        if body.iter().any(|n| self.tree.nodes[*n].ahead) {
+        let drained = body.iter().map(|n| self.tree.nodes[*n].ahead).max().unwrap_or(0).min(DRAINED);
+        if drained > 0 {
             self.draining = true;
-            let done = self.through(n, body, number, full..full + DRAINED);
+            let done = self.through(n, body, number, full..full + drained);
             self.draining = false;
             done?;
         }
@@ -385,7 +335,7 @@ impl Replay<'_> {
             if let Some(p) = self.path.last_mut() {
                 p.1 = t;
             }
-            let total = self.totals.get(&n).copied().unwrap_or(self.start);
+            let total = self.totals.get(&n).copied().unwrap_or(self.first_slot(n));
             self.parity.push((number, total));
             self.block(body, t)?;
             self.parity.pop();
@@ -397,18 +347,29 @@ impl Replay<'_> {
     /// Tokens are there before the first turn, and are taken away behind the last one.
     fn edges(&mut self, up: bool) -> Result<(), Wrong> {
         for i in 0..self.order.items.len() {
-            if let Some(Item::Token { turns, distance, .. }) = self.order.items[i].clone() {
-                let total = self.totals.get(&turns).copied().unwrap_or(self.start);
+            if let Some(Item::Token { turns, distance, shares: None, .. }) = self.order.items[i].clone() {
+                let total = self.totals.get(&turns).copied().unwrap_or(self.first_slot(turns));
+                // By turns it is one, that of the turn before the first; or the last.
+                let by = self.turned(i);
+                let first = if by > 0 { self.first_slot(turns) } else { 0 };
                 for d in 0..distance {
                     if up {
-                        self.raise(i, d)?;
+                        self.raise(i, first + d + by)?;
                     } else {
-                        self.lower(i, total + d)?;
+                        self.lower(i, total + d + by)?;
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// The item whose event it is.
+    fn source(&self, i: usize) -> usize {
+        match self.order.items.get(i) {
+            Some(Some(Item::Token { shares: Some(other), .. })) => *other,
+            _ => i,
+        }
     }
 
     fn key(&self, i: usize, turn: Option<usize>) -> Option<Key> {
@@ -444,13 +405,13 @@ impl Replay<'_> {
             *n += 1;
         }
         let m = self.says(from);
-        self.messages.entry(i).or_default().push_back(m.clone());
+        self.messages.entry(self.source(i)).or_default().push_back(m.clone());
         Ok(m)
     }
 
     /// It is waited for: the message.
     fn lower(&mut self, i: usize, turn: usize) -> Result<Bits, Wrong> {
-        let m = self.messages.entry(i).or_default().pop_front().ok_or(Wrong::Race)?;
+        let m = self.messages.entry(self.source(i)).or_default().pop_front().ok_or(Wrong::Race)?;
         let to = match self.order.items[i] {
             Some(Item::Event { to, .. } | Item::Token { to, .. }) => to as usize,
             _ => S,
@@ -477,6 +438,12 @@ impl Replay<'_> {
         Ok(m)
     }
 
+    /// Whether it is a token between neighbours whose events take turns: 1, and what is waited for is the other one.
+    fn turned(&self, i: usize) -> usize {
+        let item = self.order.items.get(i).and_then(Option::as_ref);
+        usize::from(matches!(item, Some(Item::Token { distance: 1, id: Some(Id::Parity(..)), .. })))
+    }
+
     /// The turn that an item's parity goes by.
     fn turn_of(&self, i: usize) -> usize {
         let node = match self.order.items.get(i).and_then(Option::as_ref) {
@@ -484,7 +451,7 @@ impl Replay<'_> {
             Some(Item::Token { turns, .. }) => *turns,
             _ => return 0,
         };
-        self.totals.get(&node).copied().unwrap_or(self.start)
+        self.totals.get(&node).copied().unwrap_or(self.first_slot(node))
     }
 
     fn wait_side(&mut self, i: usize) -> Result<(), Wrong> {
@@ -496,7 +463,7 @@ impl Replay<'_> {
             }
             Some(Item::All { .. }) => self.drain(),
             Some(Item::Event { to, .. } | Item::Token { to, .. }) => {
-                let m = self.lower(i, self.turn_of(i))?;
+                let m = self.lower(i, self.turn_of(i) + self.turned(i))?;
                 self.known[to as usize].join(&m);
             }
         }
@@ -517,7 +484,7 @@ impl Replay<'_> {
         }
         // Outside the loop, it may not have taken place.
         let first = self.entries.last().copied().unwrap_or(0);
-        self.live.retain(|x| x.number < first);
+        self.live.iter_mut().for_each(|live| live.retain(|x| x.number < first));
     }
 
     fn conflict(&self, x: &Live, a: &Access) -> bool {
@@ -538,7 +505,7 @@ impl Replay<'_> {
     /// The last access that may not be done.
     fn race(&self, a: &Access, filter: &dyn Fn(&Live) -> bool) -> Option<usize> {
         let p = a.pipe as usize;
-        self.live.iter().rposition(|x| {
+        self.live[memory(&a.touch)].iter().rposition(|x| {
             let same = x.access.pipe == a.pipe && (a.pipe == Pipe::S || a.in_order || x.access.sealed);
             !same && !self.known[p].has(x.number) && filter(x)
         })
@@ -551,7 +518,7 @@ impl Replay<'_> {
             && let Some((number, bytes)) = self.slots.get(&place.buffer)
             && let Some((_, turn)) = self.parity.iter().find(|(l, _)| l == number)
         {
-            place.from += bytes * (*turn as u64 % 2);
+            place.from += bytes * ((*turn + usize::from(a.other)) as u64 % 2);
         }
         a
     }
@@ -560,7 +527,7 @@ impl Replay<'_> {
         let told = self.known[S].clone();
         self.known[a.pipe as usize].join(&told);
         while let Some(x) = self.race(a, &|x| self.conflict(x, a)) {
-            self.mended(n, x, a.pipe)?;
+            self.mended(n, (memory(&a.touch), x), a.pipe)?;
         }
         Ok(())
     }
@@ -575,12 +542,20 @@ impl Replay<'_> {
             self.known[S].set(number);
         }
         // Whoever meets what this covers meets this, if this took place; what waits for this waits for earlier work of the pipe.
+        let at = memory(&a.touch);
         if let Touch::Local(q) = a.touch {
             let first = self.entries.last().copied().unwrap_or(0);
-            let known = &self.known[p];
-            self.live.retain(|x| {
+            let (all, users) = (&self.known, &self.users[at]);
+            let known = &all[p];
+            self.live[at].retain(|x| {
                 let Touch::Local(o) = x.access.touch else { return true };
-                if x.number < first || !q.covers(&o) {
+                if x.number < first {
+                    return true;
+                }
+                if done((x.number, &x.access), users, all) {
+                    return false;
+                }
+                if !q.covers(&o) {
                     return true;
                 }
                 let own = x.access.pipe == a.pipe;
@@ -592,29 +567,45 @@ impl Replay<'_> {
                 !(stands && (certain && a.write && ordered || same))
             });
         }
-        self.live.push(Live { number, access: a, path: self.path.clone().into() });
+        self.live[at].push(Live { number, access: a, path: self.path.clone().into() });
     }
 
     /// A flag tells other cores that what this core read in the workspace was read.
     fn hand_over(&mut self, n: usize, pipe: Pipe) -> Result<(), Wrong> {
         let told = self.known[S].clone();
         self.known[pipe as usize].join(&told);
-        let a =
-            Access { pipe, touch: Touch::Shared, write: true, in_order: true, sealed: false, part: false };
+        let a = Access {
+            pipe,
+            touch: Touch::Shared,
+            write: true,
+            in_order: true,
+            sealed: false,
+            other: false,
+            part: false,
+        };
+        let says = self.tree.nodes[n].says;
+        if says == Says::Nothing {
+            return Ok(());
+        }
+        let here = turn_of(&self.path).to_vec();
         // What another pipe wrote, a flag of its own announces.
-        let others = |x: &Live| x.access.touch == Touch::Shared && x.access.pipe != pipe && !x.access.write;
+        let others = |x: &Live| {
+            let told = says == Says::All || turn_of(&x.path) != here;
+            x.access.touch == Touch::Shared && x.access.pipe != pipe && !x.access.write && told
+        };
         while let Some(x) = self.race(&a, &others) {
-            self.mended(n, x, pipe)?;
+            self.mended(n, (memory(&a.touch), x), pipe)?;
         }
         Ok(())
     }
 
     /// Puts something between access `x` and node `n`.
-    fn mended(&mut self, n: usize, x: usize, pipe: Pipe) -> Result<(), Wrong> {
+    fn mended(&mut self, n: usize, (memory, x): (usize, usize), pipe: Pipe) -> Result<(), Wrong> {
         if !self.mend {
             return Err(Wrong::Race);
         }
-        let (px, path) = (self.live[x].access.pipe, self.live[x].path.clone());
+        let x = &self.live[memory][x];
+        let (px, path) = (x.access.pipe, x.path.clone());
         let p = pipe as usize;
         if px == pipe {
             self.add(Item::Barrier { pipe, before: n });
@@ -656,6 +647,7 @@ impl Replay<'_> {
                 turns: nx,
                 distance,
                 id: None,
+                shares: None,
             });
             // What later turns of a distance of two wait for was raised a turn ago.
             let mut queue = VecDeque::new();

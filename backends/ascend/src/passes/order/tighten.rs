@@ -7,8 +7,8 @@
 //! ```
 //! Merged tokens and what was taken out before leave room on either side; the replay says how far.
 
+use super::items::{Item, Order};
 use super::places::{Access, Touch};
-use super::replay::{Item, Order};
 use super::tree::{Kind, Tree};
 use kcc_davinci::ir::Pipe;
 
@@ -54,7 +54,10 @@ fn meets(tree: &Tree, lists: &[&[usize]], order: &Order, n: usize, pipe: Pipe) -
     };
     let here = own(n);
     let i = list.iter().position(|m| *m == n).unwrap_or(0);
-    for m in list[..i].iter().rev() {
+    // In a loop, the turn before comes before its first work.
+    let turns = tree.nodes.iter().any(|n| matches!(&n.kind, Kind::Turns(b, _) if b == list));
+    let earlier = if turns { &list[i + 1..] } else { &[] };
+    for m in list[..i].iter().rev().chain(earlier.iter().rev()) {
         let meet = |x: &Access, y: &Access| match (x.touch, y.touch) {
             (Touch::Local(p), Touch::Local(q)) => (x.write || y.write) && p.meets(&q),
             _ => true,

@@ -6,9 +6,11 @@
 //! fence    a branch or `while` of several pipes: nothing is under way where it starts and where its blocks end
 //! ```
 
+use super::items::Says;
 use super::places::{Access, Place, Touch, of_instr, of_scalar};
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::LocId;
+use std::collections::{HashMap, HashSet};
 
 /// What a node is.
 #[derive(Clone, Debug)]
@@ -31,12 +33,16 @@ pub(in crate::passes) struct Node {
     pub hands_over: Option<Pipe>,
     /// Its number.
     pub raises: Option<u8>,
+    /// What it says of what was read.
+    pub says: Says,
     /// A flag of other cores that is waited for.
     pub awaits: Option<u8>,
     /// Nothing is under way behind it.
     pub drains: bool,
-    /// It is not done in the last turns of its loop.
-    pub ahead: bool,
+    /// In how many of the last turns of its loop it is not done.
+    pub ahead: usize,
+    /// It is not done in its loop's first turn.
+    pub later: bool,
     /// Of a fence: elements that the scalar unit touches in its last block may be under way behind it.
     pub trails: bool,
 }
@@ -154,9 +160,11 @@ impl Builder<'_> {
             accesses,
             hands_over: None,
             raises: None,
+            says: Says::All,
             awaits: None,
             drains: false,
-            ahead: false,
+            ahead: 0,
+            later: false,
             trails: false,
         });
         self.nodes.len() - 1
@@ -279,10 +287,15 @@ fn reads_result(all: &[Access]) -> bool {
 }
 
 impl Tree {
-    /// Marks what is done under one of these conditions.
-    pub fn mark(&mut self, heads: &[Reg]) {
+    /// Marks what is done under one of these conditions, which are false in so many last turns, or in the first one. Of flags, what they say of
+    /// what was read.
+    pub fn mark(&mut self, heads: &HashMap<Reg, usize>, tails: &HashSet<Reg>, says: &HashMap<u8, Says>) {
         for n in &mut self.nodes {
-            n.ahead = matches!(n.stmt, Stmt::If { condition: Val::Reg(r), .. } if heads.contains(&r));
+            n.says = n.raises.and_then(|f| says.get(&f)).copied().unwrap_or_default();
+            if let Stmt::If { condition: Val::Reg(r), .. } = &n.stmt {
+                n.ahead = heads.get(r).copied().unwrap_or(0);
+                n.later = tails.contains(r);
+            }
         }
     }
 

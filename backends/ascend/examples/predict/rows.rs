@@ -1,30 +1,26 @@
-//! What the cost model of the simulator predicts beside published figures: `cargo run --release -p kcc-ascend --example predict`.
-//!
-//! Predicted, not measured: the clock, widths and the memory's rate are published, latencies, the cache's rate and those of the vector
-//! unit are estimates. Arguments pick rows by the start of their names (`gemm`, `"attention 8k"`); `--all` shows how busy each pipe
-//! is, `KCC_SHOW=1` the programs.
+//! The problems of the page on the cost model, and what the model says of them.
 
-use kcc_davinci::ir::{CoreKind, Pipe};
-use kcc_davinci::{Arg, Chip, Launch, Options, run};
+use kcc_davinci::ir::Program;
+use kcc_davinci::{Arg, Chip, Launch, Options, Report, run};
 use kcc_dsl::exchange::ArgSpec;
 use kcc_dsl::ir::{Kernel, ParamKind};
 use kcc_dsl::prelude::*;
 use kcc_kernels as k;
 
 /// A problem with what is published for it.
-struct Row {
-    name: &'static str,
-    kernel: Kernel,
-    grid: [u32; 3],
+pub struct Row {
+    pub name: &'static str,
+    pub kernel: Kernel,
+    pub grid: [u32; 3],
     /// Dims of views in order; scalars by their bits.
-    args: Vec<Value>,
+    pub args: Vec<Value>,
     /// Operations of the whole problem.
-    operations: f64,
+    pub operations: f64,
     /// Published TFLOPS.
-    published: Option<f64>,
+    pub published: Option<f64>,
 }
 
-enum Value {
+pub enum Value {
     View(Vec<i64>),
     Ints(Vec<i32>, Vec<i64>),
     Scalar(i64),
@@ -93,7 +89,30 @@ fn dense(dims: &[i64]) -> Vec<i64> {
     out
 }
 
-fn predict(row: &Row, chip: &'static Chip, blocks: u32, all: bool) -> Result<(), String> {
+/// All problems.
+pub fn all() -> Vec<Row> {
+    vec![
+        gemm(6144),
+        attention::<64, 256>("attention 8k D128", 8192, 4, None),
+        attention::<64, 256>("attention 32k D128", 32768, 1, Some(168.0)),
+        attention::<128, 256>("blocks of 128 x 256", 8192, 4, None),
+        attention::<128, 512>("blocks of 128 x 512", 8192, 4, None),
+        half::<64, 256, false>("half 64 x 256", 8192, 4),
+        half::<128, 256, false>("half 128 x 256", 8192, 4),
+        half::<128, 256, true>("half 128 x 256 sums", 8192, 4),
+        half::<128, 256, true>("sums 32 heads", 8192, 32),
+        half::<128, 512, false>("half 128 x 512", 8192, 4),
+        half::<128, 512, true>("half 128 x 512 sums", 8192, 4),
+    ]
+}
+
+/// The program, and what it costs on so many groups; of the `first` programs on one group, with a timeline.
+pub fn simulate(
+    row: &Row,
+    chip: &'static Chip,
+    blocks: u32,
+    first: bool,
+) -> Result<(Program, Report), String> {
     let specs: Vec<ArgSpec> = (row.kernel.params.iter())
         .map(|p| ArgSpec {
             unit_axis: match p.kind {
@@ -104,9 +123,6 @@ fn predict(row: &Row, chip: &'static Chip, blocks: u32, all: bool) -> Result<(),
         })
         .collect();
     let program = kcc_ascend::compile(&row.kernel, &specs, chip).map_err(|e| e.to_string())?;
-    if std::env::var_os("KCC_SHOW").is_some() {
-        eprintln!("{}", program.to_text());
-    }
     let ints: Vec<Vec<u8>> = (row.args.iter())
         .map(|a| match a {
             Value::Ints(v, _) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
@@ -128,65 +144,8 @@ fn predict(row: &Row, chip: &'static Chip, blocks: u32, all: bool) -> Result<(),
             }
         });
     }
-    let options = Options { timing: true, ..Options::default() };
-    let r = run(&program, Launch { grid: row.grid, blocks, args, options }).map_err(|e| e.to_string())?;
-    let tflops = row.operations / r.seconds / 1e12;
-    // What is published is for the larger chip.
-    let published = row.published.filter(|_| chip.groups == 24);
-    let beside = published.map_or(String::new(), |p| {
-        format!("  published {p:>5.0}  model off by {:+.0} %", 100.0 * (tflops / p - 1.0))
-    });
-    println!(
-        "{:<22} {} groups of {:<12} {:>9.1} us  {:>6.1} TFLOPS  cube busy {:>4.1} %{beside}",
-        row.name,
-        blocks,
-        chip.name,
-        r.seconds * 1e6,
-        tflops,
-        100.0 * r.utilisation(CoreKind::Cube, Pipe::M)
-    );
-    if all {
-        for kind in [CoreKind::Cube, CoreKind::Vector] {
-            let busy: Vec<String> = Pipe::ALL
-                .iter()
-                .map(|p| (p, r.utilisation(kind, *p)))
-                .filter(|(_, u)| *u > 0.0)
-                .map(|(p, u)| format!("{} {:.0} %", p.name(), 100.0 * u))
-                .collect();
-            println!(
-                "    {kind:?}: {}; shared memory {:.0} %",
-                busy.join(", "),
-                100.0 * r.shared as f64 / r.cycles as f64
-            );
-        }
-    }
-    Ok(())
-}
-
-fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let all = wanted.iter().any(|w| w == "--all");
-    println!("predicted by the simulator's cost model, not measured on a device");
-    let rows = [
-        gemm(6144),
-        attention::<64, 256>("attention 8k D128", 8192, 4, None),
-        attention::<64, 256>("attention 32k D128", 32768, 1, Some(168.0)),
-        attention::<128, 256>("blocks of 128 x 256", 8192, 4, None),
-        attention::<128, 512>("blocks of 128 x 512", 8192, 4, None),
-        half::<64, 256, false>("half 64 x 256", 8192, 4),
-        half::<128, 256, false>("half 128 x 256", 8192, 4),
-        half::<128, 512, false>("half 128 x 512", 8192, 4),
-        half::<128, 512, true>("half 128 x 512 sums", 8192, 4),
-    ];
-    for row in &rows {
-        if wanted.iter().any(|w| w != "--all") && !wanted.iter().any(|w| row.name.starts_with(w.as_str())) {
-            continue;
-        }
-        for chip in &kcc_davinci::CHIPS {
-            let Some(chip) = Chip::find(chip.name) else { continue };
-            if let Err(e) = predict(row, chip, chip.groups, all) {
-                println!("{:<22} {}: {e}", row.name, chip.name);
-            }
-        }
-    }
+    let options = Options { timing: true, trace: first, ..Options::default() };
+    let (grid, blocks) = if first { ([3, 1, 1], 1) } else { (row.grid, blocks) };
+    let report = run(&program, Launch { grid, blocks, args, options }).map_err(|e| e.to_string())?;
+    Ok((program, report))
 }
