@@ -63,7 +63,7 @@ pub fn compile_by(
 const PARTS: [usize; 5] = [1, 2, 4, 8, 16];
 
 /// The program of a kernel; where tiles take too much room, with rows in parts.
-fn lowered(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<(Program, Hints), Error> {
+pub(crate) fn lowered(kernel: &Kernel, args: &[ArgSpec], chip: &Chip) -> Result<(Program, Hints), Error> {
     let woven = lower::weave::run(kernel);
     let kernel = woven.as_ref().unwrap_or(kernel);
     let narrow = lower::narrow_products::run(kernel);

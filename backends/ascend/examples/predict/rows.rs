@@ -113,15 +113,7 @@ pub fn simulate(
     blocks: u32,
     first: bool,
 ) -> Result<(Program, Report), String> {
-    let specs: Vec<ArgSpec> = (row.kernel.params.iter())
-        .map(|p| ArgSpec {
-            unit_axis: match p.kind {
-                ParamKind::View { rank, .. } => Some(rank as u8 - 1),
-                ParamKind::Scalar(_) => None,
-            },
-            ..ArgSpec::default()
-        })
-        .collect();
+    let specs: Vec<ArgSpec> = row.kernel.params.iter().map(|p| ArgSpec::dense(p.kind)).collect();
     let program = kcc_ascend::compile(&row.kernel, &specs, chip).map_err(|e| e.to_string())?;
     let ints: Vec<Vec<u8>> = (row.args.iter())
         .map(|a| match a {

@@ -217,8 +217,8 @@ pub(super) struct Lower<'k> {
     constants: HashMap<Scalar, Val>,
     /// Conditions of skewed loops' heads, and in how many of the last turns they are false.
     heads: Vec<(CoreKind, Reg, usize)>,
-    /// Those that are false in the first turn.
-    tails: Vec<(CoreKind, Reg)>,
+    /// Those that are false in the first turns, and in how many.
+    tails: Vec<(CoreKind, Reg, usize)>,
     /// Operands of late products that are in L1 already.
     brought: HashMap<ValueId, products::Operands>,
     /// What is done early in skewed loops.

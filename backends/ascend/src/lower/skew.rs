@@ -461,7 +461,7 @@ impl Lower<'_> {
             self.heads.push((self.core, r, idle));
         }
         if let (Val::Reg(r), true) = (condition, behind > 0) {
-            self.tails.push((self.core, r));
+            self.tails.push((self.core, r, behind));
         }
         (condition, own)
     }

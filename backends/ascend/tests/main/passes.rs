@@ -101,12 +101,7 @@ fn placeless(p: &Program) -> Program {
 
 /// Compiles, with `input` in place of what comes before stage `at`; what goes in there and what comes out.
 fn run(kernel: &Kernel, at: usize, input: Option<Program>) -> (Option<Program>, Program) {
-    let args: Vec<ArgSpec> = (kernel.params.iter())
-        .map(|p| match p.kind {
-            ParamKind::View { rank, .. } => ArgSpec::ideal(rank),
-            ParamKind::Scalar(_) => ArgSpec::default(),
-        })
-        .collect();
+    let args: Vec<ArgSpec> = kernel.params.iter().map(|p| ArgSpec::dense(p.kind)).collect();
     let (mut before, mut out) = (None, None);
     let chip = Chip::find("ascend910b").expect("a chip");
     compile_by(kernel, &args, chip, &mut Timings::default(), &mut |stage, p| {

@@ -308,6 +308,27 @@ fn attention_of_half_scores() {
     all(r);
 }
 
+/// Loops of one turn beside loops of none, in either order, for each program: what is told of turns must not be taken for granted.
+#[test]
+fn loops_of_one_turn_and_of_none() {
+    let mut r = Vec::new();
+    let e = Elem::F32;
+    for (queries, keys, lengths) in [(67i64, 67i64, [67, 13]), (67, 150, [150, 64]), (130, 67, [0, 67])] {
+        let a = Args::default().floats(e, &[2, 2, queries, 64], 1.0).floats(e, &[2, 1, keys, 64], 1.0);
+        let a = a
+            .floats(e, &[2, 1, keys, 64], 1.0)
+            .ints(&lengths, &[2])
+            .out(e, &[2, 2, queries, 64])
+            .float(0.125);
+        let grid = [(queries as u32).div_ceil(64), 2, 2];
+        let halves = k::attention_half::attention_half_tile::kernel::<f32, 64, 64, 64, false, false>();
+        r.push(check(halves.erased(), grid, a.clone(), F32, 2e-3));
+        let causal = k::attention_half::attention_half_tile::kernel::<f32, 64, 64, 64, true, false>();
+        r.push(check(causal.erased(), grid, a, F32, 2e-3));
+    }
+    all(r);
+}
+
 #[test]
 fn products_of_every_kernel() {
     all(matrices::<f32>());

@@ -1,5 +1,6 @@
 //! What orders a core's work, and what the lowering knows of order.
 
+use super::starts::Start;
 use kcc_davinci::ir::{CoreKind, Pipe, Reg};
 use std::collections::HashMap;
 
@@ -47,8 +48,8 @@ pub(super) enum Item {
 #[derive(Clone, Default)]
 pub(super) struct Order {
     pub items: Vec<Option<Item>>,
-    /// The slots of loops' first turns, as bits, for which it is to hold: what is likely to fail stands last.
-    pub starts: Vec<usize>,
+    /// The runs in which it is to hold: what is likely to fail stands last.
+    pub starts: Vec<Start>,
 }
 
 /// Why an order will not do.
@@ -68,8 +69,8 @@ pub(crate) struct Hints {
     pub answers: Vec<(CoreKind, Answer)>,
     /// Conditions that are false in the last turns of their loops, and in how many.
     pub heads: Vec<(CoreKind, Reg, usize)>,
-    /// Conditions that are false in the first turn of their loops.
-    pub tails: Vec<(CoreKind, Reg)>,
+    /// Conditions that are false in the first turns of their loops, and in how many.
+    pub tails: Vec<(CoreKind, Reg, usize)>,
     /// Flags that say less of what their core read than that all of it was.
     pub says: Vec<(CoreKind, u8, Says)>,
 }

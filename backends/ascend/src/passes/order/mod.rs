@@ -5,6 +5,7 @@
 //! places.rs   the bytes that an instruction touches
 //! tighten.rs  waits as late, sets as early as they may be
 //! items.rs    what orders: events, tokens, barriers
+//! starts.rs   the runs that an order is tried with
 //! replay.rs   goes through the tree with what each pipe knows to be done, and mends what is missing
 //! emit.rs     the statements again, with sets, waits and barriers
 //! ```
@@ -17,6 +18,9 @@ mod items;
 mod memories;
 pub(super) mod places;
 mod replay;
+mod starts;
+#[cfg(test)]
+mod tests;
 mod tighten;
 pub(super) mod tree;
 
@@ -27,6 +31,7 @@ use kcc_davinci::Chip;
 use kcc_davinci::ir::{Barrier, CoreKind, Pipe, Pipes, Program, Reg, Stmt};
 use kcc_dsl::ir::LocId;
 use replay::run as replay;
+use starts::Start;
 use std::collections::{HashMap, HashSet};
 use tree::{Kind, Tree};
 
@@ -196,7 +201,7 @@ fn settled(
     tree: &Tree,
     slots: &Slots,
     answers: &[Answer],
-    (chip, starts): (&Chip, &[usize]),
+    (chip, starts): (&Chip, &[Start]),
 ) -> Result<Order, Error> {
     let missing = |_| bug(format!("the order of `{}`", program.name));
     let mut order = Order { starts: starts.to_vec(), ..Order::default() };
@@ -228,40 +233,54 @@ fn settled(
     Ok(order)
 }
 
-/// `hints`: what flags of each kind of core say of its own, and what is not done in loops' last turns.
-pub(crate) fn run(program: &mut Program, slots: &Slots, hints: &Hints, chip: &Chip) -> Result<(), Error> {
-    let mut first = 0;
+/// A kind of core's work, and what orders it.
+struct Ordered {
+    kind: CoreKind,
+    tree: Tree,
+    answers: Vec<Answer>,
+    order: Order,
+}
+
+/// The order of each kind of core's work. `hints`: what flags say, and what is not done in loops' first and last turns.
+fn ordered(program: &Program, slots: &Slots, hints: &Hints, chip: &Chip) -> Result<Vec<Ordered>, Error> {
+    let (mut first, mut out) = (0, Vec::new());
     for kind in [CoreKind::Cube, CoreKind::Vector] {
-        let Some(body) = program.body(kind).cloned() else { continue };
+        let Some(body) = program.body(kind) else { continue };
         let answers: Vec<Answer> = hints.answers.iter().filter(|a| a.0 == kind).map(|a| a.1).collect();
-        let answers = &answers[..];
-        let mut tree = tree::build(program, &body, first);
-        let heads: HashMap<Reg, usize> =
-            hints.heads.iter().filter(|a| a.0 == kind).map(|a| (a.1, a.2)).collect();
+        let mut tree = tree::build(program, body, first);
+        let of = |all: &[(CoreKind, Reg, usize)]| -> HashMap<Reg, usize> {
+            all.iter().filter(|a| a.0 == kind).map(|a| (a.1, a.2)).collect()
+        };
         let says = hints.says.iter().filter(|s| s.0 == kind).map(|s| (s.1, s.2)).collect();
-        let tails = hints.tails.iter().filter(|t| t.0 == kind).map(|t| t.1).collect();
-        tree.mark(&heads, &tails, &says);
-        let tree = tree;
-        first += tree::loops(&body);
-        // Mostly an order that holds where loops begin in one slot holds wherever they do; where it does not, the start that shows it
-        // is one more to go through.
-        let mut starts = vec![0];
+        tree.mark(&of(&hints.heads), &of(&hints.tails), &says);
+        first += tree::loops(body);
+        // Mostly an order that holds in one run holds in all of them; where it does not, the run that shows it is one more to go
+        // through.
+        let all = starts::all(&tree);
+        let mut starts = all[..1].to_vec();
         let order = loop {
-            let order = settled(program, &tree, slots, answers, (chip, &starts))?;
-            let fails = |start: usize| {
-                let order = Order { starts: vec![start], ..order.clone() };
-                replay(&tree, slots, answers, order, (false, true)).is_err()
+            let order = settled(program, &tree, slots, &answers, (chip, &starts))?;
+            let fails = |start: &Start| {
+                let order = Order { starts: vec![start.clone()], ..order.clone() };
+                replay(&tree, slots, &answers, order, (false, true)).is_err()
             };
-            match replay::starts(&tree).find(|s| !starts.contains(s) && fails(*s)) {
-                Some(start) => starts.push(start),
+            match all.iter().find(|s| !starts.contains(s) && fails(s)) {
+                Some(start) => starts.push(start.clone()),
                 None => break order,
             }
         };
-        let mut done = emit::run(&tree, &order, slots, &body);
+        out.push(Ordered { kind, tree, answers, order });
+    }
+    Ok(out)
+}
+
+/// Puts a program's work in order.
+pub(crate) fn run(program: &mut Program, slots: &Slots, hints: &Hints, chip: &Chip) -> Result<(), Error> {
+    for o in ordered(program, slots, hints, chip)? {
+        let Some(body) = program.body_mut(o.kind) else { continue };
+        let mut done = emit::run(&o.tree, &o.order, slots, body);
         done.push(Stmt::issue(Barrier { pipe: Pipes::All }, LocId(0)));
-        if let Some(b) = program.body_mut(kind) {
-            *b = done;
-        }
+        *body = done;
     }
     Ok(())
 }

@@ -13,8 +13,9 @@ use super::bits::Bits;
 use super::items::{Answer, Id, Item, Order, Says, Slots, Wrong};
 use super::memories::{MEMORIES, Users, done, memory, users};
 use super::places::{Access, Touch};
+use super::starts::Start;
 use super::tree::{Kind, Tree};
-use kcc_davinci::ir::Pipe;
+use kcc_davinci::ir::{Pipe, Stmt};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -28,16 +29,15 @@ struct Live {
 type Key = (Pipe, Pipe, u8);
 
 pub(super) struct Replay<'a> {
-    /// The slots of loops' first turns, as bits.
-    start: usize,
+    start: Start,
     tree: &'a Tree,
     slots: &'a Slots,
     pub order: Order,
     /// Adds what is missing.
     mend: bool,
     ids: bool,
-    /// The last turns of a loop, without what is done ahead.
-    draining: bool,
+    /// In the last turns of a loop, without what is done ahead: the number of the loop's first access.
+    draining: Option<usize>,
     known: [Bits; 7],
     own: [Bits; 7],
     count: usize,
@@ -68,18 +68,10 @@ pub(super) struct Replay<'a> {
 const S: usize = Pipe::S as usize;
 /// Last turns of a skewed loop that are gone through: as many as there are, within reason.
 const DRAINED: usize = 16;
-/// Neighbouring loops whose slots are tried in all combinations.
-const BITS: usize = 3;
 
 /// The loops around a place, and their turns.
 fn turn_of(path: &[(usize, usize)]) -> &[(usize, usize)] {
     path.split_last().map_or(&[], |(_, around)| around)
-}
-
-/// In which slots loops may begin, as bits: each may have ended in either slot, whatever others did, as far as they may matter to each other.
-pub(super) fn starts(tree: &Tree) -> std::ops::Range<usize> {
-    let loops = tree.nodes.iter().filter(|n| matches!(n.kind, Kind::Turns(..))).count();
-    0..1 << loops.min(BITS)
 }
 
 /// Goes through everything, for each of the order's starts. With `mend`, the order comes back with what was missing.
@@ -102,7 +94,7 @@ fn from(
     answers: &[Answer],
     order: Order,
     (mend, ids): (bool, bool),
-    start: usize,
+    start: Start,
 ) -> Result<Order, Wrong> {
     let mut r = Replay {
         start,
@@ -111,7 +103,7 @@ fn from(
         order: Order::default(),
         mend,
         ids,
-        draining: false,
+        draining: None,
         known: Default::default(),
         own: Default::default(),
         count: 0,
@@ -173,8 +165,9 @@ impl Replay<'_> {
             for k in 0..self.before[n].len() {
                 self.wait_side(self.before[n][k])?;
             }
-            let (node, first) = (&self.tree.nodes[n], turn == 0);
-            if !(self.draining && node.ahead > 0 || first && node.later) {
+            let node = &self.tree.nodes[n];
+            let before = turn < node.later.min(self.start.first_tail());
+            if !(before || self.draining.is_some() && node.ahead > 0) {
                 self.node(n)?;
             }
             self.snap(n, turn);
@@ -233,19 +226,17 @@ impl Replay<'_> {
             }
             Kind::Turns(body, number) => self.turns(n, body, *number),
             Kind::Fence(blocks) => {
-                for b in blocks {
-                    self.block(b, 0)?;
+                let branch = matches!(node.stmt, Stmt::If { .. });
+                let way = self.start.chance();
+                match (way, &blocks[..]) {
+                    (Some(way), _) if branch => self.block(&blocks[way % blocks.len()], 0),
+                    (Some(turns), [head, body]) => {
+                        self.block(head, 0)?;
+                        (0..turns).try_for_each(|_| self.block(body, 0).and_then(|()| self.block(head, 0)))
+                    }
+                    _ => blocks.iter().try_for_each(|b| self.block(b, 0)),
                 }
-                Ok(())
             }
-        }
-    }
-
-    /// The slot of a loop's first turn.
-    fn first_slot(&self, n: usize) -> usize {
-        match self.tree.nodes[n].kind {
-            Kind::Turns(_, number) => self.start >> (number % BITS) & 1,
-            _ => 0,
         }
     }
 
@@ -265,6 +256,9 @@ impl Replay<'_> {
     }
 
     fn turns(&mut self, n: usize, body: &[usize], number: usize) -> Result<(), Wrong> {
+        if let Some(turns) = self.start.chance() {
+            return self.exactly(n, body, number, turns);
+        }
         let slotted = self.slots.values().any(|(l, _)| *l == number);
         let (first, before, told) = (self.count, self.known.clone(), self.told.clone());
         let tokens = self.tokens.get(&n).map_or(&[][..], Vec::as_slice);
@@ -274,8 +268,7 @@ impl Replay<'_> {
             .filter_map(|i| Some((i, self.messages.get(&i)?.clone())))
             .collect();
         self.entries.push(first);
-        // An even number, so that slots stand as they do after no turn at all.
-        let full = if slotted { 6 } else { 3 };
+        let full = if slotted { 6 } else { 3 } + usize::from(self.start.more);
         self.through(n, body, number, 0..full)?;
         self.entries.pop();
         // No turn at all teaches nothing of what was before.
@@ -298,9 +291,9 @@ impl Replay<'_> {
         // Turns without a head there always are.
         let drained = body.iter().map(|n| self.tree.nodes[*n].ahead).max().unwrap_or(0).min(DRAINED);
         if drained > 0 {
-            self.draining = true;
+            self.draining = Some(first);
             let done = self.through(n, body, number, full..full + drained);
-            self.draining = false;
+            self.draining = None;
             done?;
         }
         // In the last turns of a skewed loop nothing is told: what is open there is no one's knowledge.
@@ -323,6 +316,21 @@ impl Replay<'_> {
         Ok(())
     }
 
+    /// A loop with so many turns of heads, and no others: what is learnt in it is known behind it.
+    fn exactly(&mut self, n: usize, body: &[usize], number: usize, turns: usize) -> Result<(), Wrong> {
+        let first = self.count;
+        self.entries.push(first);
+        let drained = body.iter().map(|n| self.tree.nodes[*n].ahead).max().unwrap_or(0).min(DRAINED);
+        self.through(n, body, number, 0..turns)?;
+        self.draining = Some(first);
+        let done = self.through(n, body, number, turns..turns + drained);
+        self.draining = None;
+        self.entries.pop();
+        let open = self.answers.iter().filter(|a| a.behind > 0);
+        open.for_each(|a| self.told.entry(a.raises).or_default().clear());
+        done
+    }
+
     /// Some turns of a loop, one after another.
     fn through(
         &mut self,
@@ -335,7 +343,7 @@ impl Replay<'_> {
             if let Some(p) = self.path.last_mut() {
                 p.1 = t;
             }
-            let total = self.totals.get(&n).copied().unwrap_or(self.first_slot(n));
+            let total = self.totals.get(&n).copied().unwrap_or(self.start.slot(n));
             self.parity.push((number, total));
             self.block(body, t)?;
             self.parity.pop();
@@ -348,10 +356,10 @@ impl Replay<'_> {
     fn edges(&mut self, up: bool) -> Result<(), Wrong> {
         for i in 0..self.order.items.len() {
             if let Some(Item::Token { turns, distance, shares: None, .. }) = self.order.items[i].clone() {
-                let total = self.totals.get(&turns).copied().unwrap_or(self.first_slot(turns));
+                let total = self.totals.get(&turns).copied().unwrap_or(self.start.slot(turns));
                 // By turns it is one, that of the turn before the first; or the last.
                 let by = self.turned(i);
-                let first = if by > 0 { self.first_slot(turns) } else { 0 };
+                let first = if by > 0 { self.start.slot(turns) } else { 0 };
                 for d in 0..distance {
                     if up {
                         self.raise(i, first + d + by)?;
@@ -451,7 +459,7 @@ impl Replay<'_> {
             Some(Item::Token { turns, .. }) => *turns,
             _ => return 0,
         };
-        self.totals.get(&node).copied().unwrap_or(self.first_slot(node))
+        self.totals.get(&node).copied().unwrap_or(self.start.slot(node))
     }
 
     fn wait_side(&mut self, i: usize) -> Result<(), Wrong> {
@@ -523,10 +531,17 @@ impl Replay<'_> {
         a
     }
 
+    /// The first access that a node may meet. In last turns a tail is only done if there were turns with heads: what was before the loop its
+    /// first turn has met, in either slot, with no more that was known.
+    fn since(&self, n: usize) -> usize {
+        self.draining.filter(|_| self.tree.nodes[n].later > 0).unwrap_or(0)
+    }
+
     fn check(&mut self, n: usize, a: &Access) -> Result<(), Wrong> {
         let told = self.known[S].clone();
         self.known[a.pipe as usize].join(&told);
-        while let Some(x) = self.race(a, &|x| self.conflict(x, a)) {
+        let since = self.since(n);
+        while let Some(x) = self.race(a, &|x| x.number >= since && self.conflict(x, a)) {
             self.mended(n, (memory(&a.touch), x), a.pipe)?;
         }
         Ok(())
@@ -588,10 +603,12 @@ impl Replay<'_> {
             return Ok(());
         }
         let here = turn_of(&self.path).to_vec();
+        let since = self.since(n);
         // What another pipe wrote, a flag of its own announces.
         let others = |x: &Live| {
             let told = says == Says::All || turn_of(&x.path) != here;
-            x.access.touch == Touch::Shared && x.access.pipe != pipe && !x.access.write && told
+            let met = x.number < since;
+            x.access.touch == Touch::Shared && x.access.pipe != pipe && !x.access.write && told && !met
         };
         while let Some(x) = self.race(&a, &others) {
             self.mended(n, (memory(&a.touch), x), pipe)?;

@@ -10,7 +10,7 @@ use super::items::Says;
 use super::places::{Access, Place, Touch, of_instr, of_scalar};
 use kcc_davinci::ir::*;
 use kcc_dsl::ir::LocId;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// What a node is.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ pub(in crate::passes) struct Node {
     pub drains: bool,
     /// In how many of the last turns of its loop it is not done.
     pub ahead: usize,
-    /// It is not done in its loop's first turn.
-    pub later: bool,
+    /// In how many of the first turns of its loop it is not done.
+    pub later: usize,
     /// Of a fence: elements that the scalar unit touches in its last block may be under way behind it.
     pub trails: bool,
 }
@@ -164,7 +164,7 @@ impl Builder<'_> {
             awaits: None,
             drains: false,
             ahead: 0,
-            later: false,
+            later: 0,
             trails: false,
         });
         self.nodes.len() - 1
@@ -287,14 +287,19 @@ fn reads_result(all: &[Access]) -> bool {
 }
 
 impl Tree {
-    /// Marks what is done under one of these conditions, which are false in so many last turns, or in the first one. Of flags, what they say of
+    /// Marks what is done under one of these conditions, which are false in so many last turns, or first ones. Of flags, what they say of
     /// what was read.
-    pub fn mark(&mut self, heads: &HashMap<Reg, usize>, tails: &HashSet<Reg>, says: &HashMap<u8, Says>) {
+    pub fn mark(
+        &mut self,
+        heads: &HashMap<Reg, usize>,
+        tails: &HashMap<Reg, usize>,
+        says: &HashMap<u8, Says>,
+    ) {
         for n in &mut self.nodes {
             n.says = n.raises.and_then(|f| says.get(&f)).copied().unwrap_or_default();
             if let Stmt::If { condition: Val::Reg(r), .. } = &n.stmt {
                 n.ahead = heads.get(r).copied().unwrap_or(0);
-                n.later = tails.contains(r);
+                n.later = tails.get(r).copied().unwrap_or(0);
             }
         }
     }
