@@ -226,8 +226,7 @@ fn attention() {
             attention.erased(),
             vec![of(70, 100, &[100, 33]), of(40, 30, &[20, 0, 30]), of(40, 100, &[8, 64, 3, 0])],
         ),
-        // A barrier of the vector pipe before work that the first turn leaves out: of what it orders, barriers between turns order a part again.
-        1,
+        0,
     );
 }
 

@@ -8,7 +8,7 @@ use kcc_compiler::Timings;
 use kcc_davinci::Chip;
 use kcc_davinci::ir::{Program, Stmt};
 use kcc_dsl::exchange::ArgSpec;
-use kcc_dsl::ir::{BinaryOp, Builder, Elem, Kernel, LocId, ParamKind, ReduceOp, UnaryOp};
+use kcc_dsl::ir::{BinaryOp, Builder, Elem, Kernel, LocId, ReduceOp, UnaryOp};
 use std::path::{Path, PathBuf};
 
 /// `y = 2^(x - max x)` of rows, and their sum.

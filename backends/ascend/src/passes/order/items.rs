@@ -75,6 +75,13 @@ pub(crate) struct Hints {
     pub says: Vec<(CoreKind, u8, Says)>,
 }
 
+impl Hints {
+    /// What flags say that a kind of core waits for.
+    pub fn answers_of(&self, kind: CoreKind) -> Vec<Answer> {
+        self.answers.iter().filter(|a| a.0 == kind).map(|a| a.1).collect()
+    }
+}
+
 /// What a flag tells other cores of what its core read in the workspace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Says {

@@ -6,14 +6,32 @@ use super::bits::Bits;
 use super::places::{Access, Touch};
 use super::tree::Tree;
 use kcc_davinci::ir::{Pipe, Space};
+use std::ops::Range;
 
 const S: usize = Pipe::S as usize;
 
 /// Of each pipe, whether it uses a memory, and whether some of its accesses there are out of its own order.
 pub(super) type Users = [(bool, bool); 7];
 
-/// Lists of accesses: one for each of a core's memories, parameters, the workspace.
-pub(super) const MEMORIES: usize = Space::ALL.len() + 2;
+/// A core's memories, parameters, the workspace.
+const MEMORIES: usize = Space::ALL.len() + 2;
+/// Parts of a memory, each of so many bytes; the last has the rest.
+const PARTS: usize = 128;
+const PART: u64 = 4096;
+/// Lists of accesses: one for each part of each memory.
+pub(super) const LISTS: usize = MEMORIES * PARTS;
+
+/// The lists that an access belongs to: whatever meets it is in one of them.
+pub(super) fn lists(touch: &Touch) -> Range<usize> {
+    let first = memory(touch) * PARTS;
+    match touch {
+        Touch::Local(p) => {
+            let part = |byte: u64| (byte / PART).min(PARTS as u64 - 1) as usize;
+            first + part(p.from)..first + part(p.end().saturating_sub(1)) + 1
+        }
+        _ => first..first + 1,
+    }
+}
 
 /// Which of them.
 pub(super) fn memory(touch: &Touch) -> usize {

@@ -237,7 +237,6 @@ fn settled(
 struct Ordered {
     kind: CoreKind,
     tree: Tree,
-    answers: Vec<Answer>,
     order: Order,
 }
 
@@ -246,7 +245,7 @@ fn ordered(program: &Program, slots: &Slots, hints: &Hints, chip: &Chip) -> Resu
     let (mut first, mut out) = (0, Vec::new());
     for kind in [CoreKind::Cube, CoreKind::Vector] {
         let Some(body) = program.body(kind) else { continue };
-        let answers: Vec<Answer> = hints.answers.iter().filter(|a| a.0 == kind).map(|a| a.1).collect();
+        let answers = hints.answers_of(kind);
         let mut tree = tree::build(program, body, first);
         let of = |all: &[(CoreKind, Reg, usize)]| -> HashMap<Reg, usize> {
             all.iter().filter(|a| a.0 == kind).map(|a| (a.1, a.2)).collect()
@@ -269,7 +268,7 @@ fn ordered(program: &Program, slots: &Slots, hints: &Hints, chip: &Chip) -> Resu
                 None => break order,
             }
         };
-        out.push(Ordered { kind, tree, answers, order });
+        out.push(Ordered { kind, tree, order });
     }
     Ok(out)
 }

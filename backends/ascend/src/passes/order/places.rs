@@ -20,7 +20,8 @@ pub(in crate::passes) struct Place {
 }
 
 impl Place {
-    fn end(&self) -> u64 {
+    /// The byte behind its last one.
+    pub fn end(&self) -> u64 {
         self.from + (self.times - 1) * self.stride + self.len
     }
 

@@ -9,9 +9,11 @@
 //! Loops are gone through several times, so that conflicts between turns show, and may take no turn at all: what is learnt inside
 //! says nothing of what was before.
 
+mod events;
+
 use super::bits::Bits;
 use super::items::{Answer, Id, Item, Order, Says, Slots, Wrong};
-use super::memories::{MEMORIES, Users, done, memory, users};
+use super::memories::{LISTS, Users, done, lists, memory, users};
 use super::places::{Access, Touch};
 use super::starts::Start;
 use super::tree::{Kind, Tree};
@@ -36,12 +38,12 @@ pub(super) struct Replay<'a> {
     /// Adds what is missing.
     mend: bool,
     ids: bool,
-    /// In the last turns of a loop, without what is done ahead: the number of the loop's first access.
+    /// In the last turns of a loop, without what is done ahead: the number of the first access that tails may meet there.
     draining: Option<usize>,
     known: [Bits; 7],
     own: [Bits; 7],
     count: usize,
-    /// By what they touch: accesses of different memories do not meet.
+    /// By what they touch (see [`lists`]).
     live: Vec<Vec<Live>>,
     users: Vec<Users>,
     /// The number of the first access of each loop that is being gone through.
@@ -107,7 +109,7 @@ fn from(
         known: Default::default(),
         own: Default::default(),
         count: 0,
-        live: (0..MEMORIES).map(|_| Vec::new()).collect(),
+        live: (0..LISTS).map(|_| Vec::new()).collect(),
         users: users(tree),
         entries: Vec::new(),
         path: Vec::new(),
@@ -166,8 +168,7 @@ impl Replay<'_> {
                 self.wait_side(self.before[n][k])?;
             }
             let node = &self.tree.nodes[n];
-            let before = turn < node.later.min(self.start.first_tail());
-            if !(before || self.draining.is_some() && node.ahead > 0) {
+            if !(turn < self.first_turn(n) || self.draining.is_some() && node.ahead > 0) {
                 self.node(n)?;
             }
             self.snap(n, turn);
@@ -177,6 +178,11 @@ impl Replay<'_> {
             self.path.pop();
         }
         Ok(())
+    }
+
+    /// The first turn of its loop in which a node is done.
+    fn first_turn(&self, n: usize) -> usize {
+        self.tree.nodes[n].later.min(self.start.first_tail())
     }
 
     /// Remembers what the pipes of a node know behind it.
@@ -190,6 +196,15 @@ impl Replay<'_> {
         pipes.dedup();
         let all = pipes.into_iter().map(|p| (p, self.says(p))).collect();
         self.snaps.insert((n, turn), all);
+    }
+
+    /// Tells a pipe what the scalar unit knows, which issues its work.
+    fn tell(&mut self, p: usize) {
+        if p != S {
+            let told = std::mem::take(&mut self.known[S]);
+            self.known[p].join(&told);
+            self.known[S] = told;
+        }
     }
 
     /// What a pipe can tell once all that it has started is done.
@@ -268,7 +283,8 @@ impl Replay<'_> {
             .filter_map(|i| Some((i, self.messages.get(&i)?.clone())))
             .collect();
         self.entries.push(first);
-        let full = if slotted { 6 } else { 3 } + usize::from(self.start.more);
+        let tail = body.iter().map(|n| self.first_turn(*n)).max().unwrap_or(0);
+        let full = tail + if slotted { 6 } else { 3 } + usize::from(self.start.more);
         self.through(n, body, number, 0..full)?;
         self.entries.pop();
         // No turn at all teaches nothing of what was before.
@@ -318,11 +334,10 @@ impl Replay<'_> {
 
     /// A loop with so many turns of heads, and no others: what is learnt in it is known behind it.
     fn exactly(&mut self, n: usize, body: &[usize], number: usize, turns: usize) -> Result<(), Wrong> {
-        let first = self.count;
-        self.entries.push(first);
+        self.entries.push(self.count);
         let drained = body.iter().map(|n| self.tree.nodes[*n].ahead).max().unwrap_or(0).min(DRAINED);
         self.through(n, body, number, 0..turns)?;
-        self.draining = Some(first);
+        self.draining = Some(0);
         let done = self.through(n, body, number, turns..turns + drained);
         self.draining = None;
         self.entries.pop();
@@ -350,116 +365,6 @@ impl Replay<'_> {
             self.totals.insert(n, total + 1);
         }
         Ok(())
-    }
-
-    /// Tokens are there before the first turn, and are taken away behind the last one.
-    fn edges(&mut self, up: bool) -> Result<(), Wrong> {
-        for i in 0..self.order.items.len() {
-            if let Some(Item::Token { turns, distance, shares: None, .. }) = self.order.items[i].clone() {
-                let total = self.totals.get(&turns).copied().unwrap_or(self.start.slot(turns));
-                // By turns it is one, that of the turn before the first; or the last.
-                let by = self.turned(i);
-                let first = if by > 0 { self.start.slot(turns) } else { 0 };
-                for d in 0..distance {
-                    if up {
-                        self.raise(i, first + d + by)?;
-                    } else {
-                        self.lower(i, total + d + by)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The item whose event it is.
-    fn source(&self, i: usize) -> usize {
-        match self.order.items.get(i) {
-            Some(Some(Item::Token { shares: Some(other), .. })) => *other,
-            _ => i,
-        }
-    }
-
-    fn key(&self, i: usize, turn: Option<usize>) -> Option<Key> {
-        let (from, to, id) = match self.order.items.get(i)?.as_ref()? {
-            Item::Event { from, to, id, .. } | Item::Token { from, to, id, .. } => (*from, *to, (*id)?),
-            _ => return None,
-        };
-        Some(match id {
-            Id::One(e) => (from, to, e),
-            Id::Parity(e, node) => {
-                let turn = turn.or_else(|| self.totals.get(&node).copied());
-                (from, to, e + (turn.unwrap_or(0) % 2) as u8)
-            }
-        })
-    }
-
-    /// An event is raised: the message that whoever waits gets.
-    fn raise(&mut self, i: usize, turn: usize) -> Result<Bits, Wrong> {
-        let from = match self.order.items[i] {
-            Some(Item::Event { from, .. } | Item::Token { from, .. }) => from as usize,
-            _ => S,
-        };
-        let told = self.known[S].clone();
-        self.known[from].join(&told);
-        if self.ids
-            && let Some(key) = self.key(i, Some(turn))
-        {
-            let n = self.raised.entry(key).or_default();
-            let late = self.waited.get(&key).is_some_and(|w| w.iter().any(|w| !self.known[from].has(*w)));
-            if *n > 0 || late {
-                return Err(Wrong::Raised);
-            }
-            *n += 1;
-        }
-        let m = self.says(from);
-        self.messages.entry(self.source(i)).or_default().push_back(m.clone());
-        Ok(m)
-    }
-
-    /// It is waited for: the message.
-    fn lower(&mut self, i: usize, turn: usize) -> Result<Bits, Wrong> {
-        let m = self.messages.entry(self.source(i)).or_default().pop_front().ok_or(Wrong::Race)?;
-        let to = match self.order.items[i] {
-            Some(Item::Event { to, .. } | Item::Token { to, .. }) => to as usize,
-            _ => S,
-        };
-        if self.ids
-            && let Some(key) = self.key(i, Some(turn))
-        {
-            let n = self.count;
-            self.count += 1;
-            self.own[to].set(n);
-            if to == S {
-                self.known[S].set(n);
-            }
-            let first = self.entries.last().copied().unwrap_or(0);
-            let last = self.waited.entry(key).or_default();
-            last.retain(|w| *w < first);
-            last.push(n);
-            if let Some(r) = self.raised.get_mut(&key) {
-                *r = r.saturating_sub(1);
-            }
-        }
-        let told = self.known[S].clone();
-        self.known[to].join(&told);
-        Ok(m)
-    }
-
-    /// Whether it is a token between neighbours whose events take turns: 1, and what is waited for is the other one.
-    fn turned(&self, i: usize) -> usize {
-        let item = self.order.items.get(i).and_then(Option::as_ref);
-        usize::from(matches!(item, Some(Item::Token { distance: 1, id: Some(Id::Parity(..)), .. })))
-    }
-
-    /// The turn that an item's parity goes by.
-    fn turn_of(&self, i: usize) -> usize {
-        let node = match self.order.items.get(i).and_then(Option::as_ref) {
-            Some(Item::Event { id: Some(Id::Parity(_, node)), .. }) => *node,
-            Some(Item::Token { turns, .. }) => *turns,
-            _ => return 0,
-        };
-        self.totals.get(&node).copied().unwrap_or(self.start.slot(node))
     }
 
     fn wait_side(&mut self, i: usize) -> Result<(), Wrong> {
@@ -511,12 +416,14 @@ impl Replay<'_> {
     }
 
     /// The last access that may not be done.
-    fn race(&self, a: &Access, filter: &dyn Fn(&Live) -> bool) -> Option<usize> {
+    fn race(&self, a: &Access, filter: &dyn Fn(&Live) -> bool) -> Option<(usize, usize)> {
         let p = a.pipe as usize;
-        self.live[memory(&a.touch)].iter().rposition(|x| {
+        let open = |x: &Live| {
             let same = x.access.pipe == a.pipe && (a.pipe == Pipe::S || a.in_order || x.access.sealed);
             !same && !self.known[p].has(x.number) && filter(x)
-        })
+        };
+        let last = |l: usize| self.live[l].iter().rposition(open).map(|i| (l, i));
+        lists(&a.touch).filter_map(last).max_by_key(|(l, i)| self.live[*l][*i].number)
     }
 
     /// An access in this turn's slot.
@@ -538,11 +445,10 @@ impl Replay<'_> {
     }
 
     fn check(&mut self, n: usize, a: &Access) -> Result<(), Wrong> {
-        let told = self.known[S].clone();
-        self.known[a.pipe as usize].join(&told);
+        self.tell(a.pipe as usize);
         let since = self.since(n);
         while let Some(x) = self.race(a, &|x| x.number >= since && self.conflict(x, a)) {
-            self.mended(n, (memory(&a.touch), x), a.pipe)?;
+            self.mended(n, x, a.pipe)?;
         }
         Ok(())
     }
@@ -557,12 +463,12 @@ impl Replay<'_> {
             self.known[S].set(number);
         }
         // Whoever meets what this covers meets this, if this took place; what waits for this waits for earlier work of the pipe.
-        let at = memory(&a.touch);
+        let at = lists(&a.touch);
         if let Touch::Local(q) = a.touch {
             let first = self.entries.last().copied().unwrap_or(0);
-            let (all, users) = (&self.known, &self.users[at]);
+            let (all, users) = (&self.known, &self.users[memory(&a.touch)]);
             let known = &all[p];
-            self.live[at].retain(|x| {
+            let stays = |x: &Live| {
                 let Touch::Local(o) = x.access.touch else { return true };
                 if x.number < first {
                     return true;
@@ -580,15 +486,16 @@ impl Replay<'_> {
                 let stands = !a.part
                     || x.access.part && o.buffer == q.buffer && turn_of(&x.path) == turn_of(&self.path);
                 !(stands && (certain && a.write && ordered || same))
-            });
+            };
+            self.live[at.clone()].iter_mut().for_each(|live| live.retain(stays));
         }
-        self.live[at].push(Live { number, access: a, path: self.path.clone().into() });
+        let path: Rc<[_]> = self.path.clone().into();
+        self.live[at].iter_mut().for_each(|l| l.push(Live { number, access: a, path: path.clone() }));
     }
 
     /// A flag tells other cores that what this core read in the workspace was read.
     fn hand_over(&mut self, n: usize, pipe: Pipe) -> Result<(), Wrong> {
-        let told = self.known[S].clone();
-        self.known[pipe as usize].join(&told);
+        self.tell(pipe as usize);
         let a = Access {
             pipe,
             touch: Touch::Shared,
@@ -611,17 +518,17 @@ impl Replay<'_> {
             x.access.touch == Touch::Shared && x.access.pipe != pipe && !x.access.write && told && !met
         };
         while let Some(x) = self.race(&a, &others) {
-            self.mended(n, (memory(&a.touch), x), pipe)?;
+            self.mended(n, x, pipe)?;
         }
         Ok(())
     }
 
     /// Puts something between access `x` and node `n`.
-    fn mended(&mut self, n: usize, (memory, x): (usize, usize), pipe: Pipe) -> Result<(), Wrong> {
+    fn mended(&mut self, n: usize, (list, x): (usize, usize), pipe: Pipe) -> Result<(), Wrong> {
         if !self.mend {
             return Err(Wrong::Race);
         }
-        let x = &self.live[memory][x];
+        let x = &self.live[list][x];
         let (px, path) = (x.access.pipe, x.path.clone());
         let p = pipe as usize;
         if px == pipe {
