@@ -23,13 +23,18 @@ struct Kernel {
     Launcher launch;
 };
 
+// The list of kernels that were built.
+#ifndef KERNELS
+#define KERNELS "kernels.inc"
+#endif
+
 #define KERNEL(name) extern "C" void name##_launch_slots(uint32_t, void*, const int64_t*);
-#include "kernels.inc"
+#include KERNELS
 #undef KERNEL
 
-static const Kernel KERNELS[] = {
+static const Kernel ALL[] = {
 #define KERNEL(name) {#name, name##_launch_slots},
-#include "kernels.inc"
+#include KERNELS
 #undef KERNEL
 };
 
@@ -200,7 +205,7 @@ static bool Run(const std::string& folder, bool exact, aclrtStream stream)
         }
     }
     Launcher launch = nullptr;
-    for (const Kernel& k : KERNELS) {
+    for (const Kernel& k : ALL) {
         launch = kernel == k.name ? k.launch : launch;
     }
     if (launch == nullptr) {

@@ -132,6 +132,22 @@ fn what_is_wrong_in_a_source_shows() {
     assert!(unseen.is_empty(), "{} of {}:\n{}", unseen.len(), variants.len(), unseen.join("\n"));
 }
 
+/// One kernel that the compiler refuses says nothing of the others.
+#[test]
+fn what_the_compiler_refuses_is_left_out_and_named() {
+    let dir = dir("ascend-refused");
+    let pick = |name: &str| cases::all().into_iter().find(|c| c.name == name).expect("the case");
+    let (good, bad) = (pick("add-f32-5x70"), pick("softmax-f16-3x17"));
+    let symbol = kcc_ascend::emit::symbol(&program(&bad.kernel, &bad.args.args).expect("it compiles"));
+    let name = bad.name.clone();
+    let spoil = |c: &Case, text: String| if c.name == name { text + "#error no\n" } else { text };
+    folder::write_with(&dir, &[good, bad], &spoil).unwrap_or_else(|e| panic!("{e}"));
+    let o = script(&dir, &["--exact"], &[("KIT_FLAGS", "-O0")]);
+    assert_eq!(o.status.code(), Some(1), "{}", said(&o));
+    let named = format!("left out with their cases, since the compiler refuses them: {symbol}\n");
+    assert!(said(&o).contains(&named) && said(&o).contains("1 of 1 cases right"), "{}", said(&o));
+}
+
 /// What orders pipes stands in a source as often as in its program, barriers too: the stand-in runs a pipe's work in order, so that it
 /// would not miss one.
 #[test]
