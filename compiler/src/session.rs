@@ -282,12 +282,24 @@ fn stages(
         (None, Some(gpu)) => {
             let asked = GpuOptions::parse(knobs);
             let asked = asked.map_err(|e| located(e.into()))?;
-            let fitting = fit::search(&asked, &mut |knobs| {
+            let attempt = |knobs: &GpuOptions, clock: &mut Timings| {
                 let func = to_func(&kernel, &args, knobs, gpu, options, clock)?;
                 let memory = lower::gpu::memory(&func, gpu);
-                if let Some(excess) = fit::excess(&func, memory.bytes, gpu) {
-                    return Ok(Err(excess));
+                let excess = fit::excess(&func, memory.bytes, gpu);
+                Ok::<_, End>(excess.map_or(Ok((func, memory)), Err))
+            };
+            let fitting = fit::search(&asked, &mut |knobs| {
+                let mut tried = attempt(knobs, clock)?;
+                if let Ok((func, _)) = &tried
+                    && let Some(knobs) = fit::less_crowded(func, knobs, gpu.facts())
+                    && let Ok(roomier) = attempt(&knobs, clock)?
+                {
+                    tried = Ok(roomier);
                 }
+                let (func, memory) = match tried {
+                    Ok(fits) => fits,
+                    Err(excess) => return Ok(Err(excess)),
+                };
                 Ok::<_, End>(Ok(clock.time("lower", || lower::gpu::lower(&func, memory, gpu))?))
             });
             Ok(fitting.map_err(located)?)
@@ -331,14 +343,13 @@ fn stages(
     }
     let warps =
         artifact.gpu.as_ref().zip(target.gpu()).map(|(meta, gpu)| meta.threads / gpu.facts().lanes.max(1));
-    let Some((warps, mut made)) = roomier(input, &args, knobs, target, options, warps) else {
+    let Some((warps, mut made)) = roomier(input, &args, knobs, target, options, warps, clock) else {
         return Ok(code);
     };
     if options.dump.is_some() || options.observer.is_some() {
         // Once more, for those who look on.
         return stages(input, &args, &with_warps(knobs, warps), target, options, clock, artifact);
     }
-    clock.extend(std::mem::take(&mut made.timings));
     let bytes = std::mem::take(&mut made.bytes);
     *artifact = made;
     Ok(bytes)
@@ -350,8 +361,9 @@ fn with_warps(knobs: &BTreeMap<String, String>, warps: u32) -> BTreeMap<String, 
     knobs
 }
 
-/// The least number of warps whose code keeps all in registers, and that code, where that of the number that nobody asked for (`not`) does
-/// not. What is enough is known only from the code: the bound that is checked before (`fit`) is one from below.
+/// A number of warps whose code keeps all in registers, and that code, where that of the number that nobody asked for (`not`) does not: more
+/// warps first, of which each holds less. What is enough is known only from the code: the bound that is checked before (`fit`) is one from
+/// below. The time of all that is tried counts.
 fn roomier(
     input: Input,
     args: &[ArgSpec],
@@ -359,12 +371,17 @@ fn roomier(
     target: &dyn Target,
     options: &Options,
     not: Option<u32>,
+    clock: &mut Timings,
 ) -> Option<(u32, Artifact)> {
     if target.gpu().is_none() || knobs.contains_key("warps") || !options.replace.is_empty() {
         return None;
     }
-    (2..6).map(|bit| 1 << bit).filter(|warps| Some(*warps) != not).find_map(|warps| {
-        let made = compile(input, args, &with_warps(knobs, warps), target, &Options::default()).ok()?;
+    let not = not.unwrap_or(0);
+    let numbers = [4, 8, 16, 32];
+    let (more, fewer) = (numbers.iter().filter(|n| **n > not), numbers.iter().filter(|n| **n < not));
+    more.chain(fewer).find_map(|&warps| {
+        let mut made = compile(input, args, &with_warps(knobs, warps), target, &Options::default()).ok()?;
+        clock.extend(std::mem::take(&mut made.timings));
         (target.spilled(&made.bytes) == 0).then_some((warps, made))
     })
 }

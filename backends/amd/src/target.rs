@@ -22,24 +22,12 @@ convert-cf-to-llvm,reconcile-unrealized-casts";
 const DEVICE: &str = "convert-vector-to-llvm,convert-scf-to-cf,convert-arith-to-llvm,convert-math-to-llvm,\
 convert-cf-to-llvm,reconcile-unrealized-casts,ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}";
 
-/// Lowering writes pairs of `f32` as such, so that no pass has to look for them. Loops are turned to end in their condition: in those that begin with it the generator copies each sum from turn to turn. The
-/// last pass finds which of the launch's hidden arguments the kernel needs: none, or the number of blocks.
-macro_rules! optimise {
-    ($addresses:literal) => {
-        concat!(
-            "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),early-cse,dce,",
-            $addresses,
-            "),amdgpu-attributor"
-        )
-    };
-}
-
-/// What the generator would do with addresses at its start.
-const OPTIMISE: &str = optimise!("separate-const-offset-from-gep,slsr,early-cse,nary-reassociate,early-cse");
-
-/// In code for 32 lanes the search for strength to reduce finds nothing, and took a third of the time of a product of 16-bit results, which has twice the
-/// stores: their addresses are compared in pairs.
-const OPTIMISE_32: &str = optimise!("separate-const-offset-from-gep,early-cse");
+/// Lowering writes pairs of `f32` as such, so that no pass has to look for them. Loops are turned to end in their condition: in those that begin with it the generator copies each sum from turn to turn. Constants
+/// leave addresses, as the generator would have them at its start; its search for strength to reduce compares addresses in pairs, which took up to a fifth
+/// of the time and changed no main loop for the better. The last pass finds which of the launch's hidden arguments the kernel needs: none, or the number
+/// of blocks.
+const OPTIMISE: &str = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),early-cse,dce,\
+separate-const-offset-from-gep,early-cse),amdgpu-attributor";
 
 /// Lowering makes accesses as wide as they can be: what joins them finds arguments only, and then keeps eight words of them in scalar registers
 /// where one is used. Addresses are seen to above.
@@ -112,7 +100,7 @@ impl Target for Amd {
     }
 
     fn llvm_passes(&self, _: &str) -> &str {
-        if self.chip.lanes == 32 { OPTIMISE_32 } else { OPTIMISE }
+        OPTIMISE
     }
 
     fn mlir_passes(&self) -> &str {

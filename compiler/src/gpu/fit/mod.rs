@@ -12,7 +12,7 @@ mod shared;
 pub use registers::held;
 pub use shared::Buffer;
 
-use super::{GpuOptions, GpuTarget, Reuse};
+use super::{Facts, GpuOptions, GpuTarget, Reuse};
 use crate::error::{Error, at};
 use crate::ktg::{Func, GpuOp, Kind};
 use kcc_dsl::ir::Loc;
@@ -98,6 +98,14 @@ pub fn excess(func: &Func, shared: u32, target: &dyn GpuTarget) -> Option<Excess
     }
     (held.registers > held.limit)
         .then(|| make(Resource::Registers, (held.registers, held.limit), held.loc, held.tiles))
+}
+
+/// Twice as many warps, where nobody asked for a number and operands lie twice in a warp, for a function whose threads hold more than half of
+/// their registers all the time: the rest is too little for operands, so that the generator keeps tiles in memory, or nearly so, and takes long.
+pub fn less_crowded(func: &Func, options: &GpuOptions, facts: &Facts) -> Option<GpuOptions> {
+    let held = held(func, facts);
+    let crowded = facts.twin_operands && options.warps.is_none() && held.registers > held.limit / 2;
+    crowded.then(|| GpuOptions { warps: Some(2 * func.warps), ..options.clone() })
 }
 
 impl Excess {
