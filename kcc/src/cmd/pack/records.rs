@@ -25,9 +25,6 @@ const FORMAT: u32 = 1;
 /// Beyond any cost in a list: a candidate that did not win is never chosen, one that did always is.
 const MUCH: i64 = 1_000_000;
 
-/// Medians of equal code differ by so much on a busy machine.
-pub(super) const DOUBT: f64 = 0.03;
-
 /// The outcome of a tuning.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,7 +40,7 @@ pub(super) struct Record {
     pub(super) dtypes: Vec<String>,
     /// A formula: the shapes that this is taken to hold for.
     pub(super) range: String,
-    /// Hash of the fastest instance.
+    /// Hash of the instance to use: what won against the default, or that.
     pub(super) best: String,
     pub(super) results: Vec<Timed>,
 }
@@ -69,17 +66,14 @@ pub(super) fn element_types(w: &Work<'_>) -> Vec<String> {
 }
 
 impl Record {
-    /// A record of this compiler; `default` is what is chosen without tuning, and stays unless another is faster beyond doubt.
+    /// A record of this compiler; `best` is the hash of what to use.
     pub(super) fn new(
-        (w, default): (&Work<'_>, &str),
+        (w, best): (&Work<'_>, &str),
         kernel: &str,
         device: &str,
         range: String,
         results: Vec<Timed>,
     ) -> Record {
-        let usual = results.iter().find(|t| t.hash == default).map_or(f64::INFINITY, |t| t.seconds);
-        let best = results.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds));
-        let best = best.filter(|t| t.seconds < usual * (1.0 - DOUBT)).map_or(default, |t| &t.hash).to_owned();
         Record {
             format: FORMAT,
             kernel: kernel.to_owned(),
@@ -88,7 +82,7 @@ impl Record {
             compiler: compiler_version().to_owned(),
             dtypes: element_types(w),
             range,
-            best,
+            best: best.to_owned(),
             results,
         }
     }

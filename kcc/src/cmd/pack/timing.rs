@@ -3,7 +3,8 @@
 //! ```text
 //! calibrate: launches per sample ── round: a sample of each variant ── round ── … ── median of each
 //! ```
-//! In turns, because a machine's speed changes with time: all variants meet the same weather.
+//! In turns, because a machine's speed changes with time: all variants meet the same weather. What seems faster than the default meets it once more,
+//! alone: a sample of one beside a sample of the other, many times, so that a gain of a hundredth is told from weather.
 
 use super::super::Failure;
 use super::super::dump::pair;
@@ -19,6 +20,13 @@ use std::time::{Duration, Instant};
 const SAMPLE: Duration = Duration::from_millis(2);
 /// Rounds, whatever the time.
 const ROUNDS: std::ops::RangeInclusive<usize> = 3..=101;
+
+/// Pairs of samples in which two choices meet.
+const PAIRS: std::ops::RangeInclusive<usize> = 20..=60;
+/// How seldom chance alone may make one of two equal choices win so many pairs.
+const CHANCE: f64 = 0.001;
+/// Gains below this are left to weather of another kind: where memory happens to lie.
+pub(in super::super) const LEAST: f64 = 0.01;
 
 /// What both commands are asked.
 #[derive(clap::Args)]
@@ -133,6 +141,74 @@ fn argument<'a>(
     Ok(unsafe { device.argument(copy.address(), tensor.elem(), &dims, None, *mutable) }?)
 }
 
+/// A kernel with its arguments on a device.
+struct Meter<'a> {
+    device: &'a Device,
+    kernel: &'a PackKernel,
+    args: &'a [Arg<'a>],
+}
+
+impl Meter<'_> {
+    /// Time of a launch, as the mean of so many.
+    fn sample(&self, choice: &Choice, times: u32) -> Result<Duration, Failure> {
+        let launch = || self.kernel.launch_as(choice, self.args, How::default());
+        Ok(self.device.time(None, || (0..times).try_for_each(|_| launch()))? / times)
+    }
+
+    /// Launches of a sample, after one that touches memory and brings code into caches.
+    fn launches(&self, choice: &Choice) -> Result<u32, Failure> {
+        self.sample(choice, 1)?;
+        let one = self.sample(choice, 1)?;
+        Ok((SAMPLE.as_secs_f64() / one.as_secs_f64().max(1e-9)).ceil().clamp(1.0, 1e6) as u32)
+    }
+}
+
+/// How many times as fast as `usual` a choice is, the median of pairs of samples, if it is faster beyond doubt: by [`LEAST`] at least, and in so many
+/// pairs that of two equal ones chance makes one win so many once in a thousand times (a sign test). About `seconds` long.
+pub(in super::super) fn gain(
+    device: &Device,
+    kernel: &PackKernel,
+    (choice, usual): (&Choice, &Choice),
+    args: &[Arg<'_>],
+    seconds: f64,
+) -> Result<Option<f64>, Failure> {
+    let meter = Meter { device, kernel, args };
+    let launches = [meter.launches(choice)?, meter.launches(usual)?];
+    let (start, mut ratios) = (Instant::now(), Vec::new());
+    while ratios.len() < *PAIRS.end()
+        && (ratios.len() < *PAIRS.start() || start.elapsed().as_secs_f64() < seconds)
+    {
+        let (own, other);
+        // Who comes first changes, so that neither always finds what the other left.
+        if ratios.len() % 2 == 0 {
+            own = meter.sample(choice, launches[0])?;
+            other = meter.sample(usual, launches[1])?;
+        } else {
+            other = meter.sample(usual, launches[1])?;
+            own = meter.sample(choice, launches[0])?;
+        }
+        ratios.push(other.as_secs_f64() / own.as_secs_f64().max(1e-12));
+    }
+    let won = ratios.iter().filter(|r| **r > 1.0).count();
+    ratios.sort_by(f64::total_cmp);
+    let gain = ratios.get(ratios.len() / 2).copied().unwrap_or(0.0);
+    Ok((gain >= 1.0 + LEAST && won >= enough(ratios.len())).then_some(gain))
+}
+
+/// The least number of `pairs` that one of two equal choices wins by chance no more often than [`CHANCE`].
+fn enough(pairs: usize) -> usize {
+    // Of all ways in which pairs end, those in which exactly `k` are won: the binomial coefficients over 2^pairs.
+    let (mut term, mut tail) = (0.5f64.powi(pairs as i32), 0.0);
+    for k in (0..=pairs).rev() {
+        tail += term;
+        if tail > CHANCE {
+            return k + 1;
+        }
+        term *= k as f64 / (pairs - k + 1) as f64;
+    }
+    0
+}
+
 /// Median time of a launch of each choice, in their order; about `seconds` for all of them together.
 pub(in super::super) fn medians(
     device: &Device,
@@ -142,22 +218,16 @@ pub(in super::super) fn medians(
     seconds: f64,
     bar: &ProgressBar,
 ) -> Result<Vec<Duration>, Failure> {
-    let sample = |choice: &Choice, times: u32| -> Result<Duration, Failure> {
-        let all = device
-            .time(None, || (0..times).try_for_each(|_| kernel.launch_as(choice, args, How::default())))?;
-        Ok(all / times)
-    };
     let mut counts = Vec::new();
+    let meter = Meter { device, kernel, args };
     for choice in choices {
-        sample(choice, 1)?; // memory is touched, code comes into caches
-        let one = sample(choice, 1)?;
-        counts.push((SAMPLE.as_secs_f64() / one.as_secs_f64().max(1e-9)).ceil().clamp(1.0, 1e6) as u32);
+        counts.push(meter.launches(choice)?);
     }
     let mut times = vec![Vec::new(); choices.len()];
     let (start, mut round) = (Instant::now(), 0);
     while round < *ROUNDS.end() && (round < *ROUNDS.start() || start.elapsed().as_secs_f64() < seconds) {
         for ((choice, count), times) in choices.iter().zip(&counts).zip(&mut times) {
-            times.push(sample(choice, *count)?);
+            times.push(meter.sample(choice, *count)?);
         }
         round += 1;
         let share = start.elapsed().as_secs_f64() / seconds.max(1e-9);
@@ -185,6 +255,14 @@ pub(in super::super) fn bar(json: bool, what: &str) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_win_by_chance_is_rare() {
+        // The sums of binomial coefficients: of 20 pairs, 17 or more are won in 1351 of 2^20 ways, 18 or more in 211.
+        assert_eq!(enough(20), 18);
+        // Of 10 all must be won: 1 of 1024 ways. Of 9 not even that is enough.
+        assert_eq!((enough(10), enough(9)), (10, 10));
+    }
 
     #[test]
     fn the_median_is_the_middle_of_the_sorted_times() {
